@@ -1,0 +1,147 @@
+# The gateway's build. `make` builds build/gateway; `make help` lists the rest.
+#
+#   make                   build/gateway, installing what the build needs when it is missing
+#   make deps              install every Debian package the targets below need
+#   make run               the gateway on 127.0.0.1:8080 with a small hospital behind it
+#   make test              unit, thread, system and lint tests
+#   make swarm-test        the same gateway on a real Docker swarm (needs root)
+#   make bench             CPU per request beside haproxy, nginx and a raw TCP relay
+#   make fuzz              every fuzz target for FUZZ_SECONDS each
+#   make lint              layering rules, compiler warnings as errors, formatting traps
+#   make install           PREFIX=/usr/local, DESTDIR= for packagers
+#   make clean
+#
+# Variables: SANITIZER=address,undefined or thread (builds into a folder of its own), V=1 (show commands),
+# CC, CFLAGS, LDFLAGS.
+
+SANITIZER ?=
+V         ?= 0
+PREFIX    ?= /usr/local
+CC        ?= gcc
+CFLAGS    ?= -O2 -g
+VERSION   := $(shell cat VERSION)
+
+comma     := ,
+BUILD     := build$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
+Q         := $(if $(filter 1,$(V)),,@)
+say        = $(if $(filter 1,$(V)),@:,@printf '  %-6s %s\n' $(1) $(2))
+
+# ---- what has to be installed, by who needs it -------------------------------------------------------------------
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libc-ares-dev libyaml-dev libjansson-dev
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck
+SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python3-pytest ca-certificates
+BENCH_PACKAGES := haproxy nginx-light wrk valgrind strace python3
+FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev llvm-14
+
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# $(call need,PACKAGES): installs those that are missing; silent when none is.
+need = @missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || printf '%s ' $$p; done); \
+	if [ -n "$$missing" ]; then \
+		command -v apt-get >/dev/null || { echo "missing, and no apt-get to install it: $$missing" >&2; exit 1; }; \
+		echo "installing $$missing"; \
+		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+# ---- what is built -----------------------------------------------------------------------------------------------
+MODULES  := breaker routes gateway/base gateway/http gateway/net gateway/admin gateway
+SOURCES  := $(foreach module,$(MODULES),$(wildcard $(module)/*.c))
+OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
+LIBRARY  := $(BUILD)/libgateway.a
+LIBS     := -levent_core -levent_extra -lcares -lyaml -ljansson -ldl -pthread
+HOSPITAL := $(patsubst tests/hospital/%.c,$(BUILD)/hospital/%,$(wildcard tests/hospital/*.c))
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+THREAD   := $(patsubst tests/thread/%.c,$(BUILD)/thread/%,$(wildcard tests/thread/test_*.c))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Wundef
+ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARNINGS) -fno-common -fstack-protector-strong -fPIE \
+              $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1,-D_FORTIFY_SOURCE=2) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
+
+.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz help run test unit thread system swarm-test bench fuzz lint install clean
+.DEFAULT_GOAL := all
+.SECONDARY:
+
+all: deps-build
+	@$(MAKE) --no-print-directory $(BUILD)/gateway
+
+deps: deps-build deps-test deps-swarm deps-bench deps-fuzz
+deps-build: ; $(call need,$(BUILD_PACKAGES))
+deps-test:  deps-build ; $(call need,$(TEST_PACKAGES))
+deps-swarm: deps-build ; $(call need,$(SWARM_PACKAGES))
+deps-bench: deps-build ; $(call need,$(BENCH_PACKAGES))
+deps-fuzz:  deps-build ; $(call need,$(FUZZ_PACKAGES))
+
+help:
+	@sed -n '3,/^$$/s/^#//p' Makefile
+
+$(BUILD)/%.o: %.c Makefile VERSION
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIBRARY): $(filter-out $(BUILD)/gateway/main.o,$(OBJECTS))
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/gateway: $(BUILD)/gateway/main.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/hospital/%: $(BUILD)/tests/hospital/%.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -levent_core -levent_extra -ljansson
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+$(BUILD)/thread/%: $(BUILD)/tests/thread/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+-include $(wildcard $(OBJECTS:.o=.d) $(BUILD)/tests/*/*.d)
+
+# ---- tests -------------------------------------------------------------------------------------------------------
+# Unit tests always run under ASan+UBSan and thread tests under TSan, in build folders of their own.
+.PHONY: run-unit run-thread hospital
+run-unit: $(UNIT)
+	@set -e; for t in $(UNIT); do $$t; done
+run-thread: $(THREAD)
+	@set -e; for t in $(THREAD); do TSAN_OPTIONS=halt_on_error=1 $$t; done
+hospital: $(HOSPITAL)
+
+unit: deps-test
+	@$(MAKE) --no-print-directory SANITIZER=address,undefined run-unit
+thread: deps-test
+	@$(MAKE) --no-print-directory SANITIZER=thread run-thread
+system: deps-test
+	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital
+	@python3 -m pytest -q -p no:cacheprovider tests/system
+lint:
+	@tests/lint/run
+
+test: unit thread system lint
+
+swarm-test: deps-swarm
+	@tests/swarm/run
+
+run: deps-build
+	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital
+	@tests/hospital/run
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory $(BUILD)/gateway
+	@bench/run
+
+fuzz: deps-fuzz
+	@tests/fuzz/run
+
+install: all
+	install -D -m 755 $(BUILD)/gateway $(DESTDIR)$(PREFIX)/bin/gateway
+	install -D -m 644 gateway.yml $(DESTDIR)/etc/gateway/gateway.yml.example
+
+clean:
+	rm -rf build
