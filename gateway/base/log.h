@@ -1,0 +1,18 @@
+/*
+ * Diagnostics for people, on stderr, one line each: "2026-03-01T12:00:00.123Z info text". Any thread. Bytes outside
+ * printable ASCII are escaped, so nothing that came over the network can forge a line.
+ */
+#ifndef GATEWAY_BASE_LOG_H
+#define GATEWAY_BASE_LOG_H
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+void log_set_level(enum log_level level);
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...) log_write(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#endif

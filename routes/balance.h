@@ -1,0 +1,24 @@
+/* Which endpoint next. Pure but for the atomics of the endpoints; any thread. */
+#ifndef ROUTES_BALANCE_H
+#define ROUTES_BALANCE_H
+
+#include "routes/upstream.h"
+
+enum { BALANCE_AVOID_MAX = 8 };
+
+/* What one request has tried already. */
+struct balance_avoid {
+	const struct endpoint *tried[BALANCE_AVOID_MAX];
+	unsigned count;
+};
+
+/*
+ * least_request: two different random choices, the one with fewer in flight wins, exact over all threads. round_robin: *turn
+ * is the caller's counter. Endpoints that rest are passed over, unless more than max_share of the set rests (then
+ * the share that rested first returns), and never so that none is left; those in `avoid` only when nothing else is there.
+ * NULL when the set is NULL or empty. `random` is any uniform 64-bit number.
+ */
+struct endpoint *balance_choose(const struct endpoint_set *set, enum balance balance, const struct ejection_settings *ejection,
+                                uint64_t now_ms, uint64_t random, unsigned *turn, const struct balance_avoid *avoid);
+
+#endif

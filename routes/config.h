@@ -1,0 +1,142 @@
+/*
+ * gateway.yml, read: one immutable tree that all threads may read without a lock.
+ *
+ * A reload builds a new one; exchanges under way keep theirs. Whoever keeps a pointer holds a reference
+ * (config_reference/config_release, any thread). Everything below hangs on the configuration's own memory.
+ * Names, kinds, units, defaults and limits of the keys: keys.h.
+ */
+#ifndef ROUTES_CONFIG_H
+#define ROUTES_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "breaker/breaker.h"
+#include "breaker/ejection.h"
+#include "routes/address.h"
+#include "routes/fallback.h"
+
+struct route_index;
+struct upstream;
+
+enum access_log_target { ACCESS_LOG_OFF, ACCESS_LOG_STDOUT, ACCESS_LOG_FILE };
+enum access_log_format { ACCESS_LOG_JSON, ACCESS_LOG_COMBINED };
+enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
+enum balance { BALANCE_LEAST_REQUEST, BALANCE_ROUND_ROBIN };
+
+struct limits {
+	uint32_t connections; /* 0 = auto, from RLIMIT_NOFILE */
+	uint32_t request_head_bytes;
+	uint32_t request_fields;
+	uint64_t request_body_bytes; /* UINT64_MAX = none */
+	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+};
+
+struct upstream_settings {
+	const char *name;
+	const char *url;  /* as written */
+	const char *host; /* a name, or an IP address without brackets */
+	uint16_t port;
+	struct address address; /* family 0 when host is a name */
+	enum balance balance;
+	uint32_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms;
+	struct breaker_settings breaker;
+	uint64_t failure_statuses[10]; /* bit (status % 64) of word (status / 64) */
+	struct ejection_settings ejection;
+	uint32_t bulkhead_max_in_flight;
+	uint32_t retry_attempts;
+	uint32_t retry_budget_percent;
+	uint32_t pool_max_idle, pool_idle_timeout_ms, pool_max_age_ms;
+
+	struct upstream *upstream; /* what lives on over reloads; set by the control thread before workers see the config */
+};
+
+static inline bool upstream_settings_is_failure_status(const struct upstream_settings *settings, unsigned status)
+{
+	return status < 640 && (settings->failure_statuses[status / 64] >> (status % 64) & 1);
+}
+
+enum header_edit_kind { HEADER_SET, HEADER_ADD, HEADER_REMOVE };
+struct header_edit {
+	enum header_edit_kind kind;
+	const char *name, *value; /* value NULL for remove */
+	size_t name_length, value_length;
+};
+struct header_edits {
+	const struct header_edit *edits;
+	size_t count;
+};
+
+struct route {
+	const char *path; /* normalised prefix, "/" or without a slash at its end */
+	size_t path_length;
+	const char *host; /* lower case, without port; NULL = any */
+	const char *const *methods; /* NULL = any */
+	size_t method_count;
+	const struct upstream_settings *upstream;
+	const char *strip_prefix, *add_prefix; /* NULL = none */
+	struct header_edits request_headers, response_headers;
+	struct fallback fallback;
+	uint64_t fallback_on_statuses[10]; /* as failure_statuses */
+	bool has_fallback_on_statuses;
+	uint64_t request_body_bytes; /* UINT64_MAX = none */
+	size_t line;                 /* in the file, for messages */
+	void *counters;              /* metrics of this route; set by the control thread before workers see the config */
+};
+
+struct config {
+	_Atomic unsigned references;
+	const char *file; /* its path, for messages */
+	const struct address *listen;
+	size_t listen_count;
+	struct address admin; /* family 0 = off */
+	uint32_t workers;     /* 0 = auto */
+	enum access_log_target access_log;
+	enum access_log_format access_log_format;
+	const char *access_log_path;
+	enum config_log_level log_level;
+	const struct address *dns_servers; /* count 0: resolv.conf */
+	size_t dns_server_count;
+	uint32_t dns_refresh_ms, dns_timeout_ms, dns_tries;
+	struct limits limits;
+	uint32_t drain_delay_ms, drain_timeout_ms;
+	const struct prefix *trusted_proxies;
+	size_t trusted_proxy_count;
+	struct upstream_settings *upstreams;
+	size_t upstream_count;
+	struct route *routes; /* in the order of the file */
+	size_t route_count;
+	const struct route_index *index; /* for route_find() */
+	void *memory;                    /* owns all of the above */
+	void (*on_free)(struct config *config); /* called before the memory goes; NULL = nothing to do */
+};
+
+/* Every complaint of one reading, in the order of the file. */
+struct complaint {
+	size_t line, column; /* from 1; 0 = the file as a whole */
+	bool is_warning;
+	char text[240];
+};
+struct complaints {
+	struct complaint *list;
+	size_t count, errors;
+};
+
+/* Reads and checks `file`. NULL when there is at least one error; complaints are filled in both cases and must be freed
+ * with complaints_free(). Environment variables are read here and only here. */
+struct config *config_read(const char *file, struct complaints *complaints);
+/* The same from memory; `file` is only a name for messages. */
+struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints);
+void complaints_print(const struct complaints *complaints, const char *file, FILE *to); /* "file:line:col: error: text" */
+void complaints_free(struct complaints *complaints);
+
+struct config *config_reference(struct config *config);
+void config_release(struct config *config);
+
+/* The effective configuration, defaults included, as YAML that config_parse() reads back to the same. */
+void config_print(const struct config *config, FILE *to);
+
+#endif
