@@ -30,17 +30,17 @@ enum breaker_window {
 
 struct breaker_settings {
 	bool enabled; /* false: every call is admitted and nothing is counted */
-	bool observe; /* counts and changes state, but never rejects */
+	bool observe; /* counts and changes state, but never rejects; what it would have rejected is no probe */
 	enum breaker_window window;
 	uint32_t window_size;
-	uint32_t minimum_calls;
+	uint32_t minimum_calls; /* above the size of a count window: that size */
 	uint32_t failure_rate_percent;
 	uint32_t slow_call_ms; /* 0: slow calls are not looked at */
 	uint32_t slow_rate_percent;
 	uint32_t open_for_ms;
 	uint32_t open_for_max_ms;
 	uint32_t half_open_calls; /* 1 to 100 */
-	uint32_t half_open_timeout_ms;
+	uint32_t half_open_timeout_ms; /* at most 30 minutes, more is taken as that; up to 128 ms late */
 };
 
 enum breaker_verdict {
@@ -68,19 +68,21 @@ enum breaker_reason {
 struct breaker_transition {
 	enum breaker_state from, to;
 	enum breaker_reason reason;
-	uint32_t generation; /* after the transition */
+	uint32_t generation; /* after the transition: one more than before, modulo 65536 */
 	uint32_t calls, failures, slow_calls; /* what the decision was based on */
 	uint32_t open_for_ms;                 /* when `to` is open, jitter included; else 0 */
 	uint64_t at_ms;                       /* the `now_ms` the caller gave */
 };
 
-/* Called once for every transition, on the thread that won the compare-and-swap. Must not block. */
+/* Called once for every transition, on the thread that won the compare-and-swap. Must not block. Calls from two threads
+ * may come out of order; the generation tells. Closing a closed breaker is a transition, too: it clears the window. */
 typedef void breaker_on_transition(void *context, const struct breaker_transition *transition);
 
 struct breaker_view {
-	enum breaker_state state;
+	enum breaker_state state; /* BREAKER_DISABLED when settings say so */
 	uint32_t generation;
-	uint32_t calls, failures, slow_calls; /* in the window, or of the probes while half-open */
+	/* In the window, or of the probes while half-open; while open those it opened for, until they leave the window. */
+	uint32_t calls, failures, slow_calls;
 	int32_t failure_rate_percent;         /* -1 below minimum_calls, as Resilience4j reports it */
 	int32_t slow_rate_percent;            /* likewise */
 	uint64_t open_for_ms;                 /* what is left of the open time; 0 in other states */
@@ -100,7 +102,8 @@ struct breaker *breaker_new_from(struct breaker *old, const struct breaker_setti
 void breaker_free(struct breaker *breaker);
 
 /* May this call go to the upstream? True: `permit` must be settled exactly once. False: *retry_after_ms tells how
- * long the breaker will reject at least (never 0). `random` is any uniform 32-bit number (jitter).
+ * long the breaker will reject at least (never 0; where nobody can know it is 1 while half-open, open_for_ms while forced
+ * open). `random` is any uniform 32-bit number (jitter).
  * Settings may differ from call to call (a reload), but not in window and window_size: those are fixed at birth. */
 bool breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
                    struct breaker_permit *permit, uint64_t *retry_after_ms);

@@ -1,0 +1,168 @@
+/*
+ * The ring:
+ *
+ *       slot        0     1     2     3     4   ...  127
+ *                +-----+-----+-----+-----+-----+   +-----+
+ *       slice    | 256 | 257 | 258 | 131 | 132 |...| 255 |     258 is filling; a window of 10 sums 249 to 258;
+ *                +-----+-----+-----+-----+-----+   +-----+     131 is the past and will be overwritten by 259
+ *
+ * A slice's full name is the breaker's generation and the slice's number, both kept in every count of the slice
+ * (numbered.h). So what was counted before the breaker last closed is simply not found: no clearing, no race
+ * with a thread that counts while another clears.
+ *
+ *     37..........26 25..............0
+ *     generation     slice
+ *
+ * Both are cut short, and a slice is mistaken for another only if generation and slice are equal modulo 2^12 and 2^26
+ * and nobody counted into that slot in between: with slices of one second, not one call at that place in 776 days.
+ * A call that is being counted under one generation while the next begins goes to the old one, or takes a slot from the
+ * new one, which costs the new one the few calls it had in it. It never adds to the new one's figures.
+ *
+ * A call is counted in `calls` before `failures` and `slow`, and these are read before `calls`, so a rate is never above
+ * one. All of it is sequentially consistent: of two calls that reach the threshold together, the later sees both.
+ *
+ * A count window has no clock; `position` hands each call its place and begins at 0 with each generation. Its 48 bits
+ * last nine years at a million calls a second.
+ */
+#include "breaker/window.h"
+
+#include "breaker/numbered.h"
+
+enum {
+	SLICE_BITS = 26,
+	GENERATION_BITS = 12,
+	POSITION_BITS = 48,
+	POSITION_AHEAD = 256, /* generations; the same rule as in numbered.h */
+};
+
+static const uint64_t POSITION_MASK = (UINT64_C(1) << POSITION_BITS) - 1;
+
+struct span {
+	uint64_t first, end; /* slices; end is not included */
+};
+
+static uint64_t slice_name(uint32_t generation, uint64_t slice)
+{
+	uint64_t epoch = generation & ((1u << GENERATION_BITS) - 1);
+
+	return epoch << SLICE_BITS | (slice & ((UINT64_C(1) << SLICE_BITS) - 1));
+}
+
+/* False: a later generation has begun to count, this call is too late for any figure. */
+static bool take_position(struct window *window, uint32_t generation, uint64_t *position)
+{
+	uint64_t seen = atomic_load_explicit(&window->position, memory_order_relaxed);
+	uint64_t epoch = generation & 0xffff;
+	uint64_t next;
+
+	do {
+		uint64_t ahead = ((seen >> POSITION_BITS) - epoch) & 0xffff;
+
+		if (ahead > 0 && ahead <= POSITION_AHEAD)
+			return false;
+		next = ahead == 0 ? seen + 1 : epoch << POSITION_BITS | 1;
+	} while (!atomic_compare_exchange_weak(&window->position, &seen, next));
+	*position = (next & POSITION_MASK) - 1;
+	return true;
+}
+
+static struct span current_span(const struct window *window, uint32_t generation, uint64_t now)
+{
+	struct span span = {0, 0};
+
+	if (window->kind == BREAKER_WINDOW_TIME) {
+		span.end = now / window->per_slice + 1;
+	} else {
+		uint64_t position = atomic_load(&window->position);
+
+		if (position >> POSITION_BITS != (generation & 0xffff))
+			return span;
+		span.end = ((position & POSITION_MASK) + window->per_slice - 1) / window->per_slice;
+	}
+	span.first = span.end > window->summed ? span.end - window->summed : 0;
+	return span;
+}
+
+static uint64_t sum_ring(const _Atomic uint64_t *ring, struct span span, uint32_t generation)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t slice = span.first; slice < span.end; slice++)
+		sum += numbered_count(&ring[slice % WINDOW_RING], slice_name(generation, slice));
+	return sum;
+}
+
+static uint32_t at_most(uint64_t value, uint64_t limit)
+{
+	return (uint32_t)(value < limit ? value : limit);
+}
+
+void window_init(struct window *window, enum breaker_window kind, uint32_t size)
+{
+	window->kind = kind;
+	if (size == 0)
+		size = 1;
+	if (kind == BREAKER_WINDOW_TIME) {
+		window->per_slice = ((uint64_t)size + WINDOW_TIME_SLICES - 1) / WINDOW_TIME_SLICES;
+		window->summed = WINDOW_TIME_SLICES;
+	} else {
+		/* One filling slice holds at least one call; the full ones before it have to hold the other size - 1. */
+		window->per_slice = ((uint64_t)size + WINDOW_COUNT_SLICES - 1) / WINDOW_COUNT_SLICES;
+		window->summed = (uint32_t)((size - 1 + window->per_slice - 1) / window->per_slice + 1);
+	}
+	for (int slot = 0; slot < WINDOW_RING; slot++) {
+		atomic_init(&window->failures[slot], 0);
+		atomic_init(&window->slow[slot], 0);
+		atomic_init(&window->calls[slot], 0);
+	}
+	atomic_init(&window->position, 0);
+}
+
+void window_add(struct window *window, uint32_t generation, uint64_t now, bool is_failure, bool is_slow)
+{
+	uint64_t slice, name;
+
+	if (window->kind == BREAKER_WINDOW_TIME) {
+		slice = now / window->per_slice;
+	} else {
+		uint64_t position;
+
+		if (!take_position(window, generation, &position))
+			return;
+		slice = position / window->per_slice;
+	}
+	name = slice_name(generation, slice);
+	if (numbered_add(&window->calls[slice % WINDOW_RING], name) == 0)
+		return;
+	if (is_failure)
+		numbered_add(&window->failures[slice % WINDOW_RING], name);
+	if (is_slow)
+		numbered_add(&window->slow[slice % WINDOW_RING], name);
+}
+
+struct window_sum window_sum(const struct window *window, uint32_t generation, uint64_t now)
+{
+	struct span span = current_span(window, generation, now);
+	uint64_t failures = sum_ring(window->failures, span, generation);
+	uint64_t slow = sum_ring(window->slow, span, generation);
+	uint64_t calls = sum_ring(window->calls, span, generation);
+
+	/* The cut for overflow only: reading them in this order is what keeps failures and slow below calls. */
+	calls = at_most(calls, UINT32_MAX);
+	return (struct window_sum){
+		.calls = (uint32_t)calls, .failures = at_most(failures, calls), .slow = at_most(slow, calls)};
+}
+
+bool window_is_clean(const struct window *window, uint32_t generation, uint64_t now)
+{
+	struct span span = current_span(window, generation, now);
+
+	for (uint64_t slice = span.first; slice < span.end; slice++) {
+		uint64_t name = slice_name(generation, slice);
+
+		if (numbered_count(&window->failures[slice % WINDOW_RING], name) > 0
+		    || numbered_count(&window->slow[slice % WINDOW_RING], name) > 0)
+			return false;
+	}
+	return true;
+}
