@@ -102,8 +102,8 @@ struct breaker *breaker_new_from(struct breaker *old, const struct breaker_setti
 void breaker_free(struct breaker *breaker);
 
 /* May this call go to the upstream? True: `permit` must be settled exactly once. False: *retry_after_ms tells how
- * long the breaker will reject at least (never 0; where nobody can know it is 1 while half-open, open_for_ms while forced
- * open). `random` is any uniform 32-bit number (jitter).
+ * long the breaker will reject at least (never 0; nobody can know while half-open, then 1, and while forced open, then
+ * open_for_ms). `random` is any uniform 32-bit number (jitter).
  * Settings may differ from call to call (a reload), but not in window and window_size: those are fixed at birth. */
 bool breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
                    struct breaker_permit *permit, uint64_t *retry_after_ms);

@@ -2,8 +2,8 @@
  * Both limits are shared by all workers instead of being split among them: a share per worker would refuse on one what
  * another has room for, or let through together more than was allowed.
  *
- * The retry budget's words are numbered by the second they count (numbered.h); with 38 bits of seconds the numbers
- * never come round.
+ * The retry budget's words are numbered by the second they count (numbered.h); epoch and slice together are 38
+ * bits of seconds and never come round.
  */
 #include "breaker/bulkhead.h"
 

@@ -3,21 +3,30 @@
  * an old slice's count for a new one's, and a writer overwrites an old slice and begins the new one in a single
  * compare-and-swap. Slices are therefore never cleared, and nobody has to watch the clock to do so.
  *
- *     63......................26 25...........0
- *     number of the slice        count
+ *     63.........52 51............26 25...........0
+ *     epoch         slice            count             epoch and slice together: the slice's number
  *
- * Numbers are compared modulo 2^38. A word whose number is a little ahead of ours belongs to threads that are already
- * further on (we slept for a whole turn of the ring): our count is dropped, it is too old to matter. Any other number
- * is the past and is overwritten. "A little" is NUMBERED_AHEAD, so that a word from so long ago that the numbers have
- * gone round is not mistaken for the future. The count stops at its most, 67 million in one slice.
+ * A word that is a little ahead of ours belongs to threads that are further on: in a later epoch, or in a later slice
+ * while we slept for a whole turn of the ring. Our count is dropped, it is too old to matter, and to overwrite the word
+ * would spoil theirs. Any other number is the past and is overwritten. Both parts go round, which is why "ahead" means
+ * a little ahead only: a word left from long ago must not be taken for the future. A word that counts nothing never is.
+ * The count stops at its most, 67 million in one slice.
  */
 #ifndef BREAKER_NUMBERED_H
 #define BREAKER_NUMBERED_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
-enum { NUMBERED_COUNT_BITS = 26, NUMBERED_NUMBER_BITS = 38, NUMBERED_AHEAD = 4096 };
+enum {
+	NUMBERED_COUNT_BITS = 26,
+	NUMBERED_SLICE_BITS = 26,
+	NUMBERED_EPOCH_BITS = 12,
+	NUMBERED_NUMBER_BITS = NUMBERED_SLICE_BITS + NUMBERED_EPOCH_BITS,
+	NUMBERED_SLICES_AHEAD = 4096,
+	NUMBERED_EPOCHS_AHEAD = 4,
+};
 
 #define NUMBERED_COUNT_MAX ((UINT64_C(1) << NUMBERED_COUNT_BITS) - 1)
 #define NUMBERED_NUMBER_MASK ((UINT64_C(1) << NUMBERED_NUMBER_BITS) - 1)
@@ -30,7 +39,19 @@ static inline uint64_t numbered_count(const _Atomic uint64_t *word, uint64_t num
 	return seen >> NUMBERED_COUNT_BITS == (number & NUMBERED_NUMBER_MASK) ? seen & NUMBERED_COUNT_MAX : 0;
 }
 
-/* Counts one and returns the count with it, 0 if it was not counted: the word is full or has moved on. */
+static inline bool numbered_is_ahead(uint64_t word, uint64_t number)
+{
+	uint64_t theirs = word >> NUMBERED_COUNT_BITS;
+	uint64_t epochs = ((theirs >> NUMBERED_SLICE_BITS) - (number >> NUMBERED_SLICE_BITS))
+	                  & ((1u << NUMBERED_EPOCH_BITS) - 1);
+	uint64_t slices = (theirs - number) & ((1u << NUMBERED_SLICE_BITS) - 1);
+
+	if ((word & NUMBERED_COUNT_MAX) == 0)
+		return false;
+	return epochs == 0 ? slices > 0 && slices <= NUMBERED_SLICES_AHEAD : epochs <= NUMBERED_EPOCHS_AHEAD;
+}
+
+/* Counts one and returns the count with it, 0 if it was not counted: the word is full or further on. */
 static inline uint64_t numbered_add(_Atomic uint64_t *word, uint64_t number)
 {
 	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
@@ -38,13 +59,11 @@ static inline uint64_t numbered_add(_Atomic uint64_t *word, uint64_t number)
 
 	number &= NUMBERED_NUMBER_MASK;
 	do {
-		uint64_t ahead = ((seen >> NUMBERED_COUNT_BITS) - number) & NUMBERED_NUMBER_MASK;
+		bool is_ours = seen >> NUMBERED_COUNT_BITS == number;
 
-		if (ahead == 0 && (seen & NUMBERED_COUNT_MAX) == NUMBERED_COUNT_MAX)
+		if (numbered_is_ahead(seen, number) || (is_ours && (seen & NUMBERED_COUNT_MAX) == NUMBERED_COUNT_MAX))
 			return 0;
-		if (ahead > 0 && ahead <= NUMBERED_AHEAD)
-			return 0;
-		next = ahead == 0 ? seen + 1 : number << NUMBERED_COUNT_BITS | 1;
+		next = is_ours ? seen + 1 : number << NUMBERED_COUNT_BITS | 1;
 	} while (!atomic_compare_exchange_weak(word, &seen, next));
 	return next & NUMBERED_COUNT_MAX;
 }

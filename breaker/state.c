@@ -201,8 +201,8 @@ uint64_t state_settle(uint64_t word, enum breaker_verdict verdict, bool is_slow)
 {
 	struct state_probes probes = state_probes(word);
 
-	/* Nothing in flight: not a probe of this generation, but one of 65536 generations ago. It must not borrow a bit from
-	 * the neighbouring field. */
+	/* Nothing in flight: not a probe of this generation, but one of 65536 generations ago. It must not borrow a bit
+	 * from the neighbouring field. */
 	if (probes.sent <= probes.passed + probes.failed)
 		return word;
 	if (verdict == BREAKER_NEITHER)

@@ -6,20 +6,17 @@
  *       slice    | 256 | 257 | 258 | 131 | 132 |...| 255 |     258 is filling; a window of 10 sums 249 to 258;
  *                +-----+-----+-----+-----+-----+   +-----+     131 is the past and will be overwritten by 259
  *
- * A slice's full name is the breaker's generation and the slice's number, both kept in every count of the slice
- * (numbered.h). So what was counted before the breaker last closed is simply not found: no clearing, no race
- * with a thread that counts while another clears.
+ * A slice's full name is the breaker's generation (as the epoch) and the slice's number, both kept in every count of
+ * the slice (numbered.h). So what was counted before the breaker last closed is simply not found: no clearing, no
+ * race with a thread that counts while another clears. A call that is being counted when the next generation begins
+ * goes to the old one or, where the new one has taken the slot already, nowhere.
  *
- *     37..........26 25..............0
- *     generation     slice
+ * Both are cut short: a slice is mistaken for another only if generation and slice are equal modulo 2^12 and 2^26 and
+ * nobody counted into that slot in between. With slices of one second that takes 776 days without a call at that place,
+ * or 4096 transitions.
  *
- * Both are cut short, and a slice is mistaken for another only if generation and slice are equal modulo 2^12 and 2^26
- * and nobody counted into that slot in between: with slices of one second, not one call at that place in 776 days.
- * A call that is being counted under one generation while the next begins goes to the old one, or takes a slot from the
- * new one, which costs the new one the few calls it had in it. It never adds to the new one's figures.
- *
- * A call is counted in `calls` before `failures` and `slow`, and these are read before `calls`, so a rate is never above
- * one. All of it is sequentially consistent: of two calls that reach the threshold together, the later sees both.
+ * A call is counted in `calls` before `failures` and `slow`, and these are read before `calls`, so a rate is never
+ * above one. All of it is sequentially consistent: of two calls that reach the threshold together, the later sees both.
  *
  * A count window has no clock; `position` hands each call its place and begins at 0 with each generation. Its 48 bits
  * last nine years at a million calls a second.
@@ -29,10 +26,8 @@
 #include "breaker/numbered.h"
 
 enum {
-	SLICE_BITS = 26,
-	GENERATION_BITS = 12,
 	POSITION_BITS = 48,
-	POSITION_AHEAD = 256, /* generations; the same rule as in numbered.h */
+	POSITION_AHEAD = 256, /* generations; "a little ahead" as in numbered.h */
 };
 
 static const uint64_t POSITION_MASK = (UINT64_C(1) << POSITION_BITS) - 1;
@@ -43,9 +38,9 @@ struct span {
 
 static uint64_t slice_name(uint32_t generation, uint64_t slice)
 {
-	uint64_t epoch = generation & ((1u << GENERATION_BITS) - 1);
+	uint64_t epoch = generation & ((1u << NUMBERED_EPOCH_BITS) - 1);
 
-	return epoch << SLICE_BITS | (slice & ((UINT64_C(1) << SLICE_BITS) - 1));
+	return epoch << NUMBERED_SLICE_BITS | (slice & ((1u << NUMBERED_SLICE_BITS) - 1));
 }
 
 /* False: a later generation has begun to count, this call is too late for any figure. */
@@ -58,7 +53,7 @@ static bool take_position(struct window *window, uint32_t generation, uint64_t *
 	do {
 		uint64_t ahead = ((seen >> POSITION_BITS) - epoch) & 0xffff;
 
-		if (ahead > 0 && ahead <= POSITION_AHEAD)
+		if (ahead > 0 && ahead <= POSITION_AHEAD && (seen & POSITION_MASK) > 0)
 			return false;
 		next = ahead == 0 ? seen + 1 : epoch << POSITION_BITS | 1;
 	} while (!atomic_compare_exchange_weak(&window->position, &seen, next));

@@ -4,8 +4,8 @@
  *
  * Granularity: a time window has 10 slices of window_size / 10 (rounded up), the newest still filling: it looks back
  * between nine and ten tenths of its size. A count window has slices of one call up to 100 calls and is exact;
- * above, slices of ceil(window_size / 100) calls: it holds the last window_size calls and up to one slice less one
- * call more, at most 1 % too many.
+ * above, slices of ceil(window_size / 100) calls: it holds the last window_size calls and less than two slices more,
+ * at most 2 % too many.
  */
 #ifndef BREAKER_WINDOW_H
 #define BREAKER_WINDOW_H
