@@ -45,8 +45,8 @@ bool retry_budget_take(struct retry_budget *budget, uint32_t percent, uint64_t n
 	uint64_t second = now_ms / RETRY_BUDGET_SLICE_MS;
 	_Atomic uint64_t *ours = &budget->slices[second % RETRY_BUDGET_SLICES].numbered_retries;
 	uint64_t calls = 0, retries = 0;
-	/* Counted first, judged after: of several that want the last place at once, none can overlook another, whichever
-	 * second each of them thinks it is. They may all be refused, which errs on the upstream's side. */
+	/* Counted first, judged after: of several that want the last place at once, none can overlook another. They may all
+	 * be refused, which errs on the upstream's side. */
 	uint64_t place = numbered_add(ours, second);
 
 	if (place > 0) {
@@ -55,7 +55,8 @@ bool retry_budget_take(struct retry_budget *budget, uint32_t percent, uint64_t n
 		/* These are never taken back, so each second gives out the first three places once and always. */
 		if (place <= RETRY_BUDGET_MINIMUM_PER_SECOND)
 			return true;
-		for (uint64_t slice = first; slice <= second; slice++) {
+		/* One second more than we know of: at the turn of a second other threads are in the next one already. */
+		for (uint64_t slice = first; slice <= second + 1; slice++) {
 			retries += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_retries, slice);
 			calls += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_calls, slice);
 		}
