@@ -1,0 +1,32 @@
+/*
+ * Messages from any thread to one: the only mutex of the program.
+ *
+ * The owner waits for inbox_descriptor() to become readable and then takes everything at once. Messages keep their order.
+ */
+#ifndef GATEWAY_BASE_INBOX_H
+#define GATEWAY_BASE_INBOX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct message {
+	struct message *next;
+	int kind;
+	void *subject, *object; /* what they are, and who owns them, belongs to the kind */
+};
+
+struct inbox {
+	pthread_mutex_t mutex;
+	struct message *first, **last;
+	int descriptor; /* an eventfd */
+};
+
+/* False: no descriptor left. */
+bool inbox_init(struct inbox *inbox);
+void inbox_destroy(struct inbox *inbox); /* frees the messages that are left, not what they carry */
+/* Any thread. False: memory is short, nothing was sent. */
+bool inbox_send(struct inbox *inbox, int kind, void *subject, void *object);
+/* The owner: the messages in order; each to be freed with free(). */
+struct message *inbox_take(struct inbox *inbox);
+
+#endif

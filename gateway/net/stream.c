@@ -1,0 +1,184 @@
+#include "gateway/net/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd, (void)what;
+	stream_read(context);
+}
+
+void stream_read(struct stream *stream)
+{
+	ssize_t length = recv(stream->fd, stream->io->scratch, stream->recv_bytes, 0);
+
+	if (length > 0) {
+		if ((size_t)length == stream->recv_bytes && stream->recv_bytes < IO_SCRATCH_BYTES)
+			stream->recv_bytes *= 2;
+		stream->events->on_bytes(stream, stream->io->scratch, (size_t)length);
+	} else if (length == 0) {
+		stream_pause(stream);
+		stream->events->on_end(stream);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		stream->events->on_error(stream, errno);
+	}
+}
+
+static void finish_connecting(struct stream *stream)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		error = errno;
+	if (error != 0) {
+		stream->events->on_error(stream, error);
+		return;
+	}
+	stream->is_connecting = false;
+	event_del(&stream->write_event);
+	stream->is_writing = false;
+	stream_resume(stream);
+	if (!stream->is_reading)
+		stream->events->on_error(stream, ENOMEM);
+	else
+		stream->events->on_connected(stream);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+	struct stream *stream = context;
+	ssize_t sent;
+
+	(void)what;
+	if (stream->is_connecting) {
+		finish_connecting(stream);
+		return;
+	}
+	sent = send(fd, stream->pending + stream->pending_from, stream->pending_to - stream->pending_from, MSG_NOSIGNAL);
+	if (sent < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			stream->events->on_error(stream, errno);
+		return;
+	}
+	stream->pending_from += (uint32_t)sent;
+	if (stream->pending_from < stream->pending_to)
+		return;
+	free(stream->pending);
+	stream->pending = NULL;
+	event_del(&stream->write_event);
+	stream->is_writing = false;
+	stream->events->on_drained(stream);
+}
+
+bool stream_open(struct stream *stream, struct io *io, int fd, bool is_connecting, const struct stream_events *events)
+{
+	*stream = (struct stream){ .fd = fd, .io = io, .events = events, .is_connecting = is_connecting,
+		                   .recv_bytes = IO_RECV_LEAST };
+	event_assign(&stream->read_event, io->base, fd, EV_READ | EV_PERSIST, on_readable, stream);
+	event_assign(&stream->write_event, io->base, fd, EV_WRITE | EV_PERSIST, on_writable, stream);
+	if (is_connecting)
+		stream->is_writing = event_add(&stream->write_event, NULL) == 0;
+	else
+		stream->is_reading = event_add(&stream->read_event, NULL) == 0;
+	if (stream->is_writing || stream->is_reading)
+		return true;
+	close(fd);
+	stream->fd = -1;
+	return false;
+}
+
+void stream_close(struct stream *stream, bool is_reset)
+{
+	if (stream->fd < 0)
+		return;
+	if (stream->is_reading)
+		event_del(&stream->read_event);
+	if (stream->is_writing)
+		event_del(&stream->write_event);
+	stream->is_reading = stream->is_writing = false;
+	if (is_reset)
+		setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
+	close(stream->fd);
+	stream->fd = -1;
+	free(stream->pending);
+	stream->pending = NULL;
+}
+
+void stream_finish(struct stream *stream)
+{
+	shutdown(stream->fd, SHUT_WR);
+}
+
+void stream_pause(struct stream *stream)
+{
+	if (stream->is_reading)
+		event_del(&stream->read_event);
+	stream->is_reading = false;
+}
+
+void stream_resume(struct stream *stream)
+{
+	if (!stream->is_reading && stream->fd >= 0)
+		stream->is_reading = event_add(&stream->read_event, NULL) == 0;
+}
+
+/* Keeps the parts from `sent` on behind what is pending. */
+static enum send_result keep(struct stream *stream, const struct iovec *parts, int count, size_t sent, size_t total)
+{
+	size_t old = stream->pending == NULL ? 0 : stream->pending_to - stream->pending_from;
+	char *kept, *to;
+
+	if (old + (total - sent) > UINT32_MAX || (kept = malloc(old + (total - sent))) == NULL) {
+		errno = ENOMEM;
+		return SEND_FAILED;
+	}
+	to = kept;
+	if (old > 0)
+		to = mempcpy(to, stream->pending + stream->pending_from, old);
+	for (int i = 0; i < count; i++) {
+		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+
+		to = mempcpy(to, (char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
+		sent -= skip;
+	}
+	free(stream->pending);
+	stream->pending = kept;
+	stream->pending_from = 0;
+	stream->pending_to = (uint32_t)(to - kept);
+	stream->recv_bytes = IO_RECV_LEAST;
+	if (!stream->is_writing && event_add(&stream->write_event, NULL) < 0) {
+		errno = ENOMEM;
+		return SEND_FAILED;
+	}
+	stream->is_writing = true;
+	return SEND_PENDING;
+}
+
+enum send_result stream_send(struct stream *stream, struct iovec *parts, int count)
+{
+	size_t total = 0;
+	ssize_t sent = 0;
+
+	for (int i = 0; i < count; i++)
+		total += parts[i].iov_len;
+	if (total == 0)
+		return stream_is_pending(stream) ? SEND_PENDING : SEND_DONE;
+	if (!stream_is_pending(stream) && !stream->is_connecting) {
+		if (count == 1)
+			sent = send(stream->fd, parts->iov_base, total, MSG_NOSIGNAL);
+		else
+			sent = sendmsg(stream->fd, &(struct msghdr){ .msg_iov = parts, .msg_iovlen = (size_t)count }, MSG_NOSIGNAL);
+		if (sent == (ssize_t)total)
+			return SEND_DONE;
+		if (sent < 0 && errno != EAGAIN && errno != EINTR)
+			return SEND_FAILED;
+		if (sent < 0)
+			sent = 0;
+	}
+	return keep(stream, parts, count, (size_t)sent, total);
+}

@@ -1,0 +1,101 @@
+/*
+ * One non-blocking TCP socket on a thread's loop.
+ *
+ * Reading: one persistent, level-triggered read event for the socket's whole life and one recv per event, into the thread's
+ * scratch buffer: a stream owns no memory while nothing of it waits. Writing: first straight to the socket; what it does not
+ * take is kept, in a buffer of just that size, and the write event is added. Whoever feeds a stream that is_pending must
+ * stop reading its own source (stream_pause) until on_drained: that is the back-pressure.
+ *
+ *            recv                          sendmsg
+ *   socket --------> io->scratch --owner--------------> socket
+ *                                   | what is not taken
+ *                                   v
+ *                                pending --on writable--> socket, then on_drained
+ *
+ * All functions are for the thread of `io`. Callbacks may close the stream.
+ */
+#ifndef GATEWAY_NET_STREAM_H
+#define GATEWAY_NET_STREAM_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/deadline.h"
+
+/* One recv starts small and grows while the other side takes everything at once: bulk gets large turns, slow readers leave
+ * little behind in memory. */
+enum { IO_SCRATCH_BYTES = 256 * 1024, IO_RECV_LEAST = 16 * 1024 };
+
+/* What the sockets of one thread share. */
+struct io {
+	struct event_base *base;
+	struct deadlines deadlines;
+	uint64_t now_us; /* 0: not read in this turn of the loop; use io_now_us() */
+	char *scratch;   /* IO_SCRATCH_BYTES */
+};
+
+static inline uint64_t io_now_us(struct io *io)
+{
+	if (io->now_us == 0)
+		io->now_us = clock_now_us();
+	return io->now_us;
+}
+
+static inline uint64_t io_now_ms(struct io *io)
+{
+	return io_now_us(io) / 1000;
+}
+
+struct stream;
+
+struct stream_events {
+	void (*on_bytes)(struct stream *stream, char *bytes, size_t length); /* in the scratch; may be changed in place */
+	void (*on_end)(struct stream *stream);                               /* the peer sends no more; reading is paused */
+	void (*on_error)(struct stream *stream, int error);                  /* the connection is dead (errno) */
+	void (*on_drained)(struct stream *stream);                           /* nothing is pending any more */
+	void (*on_connected)(struct stream *stream);                         /* NULL for accepted sockets */
+};
+
+struct stream {
+	int fd; /* -1: closed */
+	bool is_reading, is_writing; /* which events are added; touched by stream.c alone */
+	bool is_connecting;
+	uint32_t recv_bytes;
+	char *pending;
+	uint32_t pending_from, pending_to;
+	struct io *io;
+	const struct stream_events *events;
+	struct event read_event, write_event;
+};
+
+/* Takes the descriptor, which is non-blocking. Connecting: on_connected or on_error follows. False: no memory for events; the
+ * descriptor is closed. */
+bool stream_open(struct stream *stream, struct io *io, int fd, bool is_connecting, const struct stream_events *events);
+/* Drops what is pending. With `is_reset` the peer gets RST, so that a cut message can't look whole. May be called twice. */
+void stream_close(struct stream *stream, bool is_reset);
+
+enum send_result {
+	SEND_DONE,
+	SEND_PENDING,
+	SEND_FAILED, /* errno tells; ENOMEM: what was not taken could not be kept */
+};
+/* Sends behind what is pending. Changes `parts`. */
+enum send_result stream_send(struct stream *stream, struct iovec *parts, int count);
+static inline bool stream_is_pending(const struct stream *stream)
+{
+	return stream->pending != NULL;
+}
+/* FIN; only when nothing is pending. */
+void stream_finish(struct stream *stream);
+
+void stream_pause(struct stream *stream);
+void stream_resume(struct stream *stream);
+/* One read now, as if the read event had come: for a socket that is likely to be readable. */
+void stream_read(struct stream *stream);
+
+#endif
