@@ -21,6 +21,7 @@ void stream_read(struct stream *stream)
 			stream->recv_bytes *= 2;
 		stream->events->on_bytes(stream, stream->io->scratch, (size_t)length);
 	} else if (length == 0) {
+		stream->has_ended = true;
 		stream_pause(stream);
 		stream->events->on_end(stream);
 	} else if (errno != EAGAIN && errno != EINTR) {
@@ -119,11 +120,12 @@ void stream_pause(struct stream *stream)
 	if (stream->is_reading)
 		event_del(&stream->read_event);
 	stream->is_reading = false;
+	stream->recv_bytes = IO_RECV_LEAST;
 }
 
 void stream_resume(struct stream *stream)
 {
-	if (!stream->is_reading && stream->fd >= 0)
+	if (!stream->is_reading && !stream->has_ended && stream->fd >= 0)
 		stream->is_reading = event_add(&stream->read_event, NULL) == 0;
 }
 
@@ -150,7 +152,6 @@ static enum send_result keep(struct stream *stream, const struct iovec *parts, i
 	stream->pending = kept;
 	stream->pending_from = 0;
 	stream->pending_to = (uint32_t)(to - kept);
-	stream->recv_bytes = IO_RECV_LEAST;
 	if (!stream->is_writing && event_add(&stream->write_event, NULL) < 0) {
 		errno = ENOMEM;
 		return SEND_FAILED;

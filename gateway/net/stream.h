@@ -31,12 +31,19 @@
  * little behind in memory. */
 enum { IO_SCRATCH_BYTES = 256 * 1024, IO_RECV_LEAST = 16 * 1024 };
 
+/* Freed when the turn of the loop is over: callbacks further up the stack may still look at it. */
+struct grave {
+	struct grave *next;
+	void (*dig)(struct grave *grave);
+};
+
 /* What the sockets of one thread share. */
 struct io {
 	struct event_base *base;
 	struct deadlines deadlines;
 	uint64_t now_us; /* 0: not read in this turn of the loop; use io_now_us() */
 	char *scratch;   /* IO_SCRATCH_BYTES */
+	struct grave *graves;
 };
 
 static inline uint64_t io_now_us(struct io *io)
@@ -49,6 +56,12 @@ static inline uint64_t io_now_us(struct io *io)
 static inline uint64_t io_now_ms(struct io *io)
 {
 	return io_now_us(io) / 1000;
+}
+
+static inline void io_bury(struct io *io, struct grave *grave, void (*dig)(struct grave *grave))
+{
+	*grave = (struct grave){ .next = io->graves, .dig = dig };
+	io->graves = grave;
 }
 
 struct stream;
@@ -65,6 +78,7 @@ struct stream {
 	int fd; /* -1: closed */
 	bool is_reading, is_writing; /* which events are added; touched by stream.c alone */
 	bool is_connecting;
+	bool has_ended; /* the peer's FIN was read: reading never resumes */
 	uint32_t recv_bytes;
 	char *pending;
 	uint32_t pending_from, pending_to;

@@ -1,0 +1,90 @@
+#include "gateway/net/listener.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "gateway/net/socket.h"
+
+static void rest(struct listener *listener, int error)
+{
+	listener->is_resting = true;
+	event_del(&listener->event);
+	event_add(&listener->rest_over, &(struct timeval){ .tv_usec = LISTENER_REST_MS * 1000 });
+	listener->on_rest(listener, error);
+}
+
+/* Errors of the one connection that went away while it waited (accept(2)): the next may be fine. */
+static bool is_passing_error(int error)
+{
+	return error == ECONNABORTED || error == EINTR || error == EPROTO || error == ENETDOWN || error == ENOPROTOOPT ||
+	       error == EHOSTDOWN || error == ENONET || error == EHOSTUNREACH || error == EOPNOTSUPP || error == ENETUNREACH ||
+	       error == EPERM;
+}
+
+static void accept_all(struct listener *listener)
+{
+	for (;;) {
+		struct sockaddr_storage storage;
+		socklen_t size = sizeof storage;
+		struct address peer;
+		int fd = accept4(listener->fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && is_passing_error(errno))
+			continue;
+		if (fd < 0) {
+			if (errno != EAGAIN)
+				rest(listener, errno);
+			return;
+		}
+		socket_address_from(&peer, &storage);
+		if (!listener->on_accept(listener, fd, &peer)) {
+			rest(listener, 0);
+			return;
+		}
+	}
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd, (void)what;
+	accept_all(context);
+}
+
+static void on_rest_over(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd, (void)what;
+	listener_wake(context);
+}
+
+bool listener_open(struct listener *listener, struct event_base *base, int fd, const struct address *address)
+{
+	listener->fd = fd;
+	listener->address = *address;
+	listener->is_resting = false;
+	event_assign(&listener->event, base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+	evtimer_assign(&listener->rest_over, base, on_rest_over, listener);
+	return event_add(&listener->event, NULL) == 0;
+}
+
+void listener_wake(struct listener *listener)
+{
+	if (!listener->is_resting || listener->fd < 0)
+		return;
+	event_del(&listener->rest_over);
+	listener->is_resting = event_add(&listener->event, NULL) < 0;
+	if (listener->is_resting)
+		event_add(&listener->rest_over, &(struct timeval){ .tv_usec = LISTENER_REST_MS * 1000 });
+}
+
+void listener_close(struct listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	accept_all(listener);
+	event_del(&listener->event);
+	event_del(&listener->rest_over);
+	close(listener->fd);
+	listener->fd = -1;
+}

@@ -1,0 +1,36 @@
+/*
+ * One listening socket of one worker (SO_REUSEPORT: every worker has its own, the kernel spreads the clients).
+ *
+ * Accepts until there is nothing more. When descriptors or memory run out, or the owner says that it is full, it rests: the
+ * event is taken off the loop and tried again after LISTENER_REST_MS or when listener_wake() is called, so a full gateway
+ * sleeps instead of spinning, and clients wait in the kernel's queue.
+ */
+#ifndef GATEWAY_NET_LISTENER_H
+#define GATEWAY_NET_LISTENER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+
+#include "routes/address.h"
+
+enum { LISTENER_REST_MS = 100 };
+
+struct listener {
+	int fd;
+	struct address address;
+	bool is_resting;
+	struct event event, rest_over;
+	/* Takes the descriptor. False: no more for now. */
+	bool (*on_accept)(struct listener *listener, int fd, const struct address *peer);
+	void (*on_rest)(struct listener *listener, int error); /* errno of accept4, or 0: full */
+	void *owner;
+};
+
+/* Takes `fd`, from socket_listen(). False: memory is short. */
+bool listener_open(struct listener *listener, struct event_base *base, int fd, const struct address *address);
+void listener_wake(struct listener *listener);
+/* Accepts what is in the kernel's queue, then closes: those clients were told that the connection stands. */
+void listener_close(struct listener *listener);
+
+#endif

@@ -1,0 +1,179 @@
+#include "gateway/net/pool.h"
+
+#include <stdlib.h>
+
+#include "gateway/net/socket.h"
+
+static void on_idle_bytes(struct stream *stream, char *bytes, size_t length)
+{
+	(void)bytes, (void)length;
+	connection_close((struct connection *)stream, true);
+}
+
+static void on_idle_end(struct stream *stream)
+{
+	connection_close((struct connection *)stream, false);
+}
+
+static void on_idle_error(struct stream *stream, int error)
+{
+	(void)error;
+	connection_close((struct connection *)stream, false);
+}
+
+static const struct stream_events idle_events = {
+	.on_bytes = on_idle_bytes,
+	.on_end = on_idle_end,
+	.on_error = on_idle_error,
+	.on_drained = NULL, /* nothing is ever pending on an idle connection */
+	.on_connected = NULL,
+};
+
+static struct connection *connection_of(struct deadline *deadline)
+{
+	return (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
+}
+
+static void on_idle_over(struct deadline *deadline)
+{
+	connection_close(connection_of(deadline), false);
+}
+
+struct pool *pool_new(struct io *io, struct endpoint *endpoint)
+{
+	struct pool *pool = calloc(1, sizeof *pool);
+
+	if (pool == NULL)
+		return NULL;
+	pool->io = io;
+	pool->endpoint = endpoint_reference(endpoint);
+	return pool;
+}
+
+static void dig_pool(struct grave *grave)
+{
+	struct pool *pool = (struct pool *)((char *)grave - offsetof(struct pool, grave));
+
+	endpoint_release(pool->endpoint);
+	free(pool);
+}
+
+static void dig_connection(struct grave *grave)
+{
+	free((char *)grave - offsetof(struct connection, grave));
+}
+
+static void bury_if_unused(struct pool *pool)
+{
+	if (pool->is_withdrawn && pool->busy == 0 && pool->idle == 0)
+		io_bury(pool->io, &pool->grave, dig_pool);
+}
+
+void pool_withdraw(struct pool *pool)
+{
+	while (pool->newest != NULL)
+		connection_close(pool->newest, false);
+	pool->is_withdrawn = true;
+	bury_if_unused(pool);
+}
+
+static void remove_idle(struct connection *connection)
+{
+	struct pool *pool = connection->pool;
+
+	if (connection->newer != NULL)
+		connection->newer->older = connection->older;
+	else
+		pool->newest = connection->older;
+	if (connection->older != NULL)
+		connection->older->newer = connection->newer;
+	else
+		pool->oldest = connection->newer;
+	connection->newer = connection->older = NULL;
+	pool->idle--;
+}
+
+struct connection *pool_take(struct pool *pool, const struct pool_limits *limits)
+{
+	uint64_t now_ms = io_now_ms(pool->io);
+	struct connection *connection;
+
+	while ((connection = pool->newest) != NULL) {
+		if (now_ms - connection->opened_ms < limits->max_age_ms) {
+			remove_idle(connection);
+			pool->busy++;
+			connection->is_reused = true;
+			deadline_clear(&connection->deadline);
+			return connection;
+		}
+		connection_close(connection, false);
+	}
+	return NULL;
+}
+
+struct connection *pool_connect(struct pool *pool, const struct stream_events *events, void *owner)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+	int fd;
+
+	if (connection == NULL)
+		return NULL;
+	fd = socket_connect(&pool->endpoint->address);
+	if (fd < 0 || !stream_open(&connection->stream, pool->io, fd, true, events)) {
+		free(connection);
+		return NULL;
+	}
+	connection->pool = pool;
+	connection->owner = owner;
+	connection->opened_ms = io_now_ms(pool->io);
+	deadline_init(&connection->deadline, on_idle_over);
+	pool->busy++;
+	return connection;
+}
+
+void pool_release(struct connection *connection, const struct pool_limits *limits)
+{
+	struct pool *pool = connection->pool;
+	uint64_t now_ms = io_now_ms(pool->io);
+	uint32_t idle_ms = limits->idle_timeout_ms;
+
+	/* Closing a little before the peer does keeps the race between its FIN and our next request from happening. */
+	if (connection->peer_idle_ms != 0 && connection->peer_idle_ms / 2 < idle_ms)
+		idle_ms = connection->peer_idle_ms / 2;
+	stream_resume(&connection->stream);
+	if (pool->is_withdrawn || pool->idle >= limits->max_idle || now_ms - connection->opened_ms >= limits->max_age_ms ||
+	    idle_ms == 0 || stream_is_pending(&connection->stream) || !connection->stream.is_reading) {
+		connection_close(connection, false);
+		return;
+	}
+	connection->owner = NULL;
+	connection->stream.events = &idle_events;
+	connection->deadline.on_due = on_idle_over;
+	deadline_set(&pool->io->deadlines, &connection->deadline, now_ms + idle_ms);
+	connection->newer = NULL;
+	connection->older = pool->newest;
+	if (pool->newest != NULL)
+		pool->newest->newer = connection;
+	else
+		pool->oldest = connection;
+	pool->newest = connection;
+	pool->idle++;
+	pool->busy--;
+}
+
+void connection_close(struct connection *connection, bool is_reset)
+{
+	struct pool *pool = connection->pool;
+
+	if (connection->stream.fd < 0)
+		return;
+	if (connection->owner == NULL)
+		remove_idle(connection);
+	else
+		pool->busy--;
+	connection->owner = NULL;
+	stream_close(&connection->stream, is_reset);
+	deadline_remove(&pool->io->deadlines, &connection->deadline);
+	io_bury(pool->io, &connection->grave, dig_connection);
+	bury_if_unused(pool);
+}

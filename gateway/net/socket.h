@@ -1,0 +1,18 @@
+/* Between struct address and the kernel's struct sockaddr; sockets with the options all of ours have. Any thread. */
+#ifndef GATEWAY_NET_SOCKET_H
+#define GATEWAY_NET_SOCKET_H
+
+#include <sys/socket.h>
+
+#include "routes/address.h"
+
+/* Returns the size of what was written. */
+socklen_t socket_address_to(const struct address *address, struct sockaddr_storage *storage);
+void socket_address_from(struct address *address, const struct sockaddr_storage *storage);
+
+/* A bound and listening SO_REUSEPORT socket, TCP_NODELAY inherited by what it accepts. -1 with errno. */
+int socket_listen(const struct address *address);
+/* Begins to connect. -1 with errno; a connection refused at once is reported here, too. */
+int socket_connect(const struct address *address);
+
+#endif
