@@ -1,0 +1,361 @@
+/*
+ * Field lines, read strictly from left to right: what is refused in a prefix is refused in the whole, for the same
+ * reason, so a caller may parse again from the start whenever more bytes have come and always gets the same answer.
+ *
+ * A message of a thousand tiny fields must not cost more than its bytes: names are told apart by length and ends before
+ * anything is compared, and the one product in here, Connection options times fields, is bounded by
+ * CONNECTION_OPTIONS_MAX.
+ *
+ * Tabs around the value of a framing field are legal white space. They are refused all the same: nobody sends them but
+ * to find out which of two servers does not see the field.
+ */
+#include "gateway/http/fields.h"
+
+#include "gateway/http/characters.h"
+
+enum { CONNECTION_OPTIONS_MAX = 32 };
+
+/* ---- names ---------------------------------------------------------------------------------------------------- */
+
+/* The first character was compared already. `known` is in lower case. */
+static bool is_named(const char *name, const char *known, size_t length)
+{
+	for (size_t i = 1; i < length; i++)
+		if (char_lower(name[i]) != known[i])
+			return false;
+	return true;
+}
+
+#define NAMED(known, field_id) \
+	(is_named(name.data, known, sizeof known - 1) ? (field_id) : FIELD_OTHER)
+
+static enum field_id identify_short(struct slice name)
+{
+	char first = char_lower(name.data[0]);
+
+	switch (name.length) {
+	case 2:
+		return first == 't' ? NAMED("te", FIELD_TE) : FIELD_OTHER;
+	case 3:
+		return first == 'v' ? NAMED("via", FIELD_VIA) : FIELD_OTHER;
+	case 4:
+		return first == 'h' ? NAMED("host", FIELD_HOST) : first == 'd' ? NAMED("date", FIELD_DATE) : FIELD_OTHER;
+	case 5:
+		return first == 'p' ? NAMED("proxy", FIELD_PROXY) : FIELD_OTHER;
+	case 6:
+		return first == 'e' ? NAMED("expect", FIELD_EXPECT) : FIELD_OTHER;
+	case 7:
+		return first == 'u'   ? NAMED("upgrade", FIELD_UPGRADE)
+		       : first == 'r' ? NAMED("referer", FIELD_REFERER)
+		       : first == 't' ? NAMED("trailer", FIELD_TRAILER)
+		                      : FIELD_OTHER;
+	case 9:
+		return first == 'f'   ? NAMED("forwarded", FIELD_FORWARDED)
+		       : first == 'x' ? NAMED("x-real-ip", FIELD_X_FORWARDED)
+		                      : FIELD_OTHER;
+	default:
+		return FIELD_OTHER;
+	}
+}
+
+static enum field_id identify_forwarded(struct slice name)
+{
+	if (!is_named(name.data, "x-forwarded", sizeof "x-forwarded" - 1))
+		return FIELD_OTHER;
+	if (name.length == 15 && NAMED("x-forwarded-for", FIELD_X_FORWARDED_FOR))
+		return FIELD_X_FORWARDED_FOR;
+	if (name.length == 16 && NAMED("x-forwarded-host", FIELD_X_FORWARDED_HOST))
+		return FIELD_X_FORWARDED_HOST;
+	if (name.length == 16 && NAMED("x-forwarded-port", FIELD_X_FORWARDED_PORT))
+		return FIELD_X_FORWARDED_PORT;
+	if (name.length == 17 && NAMED("x-forwarded-proto", FIELD_X_FORWARDED_PROTO))
+		return FIELD_X_FORWARDED_PROTO;
+	return FIELD_X_FORWARDED;
+}
+
+enum field_id field_identify(struct slice name)
+{
+	char first;
+
+	if (name.length < 10)
+		return name.length < 2 ? FIELD_OTHER : identify_short(name);
+	first = char_lower(name.data[0]);
+	if (first == 'x') {
+		if (name.length == 12 && NAMED("x-request-id", FIELD_X_REQUEST_ID))
+			return FIELD_X_REQUEST_ID;
+		return name.length >= 11 ? identify_forwarded(name) : FIELD_OTHER;
+	}
+	switch (name.length) {
+	case 10:
+		return first == 'c'   ? NAMED("connection", FIELD_CONNECTION)
+		       : first == 'u' ? NAMED("user-agent", FIELD_USER_AGENT)
+		       : first == 'k' ? NAMED("keep-alive", FIELD_KEEP_ALIVE)
+		                      : FIELD_OTHER;
+	case 11:
+		return first == 't' ? NAMED("traceparent", FIELD_TRACEPARENT) : FIELD_OTHER;
+	case 14:
+		return first == 'c' ? NAMED("content-length", FIELD_CONTENT_LENGTH) : FIELD_OTHER;
+	case 16:
+		return first == 'p' ? NAMED("proxy-connection", FIELD_PROXY_CONNECTION) : FIELD_OTHER;
+	case 17:
+		return first == 't' ? NAMED("transfer-encoding", FIELD_TRANSFER_ENCODING) : FIELD_OTHER;
+	case 18:
+		return first == 'p' ? NAMED("proxy-authenticate", FIELD_PROXY_AUTHENTICATE) : FIELD_OTHER;
+	case 19:
+		return first == 'p' ? NAMED("proxy-authorization", FIELD_PROXY_AUTHORIZATION) : FIELD_OTHER;
+	default:
+		return FIELD_OTHER;
+	}
+}
+
+/* ---- lists ---------------------------------------------------------------------------------------------------- */
+
+/* Takes the next element off the front of `list`, without the white space around it. False: none is left. */
+static bool take_element(struct slice *list, struct slice *element)
+{
+	const char *end, *comma;
+
+	if (list->length == 0)
+		return false;
+	comma = memchr(list->data, ',', list->length);
+	end = comma != NULL ? comma : list->data + list->length;
+	element->data = list->data;
+	list->length -= (size_t)(end - list->data) + (comma != NULL);
+	list->data = comma != NULL ? comma + 1 : end;
+	while (element->data < end && (*element->data == ' ' || *element->data == '\t'))
+		element->data++;
+	while (end > element->data && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	element->length = (size_t)(end - element->data);
+	return true;
+}
+
+bool field_list_has(struct slice list, struct slice token)
+{
+	struct slice element;
+
+	while (take_element(&list, &element))
+		if (slice_equal_nocase(element, token))
+			return true;
+	return false;
+}
+
+/* ---- hop by hop ----------------------------------------------------------------------------------------------- */
+
+static bool is_hop_by_hop_itself(enum field_id id)
+{
+	switch (id) {
+	case FIELD_TRANSFER_ENCODING:
+	case FIELD_CONNECTION:
+	case FIELD_KEEP_ALIVE:
+	case FIELD_PROXY_CONNECTION:
+	case FIELD_PROXY_AUTHENTICATE:
+	case FIELD_PROXY_AUTHORIZATION:
+	case FIELD_TE:
+	case FIELD_TRAILER:
+	case FIELD_UPGRADE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A peer can't have Host or the length removed by naming them: the next reader would see another message. */
+static void mark_named(struct field *fields, size_t count, struct slice option)
+{
+	for (size_t i = 0; i < count; i++)
+		if (slice_equal_nocase(fields[i].name, option) && fields[i].id != FIELD_HOST &&
+		    fields[i].id != FIELD_CONTENT_LENGTH)
+			fields[i].is_hop_by_hop = true;
+}
+
+/* False: more Connection options than anybody needs. */
+static bool mark_hop_by_hop(struct field *fields, size_t count)
+{
+	struct slice list, option;
+	unsigned options = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (fields[i].id != FIELD_CONNECTION)
+			continue;
+		list = fields[i].value;
+		while (take_element(&list, &option)) {
+			if (++options > CONNECTION_OPTIONS_MAX)
+				return false;
+			if (option.length != 0)
+				mark_named(fields, count, option);
+		}
+	}
+	return true;
+}
+
+/* ---- lines ---------------------------------------------------------------------------------------------------- */
+
+/* The first byte from `at` that may not stand in a value. Eight at a time, as values are most of a head. */
+static const char *skip_value(const char *at, const char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+	uint64_t word, deletes;
+
+	while (end - at >= 8) {
+		memcpy(&word, at, 8);
+		deletes = word ^ (ones * 0x7f);
+		/* Some byte below a blank, or some byte that is DEL? */
+		if ((((word - ones * 0x20) & ~word) | ((deletes - ones) & ~deletes)) & highs)
+			break;
+		at += 8;
+	}
+	while (at < end && char_is(*at, CHAR_VALUE))
+		at++;
+	return at;
+}
+
+static const char *why_bad_name(char c)
+{
+	switch (c) {
+	case ' ':
+	case '\t':
+		return "white space before the colon of a field";
+	case '\r':
+		return "field line without a colon";
+	case '\n':
+		return "bare LF in a field name";
+	default:
+		return "character not allowed in a field name";
+	}
+}
+
+static const char *why_bad_value(char c)
+{
+	return c == '\n' ? "bare LF in a field value" : "control character in a field value";
+}
+
+/* Reads one field line at *at and moves on behind it. `*at` is neither the end nor a CR. */
+static enum parse_result parse_line(const char **at, const char *end, struct field *field, const char **why)
+{
+	const char *name = *at, *here = name, *colon, *value, *value_end;
+
+	while (here < end && char_is(*here, CHAR_TOKEN))
+		here++;
+	if (here == end)
+		return PARSE_MORE;
+	if (*here != ':' || here == name) {
+		*why = *here == ':' ? "empty field name" : why_bad_name(*here);
+		return PARSE_REFUSED;
+	}
+	colon = here++;
+	while (here < end && (*here == ' ' || *here == '\t'))
+		here++;
+	value = here;
+	here = skip_value(here, end);
+	/* A tab ends the fast part of skip_value() only, so `here` is at the end or at something forbidden. */
+	if (here == end)
+		return PARSE_MORE;
+	if (*here != '\r') {
+		*why = why_bad_value(*here);
+		return PARSE_REFUSED;
+	}
+	if (here + 1 == end)
+		return PARSE_MORE;
+	if (here[1] != '\n') {
+		*why = "bare CR in a field value";
+		return PARSE_REFUSED;
+	}
+	for (value_end = here; value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t');)
+		value_end--;
+
+	field->name = (struct slice){name, (size_t)(colon - name)};
+	field->value = (struct slice){value, (size_t)(value_end - value)};
+	field->id = field_identify(field->name);
+	field->is_hop_by_hop = is_hop_by_hop_itself(field->id);
+	if ((field->id == FIELD_TRANSFER_ENCODING || field->id == FIELD_CONTENT_LENGTH) &&
+	    memchr(colon, '\t', (size_t)(here - colon)) != NULL) {
+		*why = "tab in a framing field";
+		return PARSE_REFUSED;
+	}
+	*at = here + 2;
+	return PARSE_DONE;
+}
+
+enum parse_result fields_parse(const char *bytes, size_t length, struct field *fields, size_t maximum, size_t *count,
+                               size_t *used, const char **why, bool *is_too_large)
+{
+	const char *at = bytes, *end = bytes + length;
+	enum parse_result result;
+	bool has_connection = false;
+
+	*count = 0;
+	*is_too_large = false;
+	for (;;) {
+		if (at == end)
+			return PARSE_MORE;
+		if (*at == '\r')
+			break;
+		if (*at == ' ' || *at == '\t') {
+			*why = *count == 0 ? "white space before the first field" : "folded field line";
+			return PARSE_REFUSED;
+		}
+		if (*count == maximum) {
+			*why = "too many fields";
+			*is_too_large = true;
+			return PARSE_REFUSED;
+		}
+		result = parse_line(&at, end, &fields[*count], why);
+		if (result != PARSE_DONE)
+			return result;
+		has_connection |= fields[(*count)++].id == FIELD_CONNECTION;
+	}
+	if (at + 1 == end)
+		return PARSE_MORE;
+	if (at[1] != '\n') {
+		*why = "bare CR";
+		return PARSE_REFUSED;
+	}
+	*used = (size_t)(at + 2 - bytes);
+	if (has_connection && !mark_hop_by_hop(fields, *count)) {
+		*why = "too many Connection options";
+		*is_too_large = true;
+		return PARSE_REFUSED;
+	}
+	return PARSE_DONE;
+}
+
+/* ---- trailers ------------------------------------------------------------------------------------------------- */
+
+enum { TRAILER_NAME_MAX = 32 };
+
+/* A name is forbidden when it starts with one of these; one that ends in '$' must be the whole name. */
+static const char *const not_in_trailers[] = {
+	"accept", "access-control-", "age$", "allow$", "alt-", "authentication-info$", "authorization$", "cache-control$",
+	"cdn-loop$", "content-disposition$", "content-encoding$", "content-language$", "content-length$", "content-location$",
+	"content-range$", "content-security-policy", "content-type$", "cookie", "cross-origin-", "early-data$", "expires$",
+	"host$", "if-", "location$", "max-forwards$", "origin", "pragma$", "prefer", "proxy-", "range$", "retry-after$",
+	"sec-", "server$", "set-cookie", "strict-transport-security$", "transfer-encoding$", "vary$", "www-authenticate$",
+	"x-forwarded", "x-http-method", "x-method-override$", "x-original-", "x-rewrite-",
+};
+
+static bool has_forbidden_start(const char *name, size_t length, const char *start)
+{
+	size_t i;
+
+	for (i = 0; start[i] != '\0' && start[i] != '$'; i++)
+		if (i >= length || name[i] != start[i])
+			return false;
+	return start[i] == '\0' || i == length;
+}
+
+bool field_may_be_trailer(const struct field *field)
+{
+	char name[TRAILER_NAME_MAX];
+	size_t length = field->name.length < sizeof name ? field->name.length : sizeof name;
+
+	if (field->id != FIELD_OTHER || field->is_hop_by_hop)
+		return false;
+	/* Servers that hand fields to programs as variables take '_' for '-'. */
+	for (size_t i = 0; i < length; i++)
+		name[i] = field->name.data[i] == '_' ? '-' : char_lower(field->name.data[i]);
+	for (size_t i = 0; i < sizeof not_in_trailers / sizeof *not_in_trailers; i++)
+		if (has_forbidden_start(name, length, not_in_trailers[i]))
+			return false;
+	return true;
+}
