@@ -7,6 +7,7 @@
 #ifndef ROUTES_FALLBACK_H
 #define ROUTES_FALLBACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct fallback {
@@ -18,5 +19,18 @@ struct fallback {
 	size_t body_length;
 	const char *content_type, *file; /* as configured, for --print-config; file NULL unless read from one */
 };
+
+/* What it is made from. The caller has checked that the status is final and the content type a field value. */
+struct fallback_source {
+	unsigned status;
+	const char *content_type; /* NULL: plain text in UTF-8 */
+	const char *body;
+	size_t body_length;
+};
+
+/* Fills all but `file`, with copies of its own. Statuses that have no content (204, 205, 304) get none, whatever the
+ * source says. False: memory is short. */
+bool fallback_build(struct fallback *fallback, const struct fallback_source *source,
+                    void *(*allocate)(void *context, size_t size), void *context);
 
 #endif
