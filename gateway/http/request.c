@@ -1,0 +1,415 @@
+/*
+ * Request heads, in three steps:
+ *
+ *     the line      byte by byte, left to right; 405 and 505 as soon as the word that deserves them is whole
+ *     the fields    fields_parse()
+ *     the meaning   form of the target, host, where the body ends, what the client expects; needs the whole head
+ *
+ * Nothing is decided on what may still change with the next byte, so a head that comes in pieces gets the verdict it would
+ * have got in one piece. The price of starting again each time is bounded by limits->head_bytes.
+ *
+ * In doubt it refuses: what this file lets pass, the gateway passes on, and the server behind it may read a doubtful line
+ * differently.
+ */
+#include "gateway/http/request.h"
+
+#include <arpa/inet.h>
+
+#include "gateway/http/characters.h"
+
+enum { HOST_NAME_MAX_BYTES = 255, IPV6_TEXT_MAX = 45 };
+
+static enum parse_result refuse(struct request *request, unsigned status, const char *why)
+{
+	request->refused_status = status;
+	request->refused_why = why;
+	return PARSE_REFUSED;
+}
+
+/* ---- the request line ----------------------------------------------------------------------------------------- */
+
+static enum method identify_method(struct slice text)
+{
+#define IS(literal) (memcmp(text.data, literal, sizeof literal - 1) == 0)
+	switch (text.length) {
+	case 3:
+		return IS("GET") ? METHOD_GET : IS("PUT") ? METHOD_PUT : METHOD_OTHER;
+	case 4:
+		return IS("POST") ? METHOD_POST : IS("HEAD") ? METHOD_HEAD : METHOD_OTHER;
+	case 5:
+		return IS("PATCH") ? METHOD_PATCH : IS("TRACE") ? METHOD_TRACE : METHOD_OTHER;
+	case 6:
+		return IS("DELETE") ? METHOD_DELETE : METHOD_OTHER;
+	case 7:
+		return IS("OPTIONS") ? METHOD_OPTIONS : IS("CONNECT") ? METHOD_CONNECT : METHOD_OTHER;
+	default:
+		return METHOD_OTHER;
+	}
+#undef IS
+}
+
+/* One CRLF may stand before the line: some clients send it after a body (RFC 9112 section 2.2). */
+static enum parse_result parse_leading_crlf(struct request *request, const char **at, const char *end)
+{
+	if (*at == end)
+		return PARSE_MORE;
+	if (**at != '\r')
+		return PARSE_DONE;
+	if (*at + 1 == end)
+		return PARSE_MORE;
+	if ((*at)[1] != '\n')
+		return refuse(request, 400, "bare CR before the request line");
+	*at += 2;
+	if (*at == end)
+		return PARSE_MORE;
+	return **at == '\r' ? refuse(request, 400, "empty lines before the request line") : PARSE_DONE;
+}
+
+static enum parse_result parse_method(struct request *request, const char **at, const char *end)
+{
+	const char *here = *at;
+
+	while (here < end && char_is(*here, CHAR_TOKEN))
+		here++;
+	if (here == end)
+		return PARSE_MORE;
+	if (*here != ' ' || here == *at)
+		return refuse(request, 400, here == *at ? "no method" : "character not allowed in a method");
+	request->method_text = (struct slice){*at, (size_t)(here - *at)};
+	request->method = identify_method(request->method_text);
+	if (request->method == METHOD_CONNECT)
+		return refuse(request, 405, "CONNECT");
+	*at = here + 1;
+	return PARSE_DONE;
+}
+
+static const char *why_bad_target(char c, bool is_empty)
+{
+	switch (c) {
+	case ' ':
+		return is_empty ? "more than one blank in the request line" : "no target";
+	case '\r':
+	case '\n':
+		return "no version in the request line";
+	case '#':
+		return "fragment in the target";
+	case '\\':
+		return "backslash in the target";
+	default:
+		return "character not allowed in the target";
+	}
+}
+
+/* Finds the end of the target and its '?'; what form it has is asked later. */
+static enum parse_result parse_target(struct request *request, const char **at, const char *end)
+{
+	const char *here = *at, *question = NULL;
+
+	for (;; here++) {
+		while (here < end && char_is(*here, CHAR_TARGET))
+			here++;
+		if (here == end)
+			return PARSE_MORE;
+		if (*here == '?') {
+			if (question == NULL)
+				question = here;
+		} else if (*here == '%') {
+			if ((end - here >= 2 && !char_is(here[1], CHAR_HEX)) || (end - here >= 3 && !char_is(here[2], CHAR_HEX)))
+				return refuse(request, 400, "bad percent-encoding in the target");
+			if (end - here < 3)
+				return PARSE_MORE;
+			if (here[1] == '0' && here[2] == '0')
+				return refuse(request, 400, "encoded NUL in the target");
+			here += 2;
+		} else {
+			break;
+		}
+	}
+	if (*here != ' ' || here == *at)
+		return refuse(request, 400, why_bad_target(*here, here == *at));
+	request->target = (struct slice){*at, (size_t)(here - *at)};
+	if (question != NULL) {
+		request->has_query = true;
+		request->query = (struct slice){question + 1, (size_t)(here - question - 1)};
+	}
+	*at = here + 1;
+	return PARSE_DONE;
+}
+
+static enum parse_result parse_version(struct request *request, const char **at, const char *end)
+{
+	static const char name[] = "HTTP/";
+	const char *here = *at;
+
+	for (size_t i = 0; i < sizeof name - 1; i++, here++) {
+		if (here == end)
+			return PARSE_MORE;
+		if (*here != name[i])
+			return refuse(request, 400, "malformed version");
+	}
+	for (int i = 0; i < 3; i++)
+		if (here + i == end)
+			return PARSE_MORE;
+		else if (i == 1 ? here[i] != '.' : !char_is(here[i], CHAR_DIGIT))
+			return refuse(request, 400, "malformed version");
+	if (here[0] != '1')
+		return here[0] == '0' ? refuse(request, 400, "HTTP/0") : refuse(request, 505, "major version above 1");
+	request->version_minor = here[2] == '0' ? 0 : 1;
+	here += 3;
+	if (here == end)
+		return PARSE_MORE;
+	if (*here != '\r')
+		return refuse(request, 400, *here == '\n' ? "bare LF after the request line" : "malformed version");
+	if (here + 1 == end)
+		return PARSE_MORE;
+	if (here[1] != '\n')
+		return refuse(request, 400, "bare CR after the request line");
+	*at = here + 2;
+	return PARSE_DONE;
+}
+
+/* ---- host and target ------------------------------------------------------------------------------------------ */
+
+/* The part of `host` before the port, or an empty slice when it is no authority without userinfo (RFC 3986 section 3.2). */
+static struct slice host_name_of(struct slice host, unsigned *port)
+{
+	const struct slice none = {NULL, 0};
+	const char *at = host.data, *end = host.data + host.length, *name_end;
+	char ipv6[IPV6_TEXT_MAX + 1];
+	struct in6_addr address;
+
+	*port = 80;
+	if (host.length == 0)
+		return none;
+	if (*at == '[') {
+		size_t length;
+
+		name_end = memchr(at, ']', host.length);
+		if (name_end == NULL || (length = (size_t)(name_end - at - 1)) > IPV6_TEXT_MAX)
+			return none;
+		memcpy(ipv6, at + 1, length);
+		ipv6[length] = '\0';
+		if (memchr(ipv6, '\0', length) != NULL || inet_pton(AF_INET6, ipv6, &address) != 1)
+			return none;
+		at = ++name_end;
+	} else {
+		while (at < end && char_is(*at, CHAR_HOST))
+			at++;
+		name_end = at;
+		if (name_end == host.data || name_end - host.data > HOST_NAME_MAX_BYTES)
+			return none;
+	}
+	if (at < end) {
+		if (*at != ':' || end - at < 2 || end - at > 6)
+			return none;
+		for (*port = 0, at++; at < end && char_is(*at, CHAR_DIGIT); at++)
+			*port = *port * 10 + (unsigned)(*at - '0');
+		if (at < end || *port == 0 || *port > 65535)
+			return none;
+	}
+	return (struct slice){host.data, (size_t)(name_end - host.data)};
+}
+
+/* "http://authority/path?query". *authority is set; the path and query go into the request. */
+static bool parse_absolute(struct request *request, struct slice *authority)
+{
+	static const struct slice scheme = {"http://", 7};
+	const char *at, *end = request->target.data + request->target.length;
+	const char *path_end = request->has_query ? request->query.data - 1 : end;
+
+	if (request->target.length <= scheme.length ||
+	    !slice_equal_nocase((struct slice){request->target.data, scheme.length}, scheme) ||
+	    path_end < request->target.data + scheme.length)
+		return false;
+	authority->data = at = request->target.data + scheme.length;
+	while (at < path_end && *at != '/')
+		at++;
+	authority->length = (size_t)(at - authority->data);
+	request->path = (struct slice){at, (size_t)(path_end - at)};
+	/* RFC 9112 section 3.2.4: without a path, OPTIONS asks about the server itself. */
+	if (at == path_end)
+		request->path = request->method == METHOD_OPTIONS && !request->has_query ? SLICE("*") : SLICE("/");
+	return true;
+}
+
+static const char *judge_target(struct request *request, struct slice *authority)
+{
+	struct slice target = request->target;
+
+	*authority = (struct slice){NULL, 0};
+	if (target.data[0] == '/') {
+		request->path = target;
+		if (request->has_query)
+			request->path.length = (size_t)(request->query.data - 1 - target.data);
+		return NULL;
+	}
+	if (target.length == 1 && target.data[0] == '*') {
+		request->path = target;
+		return request->method == METHOD_OPTIONS ? NULL : "target * with another method than OPTIONS";
+	}
+	return parse_absolute(request, authority) ? NULL : "target is neither a path nor an http URI";
+}
+
+/* Host and the authority of an absolute target: one valid and, where there are two, the same. */
+static const char *judge_host(struct request *request, struct slice authority)
+{
+	struct slice host = {NULL, 0}, name;
+	unsigned hosts = 0, port, authority_port;
+
+	for (size_t i = 0; i < request->field_count; i++)
+		if (request->fields[i].id == FIELD_HOST) {
+			host = request->fields[i].value;
+			hosts++;
+		}
+	if (hosts > 1)
+		return "more than one Host";
+	if (hosts == 0 && request->version_minor > 0)
+		return "no Host";
+	if (hosts == 1) {
+		request->host = host;
+		request->host_name = host_name_of(host, &port);
+		if (request->host_name.length == 0)
+			return "malformed Host";
+	}
+	if (authority.data == NULL)
+		return NULL;
+	name = host_name_of(authority, &authority_port);
+	if (name.length == 0)
+		return "malformed authority in the target";
+	if (hosts == 1 && (!slice_equal_nocase(name, request->host_name) || port != authority_port))
+		return "Host differs from the target";
+	request->host = authority;
+	request->host_name = name;
+	return NULL;
+}
+
+/* ---- what the client wishes ----------------------------------------------------------------------------------- */
+
+/*
+ * Upgrades lead into a tunnel, where the gateway sees nothing any more. Not into another HTTP, which would carry
+ * requests past the routes, and not into TLS, which is not the gateway's to speak.
+ */
+static bool may_upgrade(struct slice protocols)
+{
+	static const struct slice not[] = {{"h2c", 3}, {"h2", 2}, {"http", 4}, {"tls", 3}};
+	const char *at = protocols.data, *end = protocols.data + protocols.length, *start;
+	struct slice name;
+
+	if (at == end)
+		return false;
+	while (at < end) {
+		while (at < end && (*at == ' ' || *at == '\t' || *at == ','))
+			at++;
+		for (start = at; at < end && char_is(*at, CHAR_TOKEN);)
+			at++;
+		name = (struct slice){start, (size_t)(at - start)};
+		for (size_t i = 0; i < sizeof not / sizeof *not; i++)
+			if (slice_equal_nocase(name, not[i]))
+				return false;
+		if (at < end && *at == '/' && name.length > 0)
+			for (at++; at < end && char_is(*at, CHAR_TOKEN);)
+				at++;
+		if (at < end && *at != ',' && *at != ' ' && *at != '\t')
+			return false;
+	}
+	return true;
+}
+
+/* 0, or the status to refuse with. Needs the body to be known. */
+static unsigned judge_wishes(struct request *request)
+{
+	bool has_close = false, has_keep_alive = false, names_upgrade = false, expects = false;
+	bool has_body = request->body.kind == BODY_CHUNKED || request->body.length > 0;
+	unsigned upgrades = 0;
+
+	for (size_t i = 0; i < request->field_count; i++) {
+		const struct field *field = &request->fields[i];
+
+		switch (field->id) {
+		case FIELD_CONNECTION:
+			has_close |= field_list_has(field->value, SLICE("close"));
+			has_keep_alive |= field_list_has(field->value, SLICE("keep-alive"));
+			names_upgrade |= field_list_has(field->value, SLICE("upgrade"));
+			break;
+		case FIELD_UPGRADE:
+			request->upgrade = field->value;
+			upgrades++;
+			break;
+		case FIELD_EXPECT:
+			if (!slice_equal_nocase(field->value, SLICE("100-continue")))
+				return 417;
+			expects = true;
+			break;
+		default:
+			break;
+		}
+	}
+	request->keep_alive = !has_close && (request->version_minor > 0 || has_keep_alive);
+	/* A 1.0 client could not read the 100 (RFC 9110 section 10.1.1), and without a body there is nothing to wait for. */
+	request->expects_continue = expects && request->version_minor > 0 && has_body;
+	request->wants_upgrade = request->version_minor > 0 && names_upgrade && upgrades == 1 && !has_body &&
+	                         may_upgrade(request->upgrade);
+	return 0;
+}
+
+static enum parse_result judge(struct request *request)
+{
+	struct framing_input framing = {
+		.is_request = true,
+		.version_minor = request->version_minor,
+		.fields = request->fields,
+		.field_count = request->field_count,
+	};
+	struct slice authority;
+	const char *why;
+	unsigned status;
+
+	if ((why = judge_target(request, &authority)) != NULL || (why = judge_host(request, authority)) != NULL)
+		return refuse(request, 400, why);
+	if ((status = framing_decide(&framing, &request->body, &why)) != 0)
+		return refuse(request, status, why);
+	if ((status = judge_wishes(request)) != 0)
+		return refuse(request, status, "Expect other than 100-continue");
+	return PARSE_DONE;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------ */
+
+static enum parse_result parse_within(struct request *request, const char *bytes, size_t length, size_t maximum,
+                                      bool *is_in_line)
+{
+	const char *at = bytes, *end = bytes + length, *why = NULL;
+	enum parse_result result;
+	bool is_too_large;
+	size_t used;
+
+	*is_in_line = true;
+	if ((result = parse_leading_crlf(request, &at, end)) != PARSE_DONE ||
+	    (result = parse_method(request, &at, end)) != PARSE_DONE ||
+	    (result = parse_target(request, &at, end)) != PARSE_DONE ||
+	    (result = parse_version(request, &at, end)) != PARSE_DONE)
+		return result;
+	*is_in_line = false;
+	result = fields_parse(at, (size_t)(end - at), request->fields, maximum, &request->field_count, &used, &why,
+	                      &is_too_large);
+	if (result == PARSE_REFUSED)
+		return refuse(request, is_too_large ? 431 : 400, why);
+	if (result == PARSE_MORE)
+		return PARSE_MORE;
+	request->head_length = (size_t)(at - bytes) + used;
+	return judge(request);
+}
+
+enum parse_result request_parse(struct request *request, const char *bytes, size_t length, struct field *fields,
+                                const struct request_limits *limits)
+{
+	bool is_whole = length < limits->head_bytes, is_in_line;
+	enum parse_result result;
+
+	memset(request, 0, sizeof *request);
+	request->fields = fields;
+	result = parse_within(request, bytes, is_whole ? length : limits->head_bytes, limits->fields, &is_in_line);
+	if (result == PARSE_MORE && !is_whole)
+		return is_in_line ? refuse(request, 414, "request line too long") : refuse(request, 431, "head too long");
+	return result;
+}
