@@ -1,0 +1,75 @@
+#include "gateway/metrics.h"
+
+#include <stdlib.h>
+
+const uint32_t metrics_bucket_us[METRICS_BUCKETS] = { 500,    1000,   2500,   5000,    10000,   25000,   50000,
+	                                              100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000 };
+
+struct route_metrics *metrics_new(unsigned shard_count)
+{
+	struct route_metrics *metrics = calloc(1, sizeof *metrics + shard_count * sizeof metrics->shards[0]);
+
+	if (metrics != NULL)
+		metrics->shard_count = shard_count;
+	return metrics;
+}
+
+void metrics_free(struct route_metrics *metrics)
+{
+	for (unsigned i = 0; metrics != NULL && i < metrics->shard_count; i++)
+		for (unsigned j = 0; j < metrics->shards[i].count; j++)
+			free(atomic_load(&metrics->shards[i].series[j]));
+	free(metrics);
+}
+
+static struct series *find(const struct metrics_shard *shard, enum method method, unsigned status, enum outcome outcome)
+{
+	for (unsigned i = 0; i < shard->count; i++) {
+		struct series *series = atomic_load_explicit((_Atomic(struct series *) *)&shard->series[i], memory_order_relaxed);
+
+		if (series->status == status && series->method == method && series->outcome == outcome)
+			return series;
+	}
+	return NULL;
+}
+
+static struct series *find_or_make(struct metrics_shard *shard, enum method method, unsigned status, enum outcome outcome)
+{
+	struct series *series = find(shard, method, status, outcome);
+
+	if (series != NULL)
+		return series;
+	/* The last places are kept for what is left when labels run out: one series for each outcome. */
+	if (shard->count >= METRICS_SERIES_MAX - OUTCOME_COUNT && (status != 0 || method != METHOD_OTHER))
+		return find_or_make(shard, METHOD_OTHER, 0, outcome);
+	series = calloc(1, sizeof *series);
+	if (series == NULL)
+		return NULL;
+	series->method = method;
+	series->status = status;
+	series->outcome = outcome;
+	atomic_store_explicit(&shard->series[shard->count++], series, memory_order_release);
+	return series;
+}
+
+void metrics_count(struct route_metrics *metrics, unsigned shard_index, enum method method, unsigned status,
+                   enum outcome outcome, uint64_t duration_us)
+{
+	struct metrics_shard *shard = &metrics->shards[shard_index];
+	struct series *series = find_or_make(shard, method, status, outcome);
+
+	if (series == NULL) {
+		counter_add(&shard->lost, 1);
+		return;
+	}
+	counter_add(&series->count, 1);
+	counter_add(&series->sum_us, duration_us);
+	if (duration_us > counter_read(&series->max_us))
+		atomic_store_explicit(&series->max_us, duration_us, memory_order_relaxed);
+	for (unsigned i = 0; i < METRICS_BUCKETS; i++) {
+		if (duration_us <= metrics_bucket_us[i]) {
+			counter_add(&series->buckets[i], 1);
+			break;
+		}
+	}
+}

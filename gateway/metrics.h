@@ -1,0 +1,66 @@
+/*
+ * Counters: one shard per worker and route, one writer each, summed when somebody asks.
+ *
+ * A series is one combination of method, status and outcome; it is made when first seen, up to METRICS_SERIES_MAX per shard,
+ * then what is new is counted under method OTHER and status 0, so a hostile client can't fill memory with labels.
+ */
+#ifndef GATEWAY_METRICS_H
+#define GATEWAY_METRICS_H
+
+#include <stdatomic.h>
+
+#include "gateway/http/request.h"
+#include "gateway/outcome.h"
+
+enum { METRICS_SERIES_MAX = 96, METRICS_BUCKETS = 14 };
+
+/* Upper bounds in microseconds; what is above the last counts only into the sum and the count. */
+extern const uint32_t metrics_bucket_us[METRICS_BUCKETS];
+
+struct series {
+	enum method method;
+	unsigned status;
+	enum outcome outcome;
+	_Atomic uint64_t count, sum_us, max_us;
+	_Atomic uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
+};
+
+struct metrics_shard {
+	_Atomic(struct series *) series[METRICS_SERIES_MAX]; /* filled from the front by the writer */
+	unsigned count;                                      /* the writer's */
+	_Atomic uint64_t lost;                               /* requests whose series could not be made: memory was short */
+};
+
+struct route_metrics {
+	unsigned shard_count;
+	struct metrics_shard shards[];
+};
+
+/* NULL: memory is short. */
+struct route_metrics *metrics_new(unsigned shard_count);
+void metrics_free(struct route_metrics *metrics);
+/* The thread that owns `shard`. */
+void metrics_count(struct route_metrics *metrics, unsigned shard, enum method method, unsigned status, enum outcome outcome,
+                   uint64_t duration_us);
+
+/* What one worker counts besides requests; one writer each. */
+struct worker_counters {
+	_Atomic uint64_t connections_accepted, connections_open, accept_rests;
+	_Atomic uint64_t requests_received, retries, upstream_connects, upstream_reuses;
+	_Atomic uint64_t bytes_in, bytes_out;
+	_Atomic uint64_t log_lines_lost;
+	_Atomic uint64_t turns; /* of the loop: /livez watches it */
+};
+
+/* A counter with a single writer needs no locked instruction. */
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t amount)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit((_Atomic uint64_t *)counter, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * A proxying thread: an event loop with its own listeners, clients and upstream connections.
+ *
+ * Three things are shared between threads, and no fourth:
+ *   (a) what belongs to an upstream: breaker, bulkhead, retry budget, each endpoint's in-flight count and ejection; and the
+ *       process's one limit of client connections. All atomics.
+ *   (b) counters: one shard per worker, one writer, summed when read (metrics.h).
+ *   (c) each worker's inbox, and the control thread's: the only mutexes.
+ * Everything else belongs to one thread or never changes.
+ *
+ * A worker uses a configuration through a snapshot: exchanges under way keep the one they began with. What it keeps of an
+ * upstream (its endpoints as last told, its pools) goes when no snapshot names that upstream any more.
+ */
+#ifndef GATEWAY_WORKER_H
+#define GATEWAY_WORKER_H
+
+#include <pthread.h>
+
+#include "gateway/access_log.h"
+#include "gateway/base/inbox.h"
+#include "gateway/base/random.h"
+#include "gateway/http/request.h"
+#include "gateway/http/response.h"
+#include "gateway/metrics.h"
+#include "gateway/net/listener.h"
+#include "gateway/net/pool.h"
+#include "routes/config.h"
+#include "routes/upstream.h"
+
+struct client;
+struct exchange;
+
+enum worker_message {
+	WORKER_ENDPOINTS,  /* subject: upstream (a reference), object: endpoint_set (a reference) */
+	WORKER_CONFIG,     /* object: config (a reference); its upstreams' endpoints were sent before */
+	WORKER_DRAIN,      /* accept no more, finish what is under way */
+	WORKER_STOP,       /* end what is still under way, and the thread */
+	WORKER_REOPEN_LOG,
+};
+
+enum control_message {
+	CONTROL_RESOLVE,    /* subject: upstream (a reference): a connection failed, its addresses may be old */
+	CONTROL_TRANSITION, /* subject: upstream (a reference), object: struct breaker_transition (malloc'd) */
+	CONTROL_DRAINED,    /* subject: worker: nothing is under way */
+};
+
+/* Made by the control thread before the workers and unchanged while they run. */
+struct shared {
+	struct bulkhead clients; /* in_flight: connections */
+	uint32_t max_clients;
+	struct inbox control;
+	struct route_metrics *unrouted; /* requests that were refused before they had a route */
+};
+
+struct snapshot {
+	struct config *config;
+	unsigned uses; /* exchanges, and being the current one */
+};
+
+/* What this worker keeps of an upstream. */
+struct local_upstream {
+	struct upstream *upstream; /* a reference; NULL: the place is free */
+	struct endpoint_set *set;  /* a reference; NULL: nothing is known yet */
+	unsigned turn;             /* of round robin */
+	unsigned snapshots;        /* that name it */
+};
+
+enum { WORKER_HEAD_BYTES = 256 * 1024, RESPONSE_HEAD_BYTES = 64 * 1024, RESPONSE_FIELDS = 256 };
+
+struct worker {
+	unsigned index;
+	pthread_t thread;
+	struct shared *shared;
+	struct io io;
+	struct inbox inbox;
+	struct event inbox_event, timer;
+	struct listener *listeners;
+	size_t listener_count;
+	enum { WORKER_SERVING, WORKER_DRAINING, WORKER_STOPPED } state;
+	struct snapshot *snapshot; /* the current one */
+	struct local_upstream *locals; /* by upstream->index */
+	size_t local_count;
+	struct pool **pools; /* by endpoint->index */
+	size_t pool_count;
+	struct client *clients; /* all of them */
+	struct client *run_first, **run_last; /* those with a request waiting in memory */
+	unsigned exchanges; /* under way */
+	struct exchange *spare; /* exchanges to be used again */
+	unsigned spare_count;
+	struct random random;
+	struct access_log log;
+	struct worker_counters counters;
+	/* Room for one request or response head at a time: nothing in it outlives a callback. */
+	struct request request;
+	struct response response;
+	struct field *fields;
+	size_t field_count;
+	char *head; /* WORKER_HEAD_BYTES */
+	char date[32];
+	uint64_t date_s;
+	uint64_t timer_at_ms; /* what `timer` was set to */
+};
+
+/* Takes the listening sockets (listen_count of them) and a reference to `config`. False: memory or descriptors are short. */
+bool worker_init(struct worker *worker, unsigned index, struct shared *shared, struct config *config, const int *listen_fds);
+bool worker_start(struct worker *worker);
+void worker_join(struct worker *worker);
+void worker_destroy(struct worker *worker); /* after worker_join() */
+
+/* For the worker's own thread: */
+struct snapshot *snapshot_use(struct worker *worker);
+void snapshot_release(struct worker *worker, struct snapshot *snapshot);
+struct local_upstream *worker_local(struct worker *worker, const struct upstream *upstream);
+/* Room for `count` fields in worker->fields. */
+bool worker_reserve_fields(struct worker *worker, size_t count);
+/* TEXT_HTTP_DATE bytes of the current second. */
+const char *worker_date(struct worker *worker);
+void worker_count_exchange(struct worker *worker, int change);
+static inline uint64_t worker_now_ms(struct worker *worker)
+{
+	return io_now_ms(&worker->io);
+}
+
+#endif
