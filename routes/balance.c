@@ -1,0 +1,234 @@
+/*
+ * Choosing among endpoints that other threads use and eject at the same time.
+ *
+ * Nearly always nobody rests and nothing was tried before: two picks, two loads, done. Only when a pick may not serve
+ * are the endpoints walked: who rests, who returns because too many rest, who was tried. The walk allocates nothing,
+ * so it goes over the set more than once; an endpoint that changes in between can make a walk see fewer than the one
+ * before, and each step has an answer to that which is not "none".
+ *
+ * Who returns when more than max_share rest: those whose rest ends first. It is the order in which they began but
+ * for those ejected repeatedly, who deserve to wait longer. The moment up to which all return is found by halving
+ * the span of ends: some 20 walks however many endpoints there are, where sorting would need memory.
+ */
+#include "routes/balance.h"
+
+/* Resting endpoints that serve all the same: those whose rest ends before `until_ms`, and the first `ties` of those
+ * that end just then. */
+struct returning {
+	uint64_t until_ms;
+	size_t ties;
+};
+
+struct choosing {
+	const struct endpoint_set *set;
+	const struct ejection_settings *ejection;
+	uint64_t now_ms;
+	struct returning returning;
+	const struct balance_avoid *avoid; /* NULL = none */
+};
+
+static uint64_t rest_ends(const struct endpoint *endpoint)
+{
+	return atomic_load_explicit(&endpoint->ejection.until_ms, memory_order_relaxed);
+}
+
+static bool is_resting(const struct choosing *choosing, const struct endpoint *endpoint)
+{
+	return choosing->ejection->enabled && ejection_is_resting(&endpoint->ejection, choosing->now_ms);
+}
+
+static bool was_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint)
+{
+	if (avoid == NULL)
+		return false;
+	for (unsigned i = 0; i < avoid->count && i < BALANCE_AVOID_MAX; i++)
+		if (avoid->tried[i] == endpoint)
+			return true;
+	return false;
+}
+
+/* ---- who returns ---------------------------------------------------------------------------------------------- */
+
+struct census {
+	size_t resting;
+	uint64_t first_end, last_end;
+};
+
+static struct census count_resting(const struct choosing *choosing)
+{
+	struct census census = {.first_end = UINT64_MAX};
+
+	for (size_t i = 0; i < choosing->set->count; i++) {
+		uint64_t end = rest_ends(choosing->set->endpoints[i]);
+
+		if (!choosing->ejection->enabled || end <= choosing->now_ms)
+			continue;
+		census.resting++;
+		census.first_end = end < census.first_end ? end : census.first_end;
+		census.last_end = end > census.last_end ? end : census.last_end;
+	}
+	return census;
+}
+
+static size_t count_ending_before(const struct choosing *choosing, uint64_t end)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < choosing->set->count; i++) {
+		uint64_t this_end = rest_ends(choosing->set->endpoints[i]);
+
+		count += this_end > choosing->now_ms && this_end < end;
+	}
+	return count;
+}
+
+static struct returning find_returning(const struct choosing *choosing)
+{
+	size_t count = choosing->set->count;
+	struct census census = count_resting(choosing);
+	size_t may_rest = choosing->ejection->max_share_percent < 100
+	                          ? (size_t)((uint64_t)count * choosing->ejection->max_share_percent / 100)
+	                          : count - 1;
+	size_t wanted, before;
+	uint64_t low = census.first_end, high = census.last_end;
+
+	if (census.resting <= may_rest)
+		return (struct returning){0};
+	wanted = census.resting - may_rest;
+	/* The latest moment with fewer than `wanted` before it. */
+	while (low < high) {
+		uint64_t middle = low + (high - low + 1) / 2;
+
+		if (count_ending_before(choosing, middle) < wanted)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	before = count_ending_before(choosing, low);
+	return (struct returning){.until_ms = low, .ties = wanted > before ? wanted - before : 0};
+}
+
+/* ---- walking -------------------------------------------------------------------------------------------------- */
+
+/* The candidate number `wanted`, NULL when there are not so many; *count, unless NULL, is how many were seen. */
+static struct endpoint *walk(const struct choosing *choosing, size_t wanted, size_t *count)
+{
+	size_t seen = 0, ties = 0;
+
+	for (size_t i = 0; i < choosing->set->count; i++) {
+		struct endpoint *endpoint = choosing->set->endpoints[i];
+
+		if (is_resting(choosing, endpoint)) {
+			uint64_t end = rest_ends(endpoint);
+
+			if (end > choosing->returning.until_ms)
+				continue;
+			if (end == choosing->returning.until_ms && ties++ >= choosing->returning.ties)
+				continue;
+		}
+		if (was_tried(choosing->avoid, endpoint))
+			continue;
+		if (seen++ == wanted)
+			return endpoint;
+	}
+	if (count != NULL)
+		*count = seen;
+	return NULL;
+}
+
+static size_t count_candidates(const struct choosing *choosing)
+{
+	size_t count = 0;
+
+	walk(choosing, SIZE_MAX, &count);
+	return count;
+}
+
+/* ---- choosing ------------------------------------------------------------------------------------------------- */
+
+/* Two different numbers below `count`, which is at least 2; all pairs alike. */
+static void two_of(size_t count, uint64_t random, size_t *first, size_t *second)
+{
+	*first = (size_t)((random & UINT32_MAX) * count >> 32);
+	*second = (size_t)((random >> 32) * (count - 1) >> 32);
+	if (*second >= *first)
+		++*second;
+}
+
+/* Another number from the same one: what was left over by the first picks is not uniform. (The end of splitmix64.) */
+static uint64_t stir(uint64_t random)
+{
+	random += 0x9e3779b97f4a7c15;
+	random = (random ^ (random >> 30)) * 0xbf58476d1ce4e5b9;
+	random = (random ^ (random >> 27)) * 0x94d049bb133111eb;
+	return random ^ (random >> 31);
+}
+
+static struct endpoint *less_busy(struct endpoint *a, struct endpoint *b)
+{
+	return atomic_load_explicit(&b->in_flight, memory_order_relaxed) <
+	                       atomic_load_explicit(&a->in_flight, memory_order_relaxed)
+	               ? b
+	               : a;
+}
+
+static struct endpoint *choose_slowly(struct choosing *choosing, enum balance balance, uint64_t random, unsigned turn)
+{
+	struct endpoint *a, *b;
+	size_t candidates, first, second;
+
+	choosing->returning = find_returning(choosing);
+	candidates = count_candidates(choosing);
+	if (candidates == 0) {
+		choosing->avoid = NULL;
+		candidates = count_candidates(choosing);
+	}
+	if (candidates == 0) /* ejected while we looked */
+		return choosing->set->endpoints[random % choosing->set->count];
+	if (balance == BALANCE_ROUND_ROBIN) {
+		/* Turns that meet the same place of the set go to another candidate each round: none gets the share of
+		 * its resting neighbour on top of its own. */
+		size_t count = choosing->set->count;
+
+		a = walk(choosing, (turn / count + turn % count) % candidates, NULL);
+		b = NULL;
+	} else if (candidates == 1) {
+		a = walk(choosing, 0, NULL);
+		b = NULL;
+	} else {
+		two_of(candidates, random, &first, &second);
+		a = walk(choosing, first, NULL);
+		b = walk(choosing, second, NULL);
+	}
+	if (a != NULL && b != NULL)
+		return less_busy(a, b);
+	if (a == NULL)
+		a = b;
+	return a != NULL ? a : choosing->set->endpoints[random % choosing->set->count];
+}
+
+struct endpoint *balance_choose(const struct endpoint_set *set, enum balance balance,
+                                const struct ejection_settings *ejection, uint64_t now_ms, uint64_t random,
+                                unsigned *turn, const struct balance_avoid *avoid)
+{
+	struct choosing choosing = {.set = set, .ejection = ejection, .now_ms = now_ms, .avoid = avoid};
+	struct endpoint *a, *b;
+	size_t first = 0, second = 0;
+	unsigned this_turn = 0;
+
+	if (set == NULL || set->count == 0)
+		return NULL;
+	if (set->count == 1)
+		return set->endpoints[0];
+	if (balance == BALANCE_ROUND_ROBIN) {
+		this_turn = (*turn)++;
+		first = second = this_turn % set->count;
+	} else {
+		two_of(set->count, random, &first, &second);
+	}
+	a = set->endpoints[first];
+	b = set->endpoints[second];
+	if (is_resting(&choosing, a) || is_resting(&choosing, b) || was_tried(avoid, a) || was_tried(avoid, b))
+		return choose_slowly(&choosing, balance, stir(random), this_turn);
+	return less_busy(a, b);
+}

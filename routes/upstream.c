@@ -1,0 +1,164 @@
+/*
+ * Birth, sharing and end of upstreams and endpoints.
+ *
+ *     configuration ──> upstream        the control thread, and every exchange under way, hold references
+ *     worker ──> endpoint_set ──> endpoint <── exchange, pool
+ *
+ * A set never changes: when DNS answers differently the control thread makes a new one from the endpoints that stay
+ * (with their ejection and counters) and new ones, and workers swap pointers. What a worker still uses of the old set
+ * lives until it lets go.
+ *
+ * Taking a reference needs no order, since whoever takes one holds one already; giving one back needs both: what was
+ * written through any reference must be visible to the one who frees.
+ */
+#include "routes/upstream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void take(_Atomic unsigned *references)
+{
+	unsigned before = atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
+
+	assert(before > 0);
+	(void)before;
+}
+
+/* True: that was the last one. */
+static bool give_back(_Atomic unsigned *references)
+{
+	unsigned before = atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel);
+
+	assert(before > 0);
+	return before == 1;
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------------------------ */
+
+struct endpoint *endpoint_new(const struct address *address, unsigned index, uint64_t now_ms, const char *discovered_by)
+{
+	/* Its in-flight count has a cache line of its own, which malloc() knows nothing of. */
+	struct endpoint *endpoint = aligned_alloc(_Alignof(struct endpoint), sizeof(*endpoint));
+
+	if (endpoint == NULL)
+		return NULL;
+	memset(endpoint, 0, sizeof(*endpoint));
+	atomic_init(&endpoint->references, 1);
+	endpoint->index = index;
+	endpoint->address = *address;
+	endpoint->text_length = address_format(address, endpoint->text);
+	endpoint->born_ms = now_ms;
+	endpoint->discovered_by = discovered_by;
+	atomic_init(&endpoint->last_error, NULL);
+	return endpoint;
+}
+
+struct endpoint *endpoint_reference(struct endpoint *endpoint)
+{
+	take(&endpoint->references);
+	return endpoint;
+}
+
+void endpoint_release(struct endpoint *endpoint)
+{
+	if (endpoint != NULL && give_back(&endpoint->references))
+		free(endpoint);
+}
+
+/* ---- sets of them --------------------------------------------------------------------------------------------- */
+
+struct endpoint_set *endpoint_set_new(struct endpoint *const *endpoints, size_t count)
+{
+	struct endpoint_set *set;
+
+	if (count > (SIZE_MAX - sizeof(*set)) / sizeof(set->endpoints[0]))
+		return NULL;
+	set = malloc(sizeof(*set) + count * sizeof(set->endpoints[0]));
+	if (set == NULL)
+		return NULL;
+	atomic_init(&set->references, 1);
+	set->count = count;
+	for (size_t i = 0; i < count; i++)
+		set->endpoints[i] = endpoint_reference(endpoints[i]);
+	return set;
+}
+
+struct endpoint_set *endpoint_set_reference(struct endpoint_set *set)
+{
+	take(&set->references);
+	return set;
+}
+
+void endpoint_set_release(struct endpoint_set *set)
+{
+	if (set == NULL || !give_back(&set->references))
+		return;
+	for (size_t i = 0; i < set->count; i++)
+		endpoint_release(set->endpoints[i]);
+	free(set);
+}
+
+/* ---- upstreams ------------------------------------------------------------------------------------------------ */
+
+static void upstream_free(struct upstream *upstream)
+{
+	if (upstream->breaker != NULL)
+		breaker_free(upstream->breaker);
+	free(upstream->name);
+	free(upstream->host);
+	free(upstream);
+}
+
+/* Calls under way settle with the old one, so in-flight counts and the budget's slices begin anew; what was counted
+ * since birth goes on, or graphs would fall. */
+static void take_over_totals(struct upstream *upstream, struct upstream *old)
+{
+	atomic_init(&upstream->bulkhead.rejected_total, atomic_load(&old->bulkhead.rejected_total));
+	atomic_init(&upstream->retry_budget.refused_total, atomic_load(&old->retry_budget.refused_total));
+}
+
+struct upstream *upstream_new(const struct upstream_settings *settings, unsigned index, struct upstream *old,
+                              uint64_t now_ms, breaker_on_transition *on_transition, void *context)
+{
+	struct upstream *upstream = calloc(1, sizeof(*upstream));
+
+	if (upstream == NULL)
+		return NULL;
+	atomic_init(&upstream->references, 1);
+	upstream->index = index;
+	upstream->port = settings->port;
+	upstream->name = strdup(settings->name);
+	upstream->host = strdup(settings->host);
+	if (old != NULL) {
+		upstream->breaker = breaker_new_from(old->breaker, &settings->breaker, now_ms, on_transition, context);
+		take_over_totals(upstream, old);
+	} else {
+		upstream->breaker = breaker_new(&settings->breaker, now_ms, on_transition, context);
+	}
+	if (upstream->name == NULL || upstream->host == NULL || upstream->breaker == NULL) {
+		upstream_free(upstream);
+		return NULL;
+	}
+	return upstream;
+}
+
+bool upstream_fits(const struct upstream *upstream, const struct upstream_settings *settings,
+                   const struct breaker_settings *born_with)
+{
+	return strcmp(upstream->name, settings->name) == 0 && strcmp(upstream->host, settings->host) == 0 &&
+	       upstream->port == settings->port && born_with->window == settings->breaker.window &&
+	       born_with->window_size == settings->breaker.window_size;
+}
+
+struct upstream *upstream_reference(struct upstream *upstream)
+{
+	take(&upstream->references);
+	return upstream;
+}
+
+void upstream_release(struct upstream *upstream)
+{
+	if (upstream != NULL && give_back(&upstream->references))
+		upstream_free(upstream);
+}
