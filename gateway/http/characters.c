@@ -1,8 +1,8 @@
 /*
  * The table of gateway/http/characters.h.
  *
- * Targets are a little wider than RFC 3986: browsers leave "[]{}|^`" unencoded in queries and some of them in paths, and
- * no two readers of a request line disagree about them. '"', '<', '>', '\', '#' and everything outside ASCII stay out:
+ * Targets are a little wider than RFC 3986: browsers leave "[]{}|^`" unencoded in queries and some in paths, and no
+ * two readers of a request line disagree about them. '"', '<', '>', '\', '#' and everything outside ASCII stay out:
  * the first three for whoever prints them, '\' because some servers read it as '/', '#' because some cut there.
  */
 #include "gateway/http/characters.h"
