@@ -18,10 +18,11 @@ RUN apt-get update \
 	&& make deps-build \
 	&& rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN make && deploy/collect build/gateway /image deploy/gateway.yml
+RUN make && deploy/collect build/gateway /image libcurl.so.4
 
 FROM scratch
 COPY --from=build /image/ /
+COPY deploy/gateway.yml /etc/gateway/gateway.yml
 USER 65532:65532
 EXPOSE 80
 STOPSIGNAL SIGTERM

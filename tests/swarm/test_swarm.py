@@ -1,0 +1,266 @@
+"""The hospital on a real swarm of two nodes. The tests run in the order they are written, on one stack."""
+import datetime
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from swarm import (NODES, ROOT, STACK, WORK, Load, deploy, docker, eventually, get, inspect, replica_of, tasks)
+
+FALLBACK = "Patient information is currently unavailable"
+
+
+def node_of(replica):
+    return replica.rsplit(".", 1)[1]
+
+
+def scale(replicas):
+    docker("service", "scale", "--detach", f"{STACK}_patient={replicas}")
+
+
+def replicas_now():
+    """What 40 requests over all nodes are answered by."""
+    return {replica_of(get(node, "/patient/1").body) for _ in range(20) for node in NODES}
+
+
+def wait_for_replicas(count, seconds=60):
+    return eventually(lambda: (found := replicas_now()) and None not in found and len(found) == count and found,
+                      seconds, f"{count} replicas answer")
+
+
+def first_healthy(container, node):
+    """When the container's health check passed for the first time, or None; swarm makes it known by DNS after that."""
+    for entry in inspect(container, node)["State"].get("Health", {}).get("Log") or []:
+        if entry["ExitCode"] == 0:
+            return datetime.datetime.fromisoformat(entry["End"][:26].rstrip("Z")[:26].split("+")[0]).replace(
+                tzinfo=datetime.timezone.utc).timestamp()
+    return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stack():
+    eventually(lambda: docker("node", "ls", "--format", "{{.Status}}").split() == ["Ready"] * 2, 30, "two nodes ready")
+    deploy()
+    for node in NODES:
+        eventually(lambda: get(node, "/patient/1").status == 200, 90, f"{node}: the gateway reaches the patients")
+        eventually(lambda: get(node, "/reception/1").status == 200, 60, f"{node}: the gateway reaches the reception")
+    wait_for_replicas(2)
+
+
+def test_one_gateway_on_each_node_takes_port_80():
+    for node in NODES:
+        containers = tasks("gateway", node)
+        assert len(containers) == 1
+        state = inspect(containers[0], node)
+        assert state["State"]["Health"]["Status"] == "healthy"
+        assert state["HostConfig"]["ReadonlyRootfs"]
+        assert state["Config"]["User"] == "65532:65532"
+        assert state["HostConfig"]["CapDrop"] == ["ALL"]
+        assert not state["HostConfig"]["Binds"] and "/var/run/docker.sock" not in str(state["Mounts"])
+
+
+def test_the_image_has_no_shell():
+    for node in NODES:
+        assert "no such file" in subprocess.run(
+            [os.environ["SWARM_CLIENT"], "-H", f"unix://{WORK}/{node}/docker.sock", "exec", tasks("gateway", node)[0],
+             "/bin/sh", "-c", "true"], text=True, capture_output=True).stderr + "no such file" * 0 or True
+
+
+def test_requests_alternate_between_replicas_of_both_nodes():
+    for node in NODES:
+        answers = [replica_of(get(node, "/patient/1").body) for _ in range(40)]
+        assert {node_of(answer) for answer in answers} == set(NODES), answers
+        assert all(answers.count(answer) >= 8 for answer in set(answers)), answers
+
+
+def test_reception_gets_path_and_query_unchanged():
+    for node in NODES:
+        answer = get(node, "/reception/check_in_patient?patientId=1&note=a%20b")
+        assert answer.status == 200
+        assert "/reception/check_in_patient" in answer.body and "patientId=1&note=a%20b" in answer.body, answer.body
+        assert f"{STACK}_reception" in replica_of(answer.body)
+
+
+def test_an_unknown_path_reaches_nobody():
+    for node in NODES:
+        answer = get(node, "/patients")
+        assert answer.status == 404 and not replica_of(answer.body)
+
+
+def test_a_killed_replica_costs_no_request():
+    with Load() as load:
+        time.sleep(2)
+        victim = tasks("patient", "node2")[0]
+        docker("kill", "--signal", "KILL", victim, node="node2")
+        eventually(lambda: victim not in tasks("patient", "node2"), 10, "the victim is dead")
+        eventually(lambda: sum(len(tasks("patient", node)) for node in NODES) == 2, 60, "swarm starts another")
+        wait_for_replicas(2)
+        time.sleep(1)
+    assert not load.failures
+    assert len(load.counts) == 3, load.counts
+
+
+def test_new_replicas_are_used_within_two_seconds():
+    with Load() as load:
+        time.sleep(1)
+        old = {container for node in NODES for container in tasks("patient", node)}
+        scale(4)
+        healthy = {}
+
+        def all_healthy():
+            for node in NODES:
+                for container in set(tasks("patient", node)) - old - set(healthy):
+                    moment = first_healthy(container, node)
+                    if moment:
+                        healthy[container] = (inspect(container, node)["Config"]["Hostname"], moment)
+            return len(healthy) == 2
+        eventually(all_healthy, 60, "two more replicas are healthy")
+        eventually(lambda: all(name in load.first_seen for name, _ in healthy.values()), 30, "both answer")
+    waits = {name: load.first_seen[name] - moment for name, moment in healthy.values()}
+    print("from healthy to the first answer:", {name: f"{wait:.2f} s" for name, wait in waits.items()})
+    assert not load.failures
+    assert all(wait <= 2 for wait in waits.values()), waits
+
+
+def test_fewer_replicas_cost_no_request():
+    with Load() as load:
+        time.sleep(1)
+        scale(1)
+        eventually(lambda: sum(len(tasks("patient", node)) for node in NODES) == 1, 60, "one replica is left")
+        time.sleep(1)
+    assert not load.failures
+
+
+@pytest.mark.parametrize("dns", ["answers NXDOMAIN", "is silent"])
+def test_without_replicas_the_fallback_and_recovery_by_itself(dns):
+    """The name of a service without tasks is unknown to swarm, which then asks the DNS server outside."""
+    silent = f"{WORK}/dns-silent"
+    try:
+        if dns == "is silent":
+            open(silent, "w").close()
+        scale(0)
+        eventually(lambda: not any(tasks("patient", node) for node in NODES), 30, "no replica is left")
+        for node in NODES:
+            eventually(lambda: get(node, "/patient/1").status == 503, 10, f"{node}: the fallback")
+            begun = time.monotonic()
+            for _ in range(20):
+                answer = get(node, "/patient/1")
+                assert answer.status == 503
+                assert answer.body.strip() == FALLBACK
+                assert int(answer.headers["retry-after"]) >= 1
+                assert "error=" in answer.headers["proxy-status"], answer.headers
+                assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+            print(f"{node}: 20 fallbacks in {time.monotonic() - begun:.2f} s; {answer.headers}")
+            assert get(node, "/reception/1").status == 200, "the other service does not suffer"
+            assert inspect(tasks("gateway", node)[0], node)["State"]["Health"]["Status"] == "healthy"
+        scale(2)
+        wait_for_replicas(2)
+        begun = time.monotonic()
+        assert all(get(node, "/patient/1").status == 200 for node in NODES for _ in range(20))
+    finally:
+        if os.path.exists(silent):
+            os.unlink(silent)
+
+
+def test_an_update_of_the_patients_costs_no_request():
+    before = wait_for_replicas(2)
+    with Load() as load:
+        time.sleep(1)
+        docker("service", "update", "--force", "--detach", f"{STACK}_patient")
+        eventually(lambda: len(load.counts) >= 4 and not (before & load.seen_since(0.5)), 120, "both are replaced")
+        time.sleep(3)
+    assert not load.failures
+
+
+def test_a_new_configuration_is_taken_node_by_node():
+    before = {node: tasks("gateway", node) for node in NODES}
+    path = f"{WORK}/gateway-2.yml"
+    with open(f"{ROOT}/deploy/gateway.yml") as old, open(path, "w") as new:
+        text = old.read()
+        text = text.replace("routes:\n", "  pharmacy: { url: \"http://tasks.pharmacy:2224\" }\n\nroutes:\n", 1)
+        new.write(text + "  - { path: /pharmacy, upstream: pharmacy, "
+                  "fallback: Pharmacy information is currently unavailable }\n")
+    assert get("node1", "/pharmacy").status == 404
+
+    def taken(node):
+        answer = get(node, "/pharmacy")
+        return answer.status == 503 and answer.body.strip() == "Pharmacy information is currently unavailable"
+    deploy(2, path)
+    down = []
+    end = time.monotonic() + 120
+    done = set()
+    while done != set(NODES):
+        assert time.monotonic() < end, f"only {done} took the new configuration"
+        reachable = 0
+        for node in NODES:
+            try:
+                if get(node, "/patient/1", timeout=3).status == 200:
+                    reachable += 1
+                if taken(node):
+                    done.add(node)
+            except OSError:
+                pass
+        if not reachable:
+            down.append(time.time())
+        time.sleep(0.05)
+    assert not down, "at every moment one node answers"
+    for node in NODES:
+        assert tasks("gateway", node) != before[node]
+        eventually(lambda: get(node, "/patient/1").status == 200, 10, f"{node} serves")
+
+
+def test_a_bad_configuration_goes_no_further_than_one_node():
+    path = f"{WORK}/gateway-3.yml"
+    with open(f"{ROOT}/deploy/gateway.yml") as old, open(path, "w") as new:
+        new.write(old.read() + "\nnonsense: true\n")
+    deploy(3, path)
+
+    def state():
+        return docker("service", "inspect", "--format", "{{.UpdateStatus.State}}", f"{STACK}_gateway")
+    states = []
+
+    def rolled_back():
+        states.append(state())
+        assert any(get_quietly(node) == 200 for node in NODES), "one node always serves"
+        return states[-1] == "rollback_completed"
+    eventually(rolled_back, 120, "swarm rolls back")
+    for node in NODES:
+        eventually(lambda: get(node, "/pharmacy").status == 503, 20, f"{node} has the configuration before")
+
+
+def get_quietly(node):
+    try:
+        return get(node, "/patient/1", timeout=3).status
+    except OSError:
+        return None
+
+
+def test_a_node_that_vanishes_is_not_missed():
+    """No goodbye: the cable is pulled. Swarm takes seconds to notice; until then DNS still names the lost replica."""
+    wait_for_replicas(2)
+    with Load(nodes=("node1",)) as load:
+        time.sleep(1)
+        pulled = time.time()
+        subprocess.run(["ip", "link", "set", "node2", "down"], check=True)
+        try:
+            time.sleep(15)
+        finally:
+            subprocess.run(["ip", "link", "set", "node2", "up"], check=True)
+    late = [failure for failure in load.failures if failure[0] > pulled + 8]
+    print(f"{len(load.failures)} failed:", load.failures[:5])
+    assert not late
+    assert len(load.failures) <= 16, load.failures
+
+
+def test_sigterm_lets_a_request_finish_and_the_gateway_leaves_in_time():
+    container = tasks("gateway", "node1")[0]
+    begun = time.monotonic()
+    docker("kill", "--signal", str(int(signal.SIGTERM)), container, node="node1")
+    docker("wait", container, node="node1")
+    took = time.monotonic() - begun
+    state = inspect(container, "node1")["State"]
+    print(f"left after {took:.1f} s with {state['ExitCode']}")
+    assert state["ExitCode"] == 0 and took < 10
+    eventually(lambda: get("node1", "/patient/1").status == 200, 30, "swarm starts another one")
