@@ -44,7 +44,7 @@ struct chunked {
 
 enum chunked_result {
 	CHUNKED_MORE,     /* all bytes consumed */
-	CHUNKED_TRAILERS, /* the last chunk's line was consumed: what follows is the trailer section, for trailers_parse() */
+	CHUNKED_TRAILERS, /* the last chunk's line was consumed: what follows is the trailer section, for fields_parse() */
 	CHUNKED_BAD,
 };
 
