@@ -1,0 +1,189 @@
+/*
+ * One reading of a path, so that nobody behind us can read another.
+ *
+ * What is matched is what is sent: the upstream gets the result of this function, never the raw bytes. So a path need
+ * not be refused merely for being unusual; it is refused where the bytes that are left over would still mean different
+ * things to different readers:
+ *
+ *     %2F %5C \     a separator to some, a letter to others; decoding it would change the segments
+ *     %00           the end of the text to some
+ *     /..;x/        servlet containers take parameters off first and then see "..", others see a name
+ *     /../ at root  RFC 3986 ignores it, file systems ignore it, some rewriters do not
+ *
+ * Decoding happens once: %252e becomes neither %2e nor a dot, its "%25" stays.
+ *
+ * Slashes are merged before dot segments are resolved ("/a//../b" is "/b"), as the file system and nginx have it.
+ *
+ * Most paths are normal already. That is found out by one look per byte, and then nothing is copied.
+ */
+#include "routes/route.h"
+
+#include <stdint.h>
+#include <string.h>
+
+enum {
+	HEX = 1 << 0,
+	UNRESERVED = 1 << 1,
+	STOPS = 1 << 2,     /* the fast look has to look closer */
+	FORBIDDEN = 1 << 3, /* never raw in a path */
+	NEVER = FORBIDDEN | STOPS,
+};
+
+/* Bytes above 0x7F are the parser's affair. */
+static const uint8_t KINDS[256] = {
+	[0 ... ' '] = NEVER, [0x7f] = NEVER, ['#'] = NEVER, ['?'] = NEVER, ['\\'] = NEVER,
+	['%'] = STOPS, ['/'] = STOPS,
+	['0' ... '9'] = UNRESERVED | HEX,
+	['A' ... 'F'] = UNRESERVED | HEX, ['G' ... 'Z'] = UNRESERVED,
+	['a' ... 'f'] = UNRESERVED | HEX, ['g' ... 'z'] = UNRESERVED,
+	['-'] = UNRESERVED, ['.'] = UNRESERVED, ['_'] = UNRESERVED, ['~'] = UNRESERVED,
+};
+
+static bool is_kind(char byte, unsigned kind)
+{
+	return (KINDS[(unsigned char)byte] & kind) != 0;
+}
+
+static unsigned hex_value(char digit)
+{
+	return digit <= '9' ? (unsigned)(digit - '0') : (unsigned)((digit | 0x20) - 'a' + 10);
+}
+
+/* ---- the fast look -------------------------------------------------------------------------------------------- */
+
+/* May say no to a path that is normal (a segment that begins with a dot, percent-encoding), never yes to one that is
+ * not. */
+static bool is_plain(const char *path, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (!is_kind(path[i], STOPS))
+			continue;
+		if (path[i] != '/')
+			return false;
+		if (i + 1 < length && (path[i + 1] == '/' || path[i + 1] == '.'))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the full reading ----------------------------------------------------------------------------------------- */
+
+/* What has been written always begins with a slash; `segment` is where the one being read begins. */
+struct writing {
+	char *room;
+	size_t length, segment;
+	const char *why; /* NULL while all is well */
+};
+
+static size_t refuse(struct writing *writing, const char *why)
+{
+	writing->why = why;
+	return 0;
+}
+
+/* "%XY": returns the bytes read, 0 when refused. */
+static size_t copy_encoded(struct writing *writing, const char *from, size_t left)
+{
+	static const char DIGITS[] = "0123456789ABCDEF";
+	unsigned value;
+
+	if (left < 3 || !is_kind(from[1], HEX) || !is_kind(from[2], HEX))
+		return refuse(writing, "bad percent-encoding in the path");
+	value = hex_value(from[1]) << 4 | hex_value(from[2]);
+	if (value == '/')
+		return refuse(writing, "encoded slash in the path");
+	if (value == '\\')
+		return refuse(writing, "encoded backslash in the path");
+	if (value == 0)
+		return refuse(writing, "encoded NUL in the path");
+	if (is_kind((char)value, UNRESERVED)) {
+		writing->room[writing->length++] = (char)value;
+		return 3;
+	}
+	writing->room[writing->length++] = '%';
+	writing->room[writing->length++] = DIGITS[value >> 4];
+	writing->room[writing->length++] = DIGITS[value & 15];
+	return 3;
+}
+
+static size_t copy_raw(struct writing *writing, char byte)
+{
+	if (byte == '\\')
+		return refuse(writing, "backslash in the path");
+	if (byte == '#')
+		return refuse(writing, "fragment in the path");
+	if (is_kind(byte, FORBIDDEN))
+		return refuse(writing, "byte in the path that must be encoded");
+	writing->room[writing->length++] = byte;
+	return 1;
+}
+
+/* A semicolon after one or two dots at the beginning, raw or encoded. */
+static bool is_dots_with_parameters(const char *segment, size_t length)
+{
+	size_t dots = 0;
+
+	while (dots < length && dots < 3 && segment[dots] == '.')
+		dots++;
+	if (dots == 0 || dots > 2)
+		return false;
+	return (length > dots && segment[dots] == ';') ||
+	       (length >= dots + 3 && memcmp(segment + dots, "%3B", 3) == 0);
+}
+
+/* The segment that was just written is complete: keep it, or take it off, and with ".." the one before, too. */
+static void end_segment(struct writing *writing)
+{
+	const char *segment = writing->room + writing->segment;
+	size_t length = writing->length - writing->segment;
+
+	if (length == 1 && segment[0] == '.') {
+		writing->length = writing->segment;
+	} else if (length == 2 && segment[0] == '.' && segment[1] == '.') {
+		if (writing->segment == 1) {
+			writing->why = "dot segments above the root of the path";
+			return;
+		}
+		writing->length = writing->segment - 1;
+		while (writing->room[writing->length - 1] != '/')
+			writing->length--;
+	} else if (is_dots_with_parameters(segment, length)) {
+		writing->why = "dot segment with parameters in the path";
+	}
+}
+
+static struct path_result refused(const char *why)
+{
+	return (struct path_result){.verdict = PATH_REFUSED, .why = why};
+}
+
+struct path_result path_normalise(const char *path, size_t length, char *room)
+{
+	struct writing writing = {.room = room, .length = 1, .segment = 1};
+
+	if (length == 0 || path[0] != '/')
+		return refused("path without a slash at its beginning");
+	if (is_plain(path, length))
+		return (struct path_result){.verdict = PATH_UNCHANGED, .path = path, .length = length};
+	room[0] = '/';
+	for (size_t i = 1; i < length && writing.why == NULL;) {
+		if (path[i] == '%') {
+			i += copy_encoded(&writing, path + i, length - i);
+		} else if (path[i] == '/') {
+			end_segment(&writing);
+			if (room[writing.length - 1] != '/')
+				room[writing.length++] = '/';
+			writing.segment = writing.length;
+			i++;
+		} else {
+			i += copy_raw(&writing, path[i]);
+		}
+	}
+	if (writing.why == NULL)
+		end_segment(&writing);
+	if (writing.why != NULL)
+		return refused(writing.why);
+	if (writing.length == length && memcmp(room, path, length) == 0)
+		return (struct path_result){.verdict = PATH_UNCHANGED, .path = path, .length = length};
+	return (struct path_result){.verdict = PATH_NORMALISED, .path = room, .length = writing.length};
+}
