@@ -1,0 +1,206 @@
+/*
+ * Complaints: all of them, in the order of the file, each once, in words fit for a terminal; and the guess at what a
+ * misspelled name was meant to be.
+ *
+ * A list that can't grow any more still counts its errors, so that a configuration is never taken for good because
+ * there was no memory to say what is wrong with it.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "routes/config_reader.h"
+
+/* Length of the well-formed UTF-8 sequence at `text`, 0 if there is none. */
+static size_t utf8_length(const unsigned char *text)
+{
+	size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : text[0] >= 0xc2 ? 2 : 0;
+
+	for (size_t i = 1; i < length; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
+}
+
+static void copy_printable(char *to, size_t size, const char *from)
+{
+	size_t used = 0;
+
+	while (*from != '\0' && used + 1 < size) {
+		unsigned char first = (unsigned char)*from;
+		size_t length = utf8_length((const unsigned char *)from);
+
+		/* C1 controls (c2 80 to c2 9f) move a terminal's cursor, too. */
+		bool is_control = first < 0x20 || first == 0x7f || (first == 0xc2 && (unsigned char)from[1] < 0xa0);
+
+		if (length == 0 || is_control) {
+			to[used++] = '?';
+			from += length > 0 ? length : 1;
+		} else if (used + length < size) {
+			memcpy(to + used, from, length);
+			used += length;
+			from += length;
+		} else {
+			break;
+		}
+	}
+	to[used] = '\0';
+}
+
+void complaints_add(struct complaints *complaints, size_t line, size_t column, bool is_warning, const char *text)
+{
+	struct complaint *list = complaints->list;
+
+	if (!is_warning)
+		complaints->errors++;
+	if (complaints->count >= CONFIG_COMPLAINTS_MAX)
+		return;
+	if ((complaints->count & (complaints->count - 1)) == 0) {
+		list = realloc(list, (complaints->count > 0 ? complaints->count * 2 : 1) * sizeof(*list));
+		if (list == NULL)
+			return;
+		complaints->list = list;
+	}
+	list += complaints->count++;
+	*list = (struct complaint){.line = line, .column = column, .is_warning = is_warning};
+	copy_printable(list->text, sizeof(list->text), text);
+}
+
+static void complain(struct reader *reader, const struct yaml_node *node, bool is_warning, const char *format, va_list values)
+{
+	char text[sizeof(((struct complaint *)NULL)->text)];
+
+	vsnprintf(text, sizeof(text), format, values);
+	complaints_add(reader->complaints, node != NULL ? node->line : 0, node != NULL ? node->column : 0, is_warning, text);
+}
+
+void reader_error(struct reader *reader, const struct yaml_node *node, const char *format, ...)
+{
+	va_list values;
+
+	va_start(values, format);
+	complain(reader, node, false, format, values);
+	va_end(values);
+}
+
+void reader_warn(struct reader *reader, const struct yaml_node *node, const char *format, ...)
+{
+	va_list values;
+
+	va_start(values, format);
+	complain(reader, node, true, format, values);
+	va_end(values);
+}
+
+void reader_complain_at(void *reader, size_t line, size_t column, const char *text)
+{
+	complaints_add(((struct reader *)reader)->complaints, line, column, false, text);
+}
+
+static int compare(const void *left, const void *right)
+{
+	const struct complaint *a = left, *b = right;
+
+	if (a->line != b->line)
+		return a->line < b->line ? -1 : 1;
+	if (a->column != b->column)
+		return a->column < b->column ? -1 : 1;
+	if (a->is_warning != b->is_warning)
+		return a->is_warning ? 1 : -1;
+	return strcmp(a->text, b->text);
+}
+
+/* What `defaults` says wrong is found again with every upstream that inherits it. */
+void complaints_sort(struct complaints *complaints)
+{
+	size_t kept = 0;
+
+	if (complaints->count == 0)
+		return;
+	qsort(complaints->list, complaints->count, sizeof(*complaints->list), compare);
+	for (size_t i = 1; i < complaints->count; i++) {
+		if (compare(&complaints->list[kept], &complaints->list[i]) != 0)
+			complaints->list[++kept] = complaints->list[i];
+		else if (!complaints->list[i].is_warning)
+			complaints->errors--;
+	}
+	complaints->count = kept + 1;
+}
+
+void complaints_print(const struct complaints *complaints, const char *file, FILE *to)
+{
+	for (size_t i = 0; i < complaints->count; i++) {
+		const struct complaint *complaint = &complaints->list[i];
+		const char *kind = complaint->is_warning ? "warning" : "error";
+
+		if (complaint->line == 0)
+			fprintf(to, "%s: %s: %s\n", file, kind, complaint->text);
+		else
+			fprintf(to, "%s:%zu:%zu: %s: %s\n", file, complaint->line, complaint->column, kind, complaint->text);
+	}
+	if (complaints->errors > 0 && complaints->count == 0)
+		fprintf(to, "%s: error: not enough memory to read it\n", file);
+	else if (complaints->count >= CONFIG_COMPLAINTS_MAX)
+		fprintf(to, "%s: error: further complaints are left out\n", file);
+}
+
+void complaints_free(struct complaints *complaints)
+{
+	free(complaints->list);
+	*complaints = (struct complaints){0};
+}
+
+/* ---- did you mean ------------------------------------------------------------------------------------------------ */
+
+enum { NAME_MAX_COMPARED = 64 };
+
+static size_t least_of(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* Insertions, deletions, replacements, and neighbours that changed places (optimal string alignment). */
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t rows[3][NAME_MAX_COMPARED + 1];
+	size_t a_length = strlen(a), b_length = strlen(b);
+	size_t *before = rows[0], *above = rows[1], *row = rows[2];
+
+	if (a_length > NAME_MAX_COMPARED || b_length > NAME_MAX_COMPARED)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= b_length; j++)
+		above[j] = before[j] = j;
+	for (size_t i = 1; i <= a_length; i++) {
+		size_t *spare = before;
+
+		row[0] = i;
+		for (size_t j = 1; j <= b_length; j++) {
+			row[j] = least_of(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
+		}
+		before = above;
+		above = row;
+		row = spare;
+	}
+	return above[b_length];
+}
+
+struct suggestion suggestion_begin(const char *name)
+{
+	/* A third of the letters may be wrong, one always. */
+	return (struct suggestion){.name = name, .distance = strlen(name) / 3 + 2};
+}
+
+void suggestion_offer(struct suggestion *suggestion, const char *candidate)
+{
+	size_t distance = edit_distance(suggestion->name, candidate);
+
+	/* Of a short name nothing would be left: "to" is no misspelt "for". */
+	if (distance >= suggestion->distance || distance >= strlen(candidate))
+		return;
+	suggestion->distance = distance;
+	suggestion->best = candidate;
+}

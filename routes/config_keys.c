@@ -1,0 +1,149 @@
+/* The table of keys.h, laid out, and what can be said of a key without a file at hand. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "routes/config_reader.h"
+
+#define FIELD(structure, member) offsetof(struct structure, member), sizeof(((struct structure *)NULL)->member)
+#define NO_FIELD 0, 0
+#define WITH_FIELD(scope, name, kind, child, offset, size, words, text, least, most, help) \
+	{name, SCOPE_##scope, SCOPE_##child, KIND_##kind, offset, size, words, text, least, most, help},
+#define SPREAD(...) WITH_FIELD(__VA_ARGS__)
+#define AS_KEY(scope, name, kind, field, words, text, least, most, help) \
+	SPREAD(scope, name, kind, NONE, field, words, text, least, most, help)
+#define AS_GROUP(scope, name, kind, child, field, help) SPREAD(scope, name, kind, child, field, "", "", 0, 0, help)
+
+static const struct key KEYS[] = {CONFIG_KEYS(AS_KEY, AS_GROUP)};
+
+static const struct {
+	const char *text;
+	uint64_t factor;
+} DURATIONS[] = {{"h", HOUR}, {"m", MINUTE}, {"s", SECOND}, {"ms", 1}},
+  SIZES[] = {{"GiB", GIB}, {"MiB", MIB}, {"KiB", KIB}, {"B", 1}};
+
+const struct key *keys_all(size_t *count)
+{
+	*count = sizeof(KEYS) / sizeof(KEYS[0]);
+	return KEYS;
+}
+
+/* `defaults` takes what an upstream takes, but a url there would make every service the same one. */
+static bool is_in_scope(const struct key *key, enum key_scope scope)
+{
+	if (scope == SCOPE_DEFAULTS)
+		return key->scope == SCOPE_UPSTREAM && key->kind != KIND_URL;
+	return key->scope == scope;
+}
+
+const struct key *keys_find(enum key_scope scope, const char *name)
+{
+	for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++)
+		if (is_in_scope(&KEYS[i], scope) && strcmp(KEYS[i].name, name) == 0)
+			return &KEYS[i];
+	return NULL;
+}
+
+const char *keys_suggest(enum key_scope scope, const char *name)
+{
+	struct suggestion suggestion = suggestion_begin(name);
+
+	for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++)
+		if (is_in_scope(&KEYS[i], scope))
+			suggestion_offer(&suggestion, KEYS[i].name);
+	return suggestion.best;
+}
+
+/* ---- fields of four widths --------------------------------------------------------------------------------------- */
+
+void key_store(const struct key *key, void *structure, uint64_t value)
+{
+	char *field = (char *)structure + key->offset;
+
+	if (key->size == sizeof(bool))
+		*(bool *)field = value != 0;
+	else if (key->size == sizeof(uint32_t))
+		*(uint32_t *)field = (uint32_t)value;
+	else
+		*(uint64_t *)field = value;
+}
+
+uint64_t key_load(const struct key *key, const void *structure)
+{
+	const char *field = (const char *)structure + key->offset;
+
+	if (key->size == sizeof(bool))
+		return *(const bool *)field;
+	if (key->size == sizeof(uint32_t))
+		return *(const uint32_t *)field;
+	return *(const uint64_t *)field;
+}
+
+/* ---- as it is written -------------------------------------------------------------------------------------------- */
+
+static const char *format_choice(const struct key *key, uint64_t value, char text[KEY_VALUE_TEXT_MAX])
+{
+	const char *word = key->words;
+
+	for (; value > 0 && strchr(word, '|') != NULL; value--)
+		word = strchr(word, '|') + 1;
+	snprintf(text, KEY_VALUE_TEXT_MAX, "%.*s", (int)strcspn(word, "|"), word);
+	return text;
+}
+
+/* In the largest unit that leaves no rest. The default's own unit wins, so that 60s does not come back as 1m. */
+static const char *format_unit(const struct key *key, uint64_t value, char text[KEY_VALUE_TEXT_MAX], bool is_size)
+{
+	const char *preferred = key->default_text + strspn(key->default_text, "0123456789");
+	size_t at = 0;
+
+	if (value == 0) {
+		snprintf(text, KEY_VALUE_TEXT_MAX, "%s", is_size ? "0B" : "0s");
+		return text;
+	}
+	for (size_t i = 0; i < 4; i++) {
+		const char *unit = is_size ? SIZES[i].text : DURATIONS[i].text;
+		uint64_t factor = is_size ? SIZES[i].factor : DURATIONS[i].factor;
+
+		if (value % factor == 0 && strcmp(unit, preferred) == 0) {
+			at = i;
+			break;
+		}
+		if (value % factor != 0)
+			at = i + 1;
+	}
+	snprintf(text, KEY_VALUE_TEXT_MAX, "%" PRIu64 "%s", value / (is_size ? SIZES[at].factor : DURATIONS[at].factor),
+	         is_size ? SIZES[at].text : DURATIONS[at].text);
+	return text;
+}
+
+const char *key_format(const struct key *key, uint64_t value, char text[KEY_VALUE_TEXT_MAX])
+{
+	switch (key->kind) {
+	case KIND_CHOICE:
+		return format_choice(key, value, text);
+	case KIND_COUNT_OR_AUTO:
+		if (value == 0)
+			return strcpy(text, "auto");
+		break;
+	case KIND_DURATION_OR_OFF:
+		if (value == 0)
+			return strcpy(text, "off");
+		return format_unit(key, value, text, false);
+	case KIND_DURATION:
+		return format_unit(key, value, text, false);
+	case KIND_SIZE_OR_NONE:
+		if (value == UINT64_MAX)
+			return strcpy(text, "none");
+		return format_unit(key, value, text, true);
+	case KIND_SIZE:
+		return format_unit(key, value, text, true);
+	case KIND_PERCENT:
+		snprintf(text, KEY_VALUE_TEXT_MAX, "%" PRIu64 "%%", value);
+		return text;
+	default:
+		break;
+	}
+	snprintf(text, KEY_VALUE_TEXT_MAX, "%" PRIu64, value);
+	return text;
+}

@@ -1,0 +1,113 @@
+/* Addresses: where to listen, whom to ask for names, whom to believe; and where the access log goes. */
+#include <string.h>
+
+#include "routes/config_reader.h"
+
+static bool read_address(struct reader *reader, const char *what, const struct yaml_node *node, uint16_t default_port,
+                         struct address *address)
+{
+	const char *text = node->is_refused ? NULL : reader_text(reader, node, what);
+
+	if (text == NULL)
+		return false;
+	if (address_parse(address, text, default_port))
+		return true;
+	reader_error(reader, node, "%s takes %s, not \"%.60s\"", what,
+	             default_port != 0 ? "an IP address, or address:port" : "a port, address:port or [v6]:port", text);
+	return false;
+}
+
+/* The list as an array in the configuration's memory; *count of its entries are good, all different. */
+static const struct address *read_addresses(struct reader *reader, const struct key *key, const struct yaml_node *node,
+                                            uint16_t default_port, bool may_be_scalar, size_t *count)
+{
+	size_t most;
+	const struct yaml_node *item = reader_list(reader, node, key->name, may_be_scalar, &most);
+	struct address *list = most > 0 ? reader_allocate(reader, most * sizeof(*list)) : NULL;
+
+	*count = 0;
+	for (; item != NULL && list != NULL && *count < most; item = node == item ? NULL : item->next) {
+		bool is_new = read_address(reader, key->name, item, default_port, &list[*count]);
+
+		for (size_t i = 0; is_new && i < *count; i++) {
+			if (address_equal(&list[i], &list[*count])) {
+				reader_error(reader, item, "%s has this address twice", key->name);
+				is_new = false;
+			}
+		}
+		if (is_new && ++*count == 256 && most > 256) {
+			reader_error(reader, node, "%s has more than 256 entries", key->name);
+			break;
+		}
+	}
+	return list;
+}
+
+void read_listen(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	struct config *config = into;
+
+	if (node->kind == YAML_SEQUENCE && node->count == 0)
+		reader_error(reader, node, "listen needs at least one port");
+	else
+		config->listen = read_addresses(reader, key, node, 0, true, &config->listen_count);
+}
+
+void read_dns_servers(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	struct config *config = into;
+
+	config->dns_servers = read_addresses(reader, key, node, 53, false, &config->dns_server_count);
+}
+
+void read_admin(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	struct config *config = into;
+
+	if (node->kind == YAML_SCALAR && strcmp(node->text, "off") == 0)
+		config->admin = (struct address){0};
+	else
+		read_address(reader, key->name, node, 0, &config->admin);
+}
+
+void read_prefixes(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	struct config *config = into;
+	size_t most;
+	const struct yaml_node *item = reader_list(reader, node, key->name, false, &most);
+	struct prefix *list = most > 0 ? reader_allocate(reader, most * sizeof(*list)) : NULL;
+
+	config->trusted_proxies = list;
+	config->trusted_proxy_count = 0;
+	for (; item != NULL && list != NULL; item = item->next) {
+		const char *text = item->is_refused ? NULL : reader_text(reader, item, key->name);
+
+		if (text == NULL)
+			continue;
+		if (prefix_parse(&list[config->trusted_proxy_count], text))
+			config->trusted_proxy_count++;
+		else
+			reader_error(reader, item, "%s takes addresses and prefixes with zero host bits, as in 10.0.0.0/8, not \"%.60s\"",
+			             key->name, text);
+	}
+}
+
+void read_log_target(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	struct config *config = into;
+	const char *text = reader_text(reader, node, key->name);
+
+	if (text == NULL)
+		return;
+	config->access_log_path = NULL;
+	if (strcmp(text, "off") == 0) {
+		config->access_log = ACCESS_LOG_OFF;
+	} else if (strcmp(text, "stdout") == 0) {
+		config->access_log = ACCESS_LOG_STDOUT;
+	} else if (strcmp(text, "stderr") == 0 || text[0] == '\0') {
+		reader_error(reader, node, "%s is off, stdout or a file, not \"%.40s\"", key->name, text);
+	} else {
+		config->access_log = ACCESS_LOG_FILE;
+		config->access_log_path = reader_copy(reader, text, strlen(text));
+	}
+}

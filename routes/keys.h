@@ -1,0 +1,221 @@
+/*
+ * Every key of gateway.yml: its name, what kind of value it takes, where that goes, default, least, most, and one line of
+ * help. Whatever needs the keys expands this table: the reader, --print-config, the "did you mean", the unit test that
+ * compares gateway.yml with it. A key that is not here is unknown to the gateway.
+ *
+ *     KEY(scope, name, kind, field, words, default, least, most, help)
+ *     GROUP(scope, name, kind, child scope, field, help)
+ *
+ * `field` is where the value is kept: FIELD(struct, member), or NO_FIELD where the kind's own function knows. `words`
+ * are the names of a CHOICE, in the order of its enum. An empty default means there is none. `least` and `most`
+ * are in the unit of the field: milliseconds, bytes, percent, pieces.
+ */
+#ifndef ROUTES_KEYS_H
+#define ROUTES_KEYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum key_scope {
+	SCOPE_ROOT,
+	SCOPE_ACCESS_LOG,
+	SCOPE_DNS,
+	SCOPE_LIMITS,
+	SCOPE_DRAIN,
+	SCOPE_DEFAULTS, /* the keys of SCOPE_UPSTREAM but for `url` */
+	SCOPE_UPSTREAMS, /* names, not keys */
+	SCOPE_UPSTREAM,
+	SCOPE_TIMEOUTS,
+	SCOPE_BREAKER,
+	SCOPE_EJECTION,
+	SCOPE_BULKHEAD,
+	SCOPE_RETRY,
+	SCOPE_POOL,
+	SCOPE_ROUTES, /* a list of SCOPE_ROUTE */
+	SCOPE_ROUTE,
+	SCOPE_REWRITE,
+	SCOPE_HEADERS,
+	SCOPE_FALLBACK,
+	SCOPE_NONE,
+};
+
+enum key_kind {
+	KIND_COUNT,           /* 5 */
+	KIND_COUNT_OR_AUTO,   /* auto is 0 */
+	KIND_DURATION,        /* 250ms */
+	KIND_DURATION_OR_OFF, /* off is 0 */
+	KIND_SIZE,            /* 16KiB */
+	KIND_SIZE_OR_NONE,    /* none is UINT64_MAX */
+	KIND_PERCENT,         /* 50% */
+	KIND_CHOICE,
+	KIND_STATUSES, /* a list, kept as bits */
+	KIND_TEXT,
+	KIND_SECTION,
+	KIND_SWITCH, /* a section, `on` or `off`; the field is the bool */
+	KIND_ACCESS_LOG, /* a section, or its key `to` */
+	KIND_LISTEN,
+	KIND_ADMIN,
+	KIND_LOG_TARGET,
+	KIND_DNS_SERVERS,
+	KIND_PREFIXES,
+	KIND_LATER, /* read when the rest of the file has been */
+	KIND_URL,
+	KIND_WINDOW,
+	KIND_PATH,
+	KIND_HOST,
+	KIND_METHODS,
+	KIND_UPSTREAM_NAME,
+	KIND_HEADERS,
+	KIND_HEADER_VALUES,
+	KIND_HEADER_NAMES,
+	KIND_FALLBACK,
+	KINDS,
+};
+
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define CONFIG_KEYS(KEY, GROUP) \
+	KEY(ROOT, "listen", LISTEN, NO_FIELD, "", "80", 0, 0, "port, address:port, [v6]:port, or a list of them") \
+	KEY(ROOT, "admin", ADMIN, FIELD(config, admin), "", "127.0.0.1:8081", 0, 0, "admin listener; off for none") \
+	KEY(ROOT, "workers", COUNT_OR_AUTO, FIELD(config, workers), "", "auto", 1, 256, "proxying threads") \
+	GROUP(ROOT, "access_log", ACCESS_LOG, ACCESS_LOG, NO_FIELD, "one line a request") \
+	KEY(ACCESS_LOG, "to", LOG_TARGET, NO_FIELD, "", "stdout", 0, 0, "off, stdout or a file") \
+	KEY(ACCESS_LOG, "format", CHOICE, FIELD(config, access_log_format), "json|combined", "json", 0, 0, "form of a line") \
+	KEY(ROOT, "log_level", CHOICE, FIELD(config, log_level), "error|warn|info|debug", "info", 0, 0, \
+	    "what is said on stderr") \
+	GROUP(ROOT, "dns", SECTION, DNS, NO_FIELD, "how names become endpoints") \
+	KEY(DNS, "servers", DNS_SERVERS, NO_FIELD, "", "[]", 0, 0, "address[:port]; none: those of resolv.conf") \
+	KEY(DNS, "refresh", DURATION, FIELD(config, dns_refresh_ms), "", "1s", 100, HOUR, "how often a name is asked again") \
+	KEY(DNS, "timeout", DURATION, FIELD(config, dns_timeout_ms), "", "500ms", 10, MINUTE, "for one try") \
+	KEY(DNS, "tries", COUNT, FIELD(config, dns_tries), "", "2", 1, 10, "tries before a server counts as silent") \
+	GROUP(ROOT, "limits", SECTION, LIMITS, NO_FIELD, "what clients may do") \
+	KEY(LIMITS, "connections", COUNT_OR_AUTO, FIELD(config, limits.connections), "", "auto", 1, 10000000, \
+	    "client connections at once") \
+	KEY(LIMITS, "request_head", SIZE, FIELD(config, limits.request_head_bytes), "", "16KiB", KIB, MIB, \
+	    "request line and fields") \
+	KEY(LIMITS, "request_fields", COUNT, FIELD(config, limits.request_fields), "", "100", 1, 1000, "number of fields") \
+	KEY(LIMITS, "request_body", SIZE_OR_NONE, FIELD(config, limits.request_body_bytes), "", "none", 0, 1024 * GIB, \
+	    "largest request body") \
+	KEY(LIMITS, "head_timeout", DURATION, FIELD(config, limits.head_timeout_ms), "", "10s", 1, HOUR, \
+	    "first byte to end of the head") \
+	KEY(LIMITS, "body_timeout", DURATION, FIELD(config, limits.body_timeout_ms), "", "30s", 1, HOUR, \
+	    "between two reads of a request body") \
+	KEY(LIMITS, "idle_timeout", DURATION, FIELD(config, limits.idle_timeout_ms), "", "60s", 1, 24 * HOUR, \
+	    "keep-alive connection with nothing on it") \
+	KEY(LIMITS, "write_timeout", DURATION, FIELD(config, limits.write_timeout_ms), "", "30s", 1, HOUR, \
+	    "a client that takes nothing") \
+	GROUP(ROOT, "drain", SECTION, DRAIN, NO_FIELD, "after SIGTERM") \
+	KEY(DRAIN, "delay", DURATION, FIELD(config, drain_delay_ms), "", "2s", 0, HOUR, \
+	    "readiness fails, connections are still accepted") \
+	KEY(DRAIN, "timeout", DURATION, FIELD(config, drain_timeout_ms), "", "7s", 0, HOUR, "then: wait for what is in flight") \
+	KEY(ROOT, "trusted_proxies", PREFIXES, NO_FIELD, "", "[]", 0, 0, "whose X-Forwarded fields are believed") \
+	GROUP(ROOT, "defaults", LATER, DEFAULTS, NO_FIELD, "inherited by every upstream") \
+	GROUP(ROOT, "upstreams", LATER, UPSTREAMS, NO_FIELD, "services by name") \
+	KEY(UPSTREAM, "url", URL, NO_FIELD, "", "", 0, 0, "http://host:port") \
+	KEY(UPSTREAM, "balance", CHOICE, FIELD(upstream_settings, balance), "least_request|round_robin", "least_request", \
+	    0, 0, "which endpoint next") \
+	GROUP(UPSTREAM, "timeouts", SECTION, TIMEOUTS, NO_FIELD, "how long an upstream may take") \
+	KEY(TIMEOUTS, "connect", DURATION, FIELD(upstream_settings, connect_timeout_ms), "", "1s", 1, 10 * MINUTE, \
+	    "to be connected") \
+	KEY(TIMEOUTS, "response", DURATION, FIELD(upstream_settings, response_timeout_ms), "", "5s", 1, 24 * HOUR, \
+	    "request sent to response head") \
+	KEY(TIMEOUTS, "idle", DURATION, FIELD(upstream_settings, idle_timeout_ms), "", "60s", 1, 24 * HOUR, \
+	    "between two reads of a response body or a tunnel") \
+	GROUP(UPSTREAM, "breaker", SWITCH, BREAKER, FIELD(upstream_settings, breaker.enabled), "the circuit breaker") \
+	KEY(BREAKER, "window", WINDOW, NO_FIELD, "", "10s", 0, 0, "calls it decides on: 10s, or 100 calls") \
+	KEY(BREAKER, "minimum_calls", COUNT, FIELD(upstream_settings, breaker.minimum_calls), "", "20", 1, 1000000, \
+	    "fewer never open it") \
+	KEY(BREAKER, "failure_rate", PERCENT, FIELD(upstream_settings, breaker.failure_rate_percent), "", "50%", 1, 100, \
+	    "at or above: open") \
+	KEY(BREAKER, "slow_call", DURATION_OR_OFF, FIELD(upstream_settings, breaker.slow_call_ms), "", "off", 1, HOUR, \
+	    "slower than this to the response head is slow") \
+	KEY(BREAKER, "slow_rate", PERCENT, FIELD(upstream_settings, breaker.slow_rate_percent), "", "80%", 1, 100, \
+	    "at or above: open") \
+	KEY(BREAKER, "failure_statuses", STATUSES, FIELD(upstream_settings, failure_statuses), "", "[500, 502, 503, 504]", \
+	    500, 599, "answers that count as failures") \
+	KEY(BREAKER, "open_for", DURATION, FIELD(upstream_settings, breaker.open_for_ms), "", "5s", 10, HOUR, \
+	    "first stay in open, doubled by each re-opening") \
+	KEY(BREAKER, "open_for_max", DURATION, FIELD(upstream_settings, breaker.open_for_max_ms), "", "60s", 10, 24 * HOUR, \
+	    "longest stay in open") \
+	KEY(BREAKER, "half_open_calls", COUNT, FIELD(upstream_settings, breaker.half_open_calls), "", "5", 1, 100, \
+	    "calls let through while half-open") \
+	KEY(BREAKER, "half_open_timeout", DURATION, FIELD(upstream_settings, breaker.half_open_timeout_ms), "", "30s", 100, \
+	    30 * MINUTE, "without a verdict by then: open again") \
+	KEY(BREAKER, "mode", CHOICE, FIELD(upstream_settings, breaker.observe), "enforce|observe", "enforce", 0, 0, \
+	    "observe: counts and reports, never rejects") \
+	GROUP(UPSTREAM, "ejection", SWITCH, EJECTION, FIELD(upstream_settings, ejection.enabled), \
+	        "a rest for a sick endpoint") \
+	KEY(EJECTION, "consecutive_failures", COUNT, FIELD(upstream_settings, ejection.consecutive_failures), "", "5", 1, \
+	    1000000, "failures in a row that eject") \
+	KEY(EJECTION, "for", DURATION, FIELD(upstream_settings, ejection.for_ms), "", "10s", 10, HOUR, \
+	    "times the number of ejections") \
+	KEY(EJECTION, "for_max", DURATION, FIELD(upstream_settings, ejection.for_max_ms), "", "300s", 10, 24 * HOUR, \
+	    "longest rest") \
+	KEY(EJECTION, "max_share", PERCENT, FIELD(upstream_settings, ejection.max_share_percent), "", "50%", 0, 100, \
+	    "of the endpoints may rest at once") \
+	GROUP(UPSTREAM, "bulkhead", SECTION, BULKHEAD, NO_FIELD, "exact limits over all workers") \
+	KEY(BULKHEAD, "max_in_flight", COUNT, FIELD(upstream_settings, bulkhead_max_in_flight), "", "1024", 1, 1000000, \
+	    "requests in flight to the upstream") \
+	GROUP(UPSTREAM, "retry", SECTION, RETRY, NO_FIELD, "further tries") \
+	KEY(RETRY, "attempts", COUNT, FIELD(upstream_settings, retry_attempts), "", "1", 0, 7, "further tries of a request") \
+	KEY(RETRY, "budget", PERCENT, FIELD(upstream_settings, retry_budget_percent), "", "20%", 0, 100, \
+	    "of the requests in the last 10 s") \
+	GROUP(UPSTREAM, "pool", SECTION, POOL, NO_FIELD, "idle connections to the upstream") \
+	KEY(POOL, "max_idle", COUNT, FIELD(upstream_settings, pool_max_idle), "", "64", 0, 100000, \
+	    "per endpoint and worker") \
+	KEY(POOL, "idle_timeout", DURATION, FIELD(upstream_settings, pool_idle_timeout_ms), "", "50s", 1, 24 * HOUR, \
+	    "how long one may be idle") \
+	KEY(POOL, "max_age", DURATION, FIELD(upstream_settings, pool_max_age_ms), "", "5m", 1, 24 * HOUR, \
+	    "how old one may become") \
+	GROUP(ROOT, "routes", LATER, ROUTES, NO_FIELD, "which request goes where") \
+	KEY(ROUTE, "path", PATH, FIELD(route, path), "", "", 0, 0, "prefix that ends on a segment border") \
+	KEY(ROUTE, "host", HOST, FIELD(route, host), "", "", 0, 0, "only requests for this host") \
+	KEY(ROUTE, "methods", METHODS, NO_FIELD, "", "", 0, 0, "only these methods; others get 405") \
+	KEY(ROUTE, "upstream", UPSTREAM_NAME, NO_FIELD, "", "", 0, 0, "name of the upstream") \
+	GROUP(ROUTE, "rewrite", SECTION, REWRITE, NO_FIELD, "the path the upstream sees") \
+	KEY(REWRITE, "strip_prefix", PATH, FIELD(route, strip_prefix), "", "", 0, 0, "taken from the front of the path") \
+	KEY(REWRITE, "add_prefix", PATH, FIELD(route, add_prefix), "", "", 0, 0, "then put in front of it") \
+	GROUP(ROUTE, "request_headers", HEADERS, HEADERS, FIELD(route, request_headers), "changes on the way up") \
+	GROUP(ROUTE, "response_headers", HEADERS, HEADERS, FIELD(route, response_headers), "changes on the way down") \
+	KEY(HEADERS, "set", HEADER_VALUES, NO_FIELD, "", "", 0, 0, "replaced or added") \
+	KEY(HEADERS, "add", HEADER_VALUES, NO_FIELD, "", "", 0, 0, "added beside what is there") \
+	KEY(HEADERS, "remove", HEADER_NAMES, NO_FIELD, "", "", 0, 0, "taken out") \
+	KEY(ROUTE, "request_body", SIZE_OR_NONE, FIELD(route, request_body_bytes), "", "", 0, 1024 * GIB, \
+	    "largest request body; as limits.request_body if not given") \
+	GROUP(ROUTE, "fallback", FALLBACK, FALLBACK, NO_FIELD, "the answer when the upstream gives none") \
+	KEY(FALLBACK, "status", COUNT, FIELD(fallback_parts, status), "", "503", 200, 599, "its status") \
+	KEY(FALLBACK, "content_type", TEXT, FIELD(fallback_parts, content_type), "", "", 0, 0, "its Content-Type") \
+	KEY(FALLBACK, "body", TEXT, FIELD(fallback_parts, body), "", "", 0, 0, "its body") \
+	KEY(FALLBACK, "file", TEXT, FIELD(fallback_parts, file), "", "", 0, 0, "a file with its body, seen from the folder of this file") \
+	KEY(FALLBACK, "on_statuses", STATUSES, FIELD(fallback_parts, on_statuses), "", "[]", 300, 599, \
+	    "upstream answers that it replaces")
+
+struct key {
+	const char *name;
+	enum key_scope scope, child; /* child: SCOPE_NONE unless a section */
+	enum key_kind kind;
+	size_t offset, size; /* of the field; size 0 = none */
+	const char *words, *default_text;
+	uint64_t least, most;
+	const char *help;
+};
+
+/* The whole table, in the order of the file. */
+const struct key *keys_all(size_t *count);
+/* NULL when there is no such key at that place. */
+const struct key *keys_find(enum key_scope scope, const char *name);
+/* The name at that place that is nearest to what was written; NULL when none is near. */
+const char *keys_suggest(enum key_scope scope, const char *name);
+
+/* As in the file: "5s", "16KiB", "50%", "auto", "json". For kinds that are one number or word. */
+enum { KEY_VALUE_TEXT_MAX = 32 };
+const char *key_format(const struct key *key, uint64_t value, char text[KEY_VALUE_TEXT_MAX]);
+/* What the field holds, whatever its width; `structure` is the one that FIELD() names. */
+uint64_t key_load(const struct key *key, const void *structure);
+
+#endif
