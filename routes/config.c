@@ -1,0 +1,160 @@
+/*
+ * gateway.yml to a struct config, or every complaint about it.
+ *
+ *     text --yaml.c--> tree --section_read(), table of keys.h--> config --checks--> done
+ *
+ * The order is that of need, not of the file: plain keys, `defaults`, `upstreams`, `routes`, then what only the whole can
+ * show. Nothing stops at a mistake but broken YAML and want of memory. The configuration with all that hangs on it lies in
+ * one arena; config_release() of the last reference frees it in one go.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "routes/config_reader.h"
+#include "routes/route.h"
+
+enum { SWARM_GRACE_MS = 10000 };
+
+/* ---- what only the whole can show -------------------------------------------------------------------------------- */
+
+static void check_listeners(struct reader *reader)
+{
+	const struct config *config = reader->config;
+	const struct yaml_node *node = yaml_find(reader->root, "admin");
+
+	if (node == NULL)
+		node = yaml_find(reader->root, "listen");
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (config->admin.family != 0 && address_equal(&config->listen[i], &config->admin))
+			reader_error(reader, node, "admin and listen are the same address");
+}
+
+static void check_drain(struct reader *reader)
+{
+	const struct config *config = reader->config;
+
+	if ((uint64_t)config->drain_delay_ms + config->drain_timeout_ms > SWARM_GRACE_MS)
+		reader_warn(reader, yaml_find(reader->root, "drain"),
+		            "drain.delay and drain.timeout together are longer than the 10s after which a swarm kills; "
+		            "set stop_grace_period above them");
+}
+
+static void read_root(struct reader *reader)
+{
+	struct upstream_settings defaults = {0};
+
+	section_defaults(reader, SCOPE_ROOT, reader->config);
+	section_read(reader, reader->root, SCOPE_ROOT, "the file", reader->config);
+	if (reader->root->kind != YAML_MAPPING && !reader_is_empty(reader->root))
+		return;
+	check_listeners(reader);
+	check_drain(reader);
+	defaults_read(reader, &defaults);
+	if (!reader->is_memory_short)
+		upstreams_read(reader, &defaults);
+	if (!reader->is_memory_short)
+		routes_read(reader);
+}
+
+/* ---- one reading ------------------------------------------------------------------------------------------------- */
+
+static bool begin(struct reader *reader, const char *file)
+{
+	reader->memory = arena_new();
+	reader->scratch = arena_new();
+	if (reader->memory == NULL || reader->scratch == NULL)
+		return false;
+	reader->config = reader_allocate(reader, sizeof(*reader->config));
+	if (reader->config == NULL)
+		return false;
+	atomic_init(&reader->config->references, 1);
+	reader->config->memory = reader->memory;
+	reader->config->file = reader_copy(reader, file, strlen(file));
+	return reader->config->file != NULL;
+}
+
+struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints)
+{
+	struct reader reader = {.file = file, .complaints = complaints};
+	struct yaml_reading reading = {
+		.allocate = reader_allocate_scratch, .complain = reader_complain_at, .context = &reader};
+	struct config *config;
+
+	*complaints = (struct complaints){0};
+	if (!begin(&reader, file))
+		reader.is_memory_short = true;
+	else
+		reader.root = yaml_read(text, length, &reading);
+	if (reader.root != NULL)
+		read_root(&reader);
+	if (reader.is_memory_short)
+		complaints_add(complaints, 0, 0, false, "not enough memory");
+	complaints_sort(complaints);
+	arena_free(reader.scratch);
+	config = reader.config;
+	if (complaints->errors == 0)
+		return config;
+	if (config != NULL)
+		config_release(config);
+	else
+		arena_free(reader.memory);
+	return NULL;
+}
+
+/* NULL after a complaint. */
+static char *load(const char *file, size_t *length, struct complaints *complaints)
+{
+	FILE *from = fopen(file, "re");
+	char *text = from != NULL ? malloc(YAML_TEXT_MAX + 1) : NULL;
+	char words[120];
+
+	if (text != NULL) {
+		/* One byte more than is allowed tells that there is more. */
+		*length = fread(text, 1, YAML_TEXT_MAX + 1, from);
+		if (ferror(from)) {
+			free(text);
+			text = NULL;
+		}
+	}
+	if (text == NULL) {
+		snprintf(words, sizeof(words), "can't read the file: %.80s", strerror(errno));
+		complaints_add(complaints, 0, 0, false, words);
+	}
+	if (from != NULL)
+		fclose(from);
+	return text;
+}
+
+struct config *config_read(const char *file, struct complaints *complaints)
+{
+	struct config *config;
+	size_t length;
+	char *text;
+
+	*complaints = (struct complaints){0};
+	text = load(file, &length, complaints);
+	if (text == NULL)
+		return NULL;
+	config = config_parse(file, text, length, complaints);
+	free(text);
+	return config;
+}
+
+/* ---- its life ---------------------------------------------------------------------------------------------------- */
+
+struct config *config_reference(struct config *config)
+{
+	atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
+	return config;
+}
+
+void config_release(struct config *config)
+{
+	if (config == NULL || atomic_fetch_sub_explicit(&config->references, 1, memory_order_acq_rel) != 1)
+		return;
+	if (config->on_free != NULL)
+		config->on_free(config);
+	route_index_free((struct route_index *)config->index);
+	arena_free(config->memory);
+}

@@ -1,0 +1,160 @@
+/*
+ * The fallback of a route, from its text or its file. The file is read now: when the upstream is gone, nothing may
+ * depend on a disk.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "routes/config_reader.h"
+
+static const char BUILT_IN_BODY[] = "This service is currently unavailable";
+static const char PLAIN_TEXT[] = "text/plain; charset=utf-8";
+
+/* Relative to the folder of the configuration. */
+static char *locate(struct reader *reader, const char *file)
+{
+	const char *slash = strrchr(reader->file, '/');
+	size_t folder = file[0] != '/' && slash != NULL ? (size_t)(slash + 1 - reader->file) : 0;
+	char *path = reader_allocate_scratch(reader, folder + strlen(file) + 1);
+
+	if (path != NULL) {
+		memcpy(path, reader->file, folder);
+		memcpy(path + folder, file, strlen(file));
+	}
+	return path;
+}
+
+/* Up to `size` bytes; fewer only at the end of the file. -1 with errno. */
+static ssize_t read_whole(int descriptor, char *bytes, size_t size)
+{
+	size_t length = 0;
+
+	while (length < size) {
+		ssize_t got = read(descriptor, bytes + length, size - length);
+
+		if (got == 0)
+			break;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		length += (size_t)got;
+	}
+	return (ssize_t)length;
+}
+
+/* O_NONBLOCK: opening a FIFO must not wait for its other end. */
+static bool read_file(struct reader *reader, const struct yaml_node *node, const char *file, struct fallback_source *source)
+{
+	char *path = locate(reader, file), *bytes = NULL;
+	int descriptor = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	struct stat status;
+	ssize_t length = -1;
+
+	if (path == NULL)
+		return false;
+	if (descriptor < 0 || fstat(descriptor, &status) != 0) {
+		reader_error(reader, node, "can't read \"%.100s\": %s", path, strerror(errno));
+	} else if (!S_ISREG(status.st_mode) || status.st_size > CONFIG_FALLBACK_BYTES_MAX) {
+		reader_error(reader, node, "\"%.100s\" is no plain file of up to 1 MiB", path);
+	} else {
+		bytes = reader_allocate(reader, (size_t)status.st_size + 1);
+		if (bytes != NULL && (length = read_whole(descriptor, bytes, (size_t)status.st_size)) < 0)
+			reader_error(reader, node, "can't read \"%.100s\": %s", path, strerror(errno));
+	}
+	if (descriptor >= 0)
+		close(descriptor);
+	source->body = bytes;
+	source->body_length = length > 0 ? (size_t)length : 0;
+	return length >= 0;
+}
+
+static const char *content_type_of(const char *file)
+{
+	const char *dot = file != NULL ? strrchr(file, '.') : NULL;
+
+	if (dot != NULL && (strcmp(dot, ".html") == 0 || strcmp(dot, ".htm") == 0))
+		return "text/html; charset=utf-8";
+	return dot != NULL && strcmp(dot, ".json") == 0 ? "application/json" : PLAIN_TEXT;
+}
+
+static bool is_content_type(const char *text)
+{
+	for (const char *at = text; *at != '\0'; at++)
+		if (*at < ' ' || *at > '~')
+			return false;
+	return strchr(text, '/') != NULL && text[0] != '/' && text[0] != ' ' && strlen(text) <= 256;
+}
+
+static bool is_bodiless(unsigned status)
+{
+	return status == 204 || status == 205 || status == 304;
+}
+
+static void check_parts(struct reader *reader, const struct yaml_node *node, const struct fallback_parts *parts)
+{
+	if (is_bodiless(parts->status) && (parts->file != NULL || (parts->body != NULL && parts->body[0] != '\0')))
+		reader_error(reader, yaml_find(node, "status"), "an answer with status %u can't have a body", parts->status);
+	if (parts->content_type != NULL && !is_content_type(parts->content_type))
+		reader_error(reader, yaml_find(node, "content_type"), "\"%.60s\" is no content type", parts->content_type);
+	if (parts->file != NULL && parts->body != NULL)
+		reader_error(reader, yaml_find(node, "file"), "a fallback has a body or a file, not both");
+	if (parts->body != NULL && strlen(parts->body) > CONFIG_FALLBACK_BYTES_MAX)
+		reader_error(reader, yaml_find(node, "body"), "the body is larger than 1 MiB");
+}
+
+static void build(struct reader *reader, const struct yaml_node *node, const struct fallback_parts *parts,
+                  struct route *route)
+{
+	struct fallback_source source = {
+		.status = parts->status,
+		.content_type = parts->content_type != NULL ? parts->content_type : content_type_of(parts->file),
+		.body = is_bodiless(parts->status) ? "" : BUILT_IN_BODY,
+	};
+
+	if (parts->body != NULL)
+		source.body = parts->body;
+	source.body_length = strlen(source.body);
+	if (parts->file != NULL && !read_file(reader, yaml_find(node, "file"), parts->file, &source))
+		return;
+	if (reader->is_memory_short || !fallback_build(&route->fallback, &source, arena_allocate, reader->memory)) {
+		reader->is_memory_short = true;
+		return;
+	}
+	route->fallback.file = parts->file;
+	memcpy(route->fallback_on_statuses, parts->on_statuses, sizeof(route->fallback_on_statuses));
+	for (size_t i = 0; i < sizeof(parts->on_statuses) / sizeof(parts->on_statuses[0]); i++)
+		route->has_fallback_on_statuses = route->has_fallback_on_statuses || parts->on_statuses[i] != 0;
+}
+
+void fallback_default(struct reader *reader, struct route *route)
+{
+	struct fallback_parts parts = {0};
+
+	section_defaults(reader, SCOPE_FALLBACK, &parts);
+	build(reader, NULL, &parts, route);
+}
+
+void read_fallback(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	struct fallback_parts parts = {0};
+	struct complaints *complaints = reader->complaints;
+	size_t errors = complaints->errors;
+	const char *text;
+
+	section_defaults(reader, SCOPE_FALLBACK, &parts);
+	if (node->kind == YAML_SCALAR && !reader_is_empty(node)) {
+		text = reader_text(reader, node, key->name);
+		parts.body = text != NULL ? reader_copy(reader, text, strlen(text)) : NULL;
+	} else {
+		section_read(reader, node, SCOPE_FALLBACK, key->name, &parts);
+	}
+	check_parts(reader, node, &parts);
+	/* A file that can't be read is worth a complaint of its own, so only what can't be built is left. */
+	if (complaints->errors == errors || parts.file != NULL)
+		build(reader, node, &parts, into);
+}
