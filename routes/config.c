@@ -33,9 +33,10 @@ static void check_listeners(struct reader *reader)
 static void check_drain(struct reader *reader)
 {
 	const struct config *config = reader->config;
+	const struct yaml_node *node = yaml_find(reader->root, "drain");
 
 	if ((uint64_t)config->drain_delay_ms + config->drain_timeout_ms > SWARM_GRACE_MS)
-		reader_warn(reader, yaml_find(reader->root, "drain"),
+		reader_warn(reader, node != NULL ? node->key : NULL,
 		            "drain.delay and drain.timeout together are longer than the 10s after which a swarm kills; "
 		            "set stop_grace_period above them");
 }
