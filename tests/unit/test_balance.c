@@ -1,0 +1,350 @@
+/*
+ * Which endpoint next: shares are counted over many draws of a fixed sequence, so the bounds can be narrow without
+ * ever failing by chance.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "routes/balance.h"
+
+enum { ENDPOINTS_MAX = 64, DRAWS = 60000 };
+
+static const uint64_t NOW = 100000;
+
+static struct {
+	struct endpoint_set *set;
+	struct ejection_settings ejection;
+	struct balance_avoid avoid;
+	unsigned turn;
+	uint64_t random;
+	unsigned chosen[ENDPOINTS_MAX];
+} world;
+
+static void end(void)
+{
+	endpoint_set_release(world.set);
+	memset(&world, 0, sizeof(world));
+}
+
+static void begin(unsigned count)
+{
+	struct endpoint *endpoints[ENDPOINTS_MAX];
+
+	end();
+	for (unsigned i = 0; i < count; i++) {
+		struct address address = {.family = 4, .port = 80, .ip = {10, 0, 0, (uint8_t)i}};
+
+		endpoints[i] = endpoint_new(&address, i, 0, "dns");
+		assert_non_null(endpoints[i]);
+	}
+	world.set = endpoint_set_new(endpoints, count);
+	assert_non_null(world.set);
+	for (unsigned i = 0; i < count; i++)
+		endpoint_release(endpoints[i]);
+	world.ejection = (struct ejection_settings){.enabled = true, .max_share_percent = 50};
+	world.random = 42;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	end();
+	return 0;
+}
+
+static uint64_t draw(void)
+{
+	uint64_t random = world.random += 0x9e3779b97f4a7c15;
+
+	random = (random ^ (random >> 30)) * 0xbf58476d1ce4e5b9;
+	random = (random ^ (random >> 27)) * 0x94d049bb133111eb;
+	return random ^ (random >> 31);
+}
+
+static void rest(unsigned index, uint64_t until_ms)
+{
+	atomic_store(&world.set->endpoints[index]->ejection.until_ms, until_ms);
+}
+
+static void busy(unsigned index, uint32_t in_flight)
+{
+	atomic_store(&world.set->endpoints[index]->in_flight, in_flight);
+}
+
+static void avoid(unsigned index)
+{
+	world.avoid.tried[world.avoid.count++] = world.set->endpoints[index];
+}
+
+static struct endpoint *choose(enum balance balance)
+{
+	return balance_choose(world.set, balance, &world.ejection, NOW, draw(), &world.turn, &world.avoid);
+}
+
+static void count_draws(enum balance balance)
+{
+	memset(world.chosen, 0, sizeof(world.chosen));
+	for (int i = 0; i < DRAWS; i++) {
+		struct endpoint *endpoint = choose(balance);
+
+		assert_non_null(endpoint);
+		world.chosen[endpoint->index]++;
+	}
+}
+
+/* Within 5 % of that many sixtieths of all draws; none at all when 0. */
+static void expect_share(unsigned index, unsigned sixtieths)
+{
+	unsigned expected = DRAWS / 60 * sixtieths;
+
+	assert_in_range(world.chosen[index], expected - expected / 20, expected + expected / 20);
+}
+
+static void test_nobody(void **state)
+{
+	(void)state;
+	begin(0);
+	assert_null(choose(BALANCE_LEAST_REQUEST));
+	assert_null(choose(BALANCE_ROUND_ROBIN));
+	assert_null(balance_choose(NULL, BALANCE_LEAST_REQUEST, &world.ejection, NOW, 1, &world.turn, NULL));
+}
+
+static void test_the_only_one_serves_whatever_happened(void **state)
+{
+	(void)state;
+	begin(1);
+	rest(0, NOW + 1000);
+	avoid(0);
+	world.ejection.max_share_percent = 100;
+	assert_ptr_equal(choose(BALANCE_LEAST_REQUEST), world.set->endpoints[0]);
+	assert_ptr_equal(choose(BALANCE_ROUND_ROBIN), world.set->endpoints[0]);
+	assert_ptr_equal(balance_choose(world.set, BALANCE_LEAST_REQUEST, &world.ejection, NOW, 1, NULL, NULL),
+	                 world.set->endpoints[0]);
+}
+
+static void test_equal_shares(void **state)
+{
+	(void)state;
+	begin(5);
+	count_draws(BALANCE_LEAST_REQUEST);
+	for (unsigned i = 0; i < 5; i++)
+		expect_share(i, 12);
+	begin(2);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(0, 30);
+	expect_share(1, 30);
+}
+
+static void test_two_choices_the_less_busy_wins(void **state)
+{
+	(void)state;
+	/* Two different ones of four: the busiest always loses, the idlest wins each pair it is in, 3 of 6. */
+	begin(4);
+	for (unsigned i = 0; i < 4; i++)
+		busy(i, i);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(0, 30);
+	expect_share(1, 20);
+	expect_share(2, 10);
+	expect_share(3, 0);
+	/* Of two the busy one is never taken: the two picks differ. */
+	begin(2);
+	busy(1, 1);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(1, 0);
+}
+
+static void test_who_rests_is_passed_over_evenly(void **state)
+{
+	(void)state;
+	begin(6);
+	rest(0, NOW + 5000);
+	rest(3, NOW + 1);
+	rest(4, NOW); /* over */
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(0, 0);
+	expect_share(3, 0);
+	for (unsigned i = 0; i < 6; i++)
+		if (i != 0 && i != 3)
+			expect_share(i, 15);
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 0);
+	expect_share(3, 0);
+	for (unsigned i = 0; i < 6; i++)
+		if (i != 0 && i != 3)
+			expect_share(i, 15);
+	/* Switched off by a reload: all are back. */
+	world.ejection.enabled = false;
+	count_draws(BALANCE_ROUND_ROBIN);
+	for (unsigned i = 0; i < 6; i++)
+		expect_share(i, 10);
+}
+
+static void test_too_many_rest_the_first_return(void **state)
+{
+	(void)state;
+	begin(4);
+	for (unsigned i = 0; i < 4; i++)
+		rest(i, NOW + 1000 * (4 - i)); /* 3 is back first */
+	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
+		count_draws((enum balance)balance);
+		expect_share(0, 0);
+		expect_share(1, 0);
+		expect_share(2, 30);
+		expect_share(3, 30);
+	}
+	/* All at the same moment: just as many return. */
+	for (unsigned i = 0; i < 4; i++)
+		rest(i, NOW + 1000);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(0, 30);
+	expect_share(1, 30);
+	expect_share(2, 0);
+	expect_share(3, 0);
+}
+
+static void test_the_share_is_rounded_down_and_one_always_serves(void **state)
+{
+	(void)state;
+	begin(3); /* 50 % of 3: one may rest */
+	rest(0, NOW + 3000);
+	rest(1, NOW + 2000);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(0, 0);
+	expect_share(1, 30);
+	expect_share(2, 30);
+	world.ejection.max_share_percent = 0; /* nobody may */
+	count_draws(BALANCE_LEAST_REQUEST);
+	for (unsigned i = 0; i < 3; i++)
+		expect_share(i, 20);
+	world.ejection.max_share_percent = 100; /* all but one */
+	rest(2, NOW + 4000);
+	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
+		count_draws((enum balance)balance);
+		expect_share(1, 60);
+	}
+}
+
+/* Against sorting, for many shapes. */
+static void test_who_returns_against_a_reference(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		unsigned count = 2 + (unsigned)(draw() % 62), resting = 0, may_rest, returning, expected = 0;
+		uint64_t seed;
+
+		seed = draw();
+		begin(count);
+		world.random = seed;
+		world.ejection.max_share_percent = (uint32_t)(draw() % 101);
+		for (unsigned i = 0; i < count; i++)
+			if (draw() % 3 != 0)
+				rest(i, NOW + 1 + draw() % (round % 2 != 0 ? 10 : 300000)), resting++;
+		may_rest = count * world.ejection.max_share_percent / 100;
+		may_rest = may_rest >= count ? count - 1 : may_rest;
+		returning = resting > may_rest ? resting - may_rest : 0;
+		/* Take each in turn by avoiding none and asking round robin often enough. */
+		for (unsigned i = 0; i < count * count * 2; i++)
+			world.chosen[choose(BALANCE_ROUND_ROBIN)->index]++;
+		for (unsigned i = 0; i < count; i++) {
+			uint64_t end_ms = atomic_load(&world.set->endpoints[i]->ejection.until_ms);
+			unsigned earlier = 0;
+
+			for (unsigned j = 0; j < count; j++) {
+				uint64_t other_ms = atomic_load(&world.set->endpoints[j]->ejection.until_ms);
+
+				earlier += other_ms > NOW && (other_ms < end_ms || (other_ms == end_ms && j < i));
+			}
+			if (end_ms <= NOW || earlier < returning) {
+				assert_true(world.chosen[i] > 0);
+				expected++;
+			} else {
+				assert_int_equal(world.chosen[i], 0);
+			}
+		}
+		assert_true(expected > 0);
+	}
+}
+
+static void test_what_was_tried_is_avoided_while_there_is_another(void **state)
+{
+	(void)state;
+	begin(4);
+	avoid(1);
+	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
+		count_draws((enum balance)balance);
+		expect_share(0, 20);
+		expect_share(1, 0);
+		expect_share(2, 20);
+		expect_share(3, 20);
+	}
+	busy(3, 1000);
+	avoid(0);
+	avoid(2);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(3, 60);
+	avoid(3);
+	busy(3, 0);
+	count_draws(BALANCE_LEAST_REQUEST);
+	for (unsigned i = 0; i < 4; i++)
+		expect_share(i, 15);
+}
+
+static void test_tried_rather_than_resting(void **state)
+{
+	(void)state;
+	begin(2);
+	rest(0, NOW + 1000);
+	avoid(1);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(1, 60);
+}
+
+static void test_a_full_list_of_tried(void **state)
+{
+	(void)state;
+	begin(12);
+	for (unsigned i = 0; i < BALANCE_AVOID_MAX; i++)
+		avoid(i);
+	world.avoid.count = 1000; /* no reason to read beyond it */
+	count_draws(BALANCE_LEAST_REQUEST);
+	for (unsigned i = 0; i < 12; i++)
+		expect_share(i, i < BALANCE_AVOID_MAX ? 0 : 15);
+}
+
+static void test_round_robin_in_turn(void **state)
+{
+	(void)state;
+	begin(3);
+	for (unsigned i = 0; i < 9; i++)
+		assert_int_equal(choose(BALANCE_ROUND_ROBIN)->index, i % 3);
+	world.turn = UINT32_MAX; /* it wraps */
+	assert_non_null(choose(BALANCE_ROUND_ROBIN));
+	assert_int_equal(choose(BALANCE_ROUND_ROBIN)->index, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_the_only_one_serves_whatever_happened),
+		cmocka_unit_test(test_equal_shares),
+		cmocka_unit_test(test_two_choices_the_less_busy_wins),
+		cmocka_unit_test(test_who_rests_is_passed_over_evenly),
+		cmocka_unit_test(test_too_many_rest_the_first_return),
+		cmocka_unit_test(test_the_share_is_rounded_down_and_one_always_serves),
+		cmocka_unit_test(test_who_returns_against_a_reference),
+		cmocka_unit_test(test_what_was_tried_is_avoided_while_there_is_another),
+		cmocka_unit_test(test_tried_rather_than_resting),
+		cmocka_unit_test(test_a_full_list_of_tried),
+		cmocka_unit_test(test_round_robin_in_turn),
+	};
+
+	return cmocka_run_group_tests_name("balance", tests, NULL, teardown);
+}
