@@ -9,7 +9,7 @@
 
 ARG BASE=debian:bookworm-slim
 
-FROM ${BASE} AS build
+FROM ${BASE} AS tools
 WORKDIR /source
 # The packages hang on the Makefile only, so that a change of the sources does not install them again.
 COPY Makefile VERSION ./
@@ -17,6 +17,8 @@ RUN apt-get update \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends make \
 	&& make deps-build \
 	&& rm -rf /var/lib/apt/lists/*
+
+FROM tools AS build
 COPY . .
 RUN make && deploy/collect build/gateway /image libcurl.so.4
 

@@ -1,6 +1,7 @@
-# The stand-in for the patient and the reception service (tests/hospital/service.c), built in the gateway's build stage.
-ARG BUILD
-FROM ${BUILD} AS build
+# The stand-in for the patient and the reception service (tests/hospital/service.c), built with the gateway's tools.
+ARG TOOLS
+FROM ${TOOLS} AS build
+COPY . .
 RUN make build/hospital/service && deploy/collect build/hospital/service /service-image
 
 FROM scratch

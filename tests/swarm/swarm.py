@@ -140,10 +140,10 @@ class Load:
         print(f"{sum(self.counts.values())} answered, {len(self.failures)} failed, slowest {self.slowest:.3f} s, "
               f"{dict(self.counts)}")
 
-    def seen_since(self, moment):
-        """The replicas that answered since then."""
+    def seen_since(self, seconds):
+        """The replicas that answer within the next seconds."""
         with self.lock:
             before = dict(self.counts)
-        time.sleep(moment)
+        time.sleep(seconds)
         with self.lock:
             return {replica for replica, count in self.counts.items() if count > before.get(replica, 0)}
