@@ -1,0 +1,49 @@
+/* What the fuzz targets share: an assertion that also stands in a build without assertions, and input in pieces. */
+#ifndef TESTS_FUZZ_CHECK_H
+#define TESTS_FUZZ_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/base/slice.h"
+#include "gateway/http/fields.h"
+#include "tests/unit/page.h"
+
+/* abort() is what libFuzzer keeps the input of, and what ends the replay in `make test`. */
+#define CHECK(condition) \
+	((condition) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
+
+enum { CHECK_CUTS_MAX = 200 };
+
+/* Every length of a short input, about CHECK_CUTS_MAX of a long one; the last is the whole. */
+static inline size_t check_next_cut(size_t cut, size_t size)
+{
+	size_t step = size / CHECK_CUTS_MAX + 1;
+
+	return cut == size ? size + 1 : size - cut < step ? size : cut + step;
+}
+
+/* Nothing that could end a line or a string where this text is written again. */
+static inline void check_printable(struct slice slice)
+{
+	for (size_t i = 0; i < slice.length; i++)
+		CHECK(slice.data[i] != '\r' && slice.data[i] != '\n' && slice.data[i] != '\0');
+}
+
+static inline void check_fields(const struct field *fields, size_t count, const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < count; i++) {
+		CHECK(fields[i].name.length > 0 && fields[i].name.data >= bytes);
+		CHECK(fields[i].value.data + fields[i].value.length <= bytes + length);
+		CHECK(fields[i].id == field_identify(fields[i].name));
+		check_printable(fields[i].name);
+		check_printable(fields[i].value);
+		CHECK(memchr(fields[i].name.data, ' ', fields[i].name.length) == NULL);
+		CHECK(memchr(fields[i].name.data, ':', fields[i].name.length) == NULL);
+		(void)field_may_be_trailer(&fields[i]);
+	}
+}
+
+#endif
