@@ -80,7 +80,7 @@ static bool has_content(unsigned status)
 	return status != 204 && status != 205 && status != 304;
 }
 
-/* Writes the head, or only measures it when `text` is NULL. */
+/* Returns the length of the whole head, of which as much is written as fits. */
 static size_t write_head(char *text, size_t size, const struct fallback *fallback)
 {
 	char content[2][64] = {"", ""};
@@ -105,7 +105,7 @@ bool fallback_build(struct fallback *fallback, const struct fallback_source *sou
 	const char *type = source->content_type != NULL ? source->content_type : DEFAULT_CONTENT_TYPE;
 	size_t type_size = strlen(type) + 1;
 	struct fallback built = *fallback;
-	char *copy, *body, *head;
+	char *copy, *body, *head, nothing[1];
 
 	built.status = source->status;
 	built.body_length = has_content(source->status) ? source->body_length : 0;
@@ -119,7 +119,7 @@ bool fallback_build(struct fallback *fallback, const struct fallback_source *sou
 	body[built.body_length] = '\0';
 	built.content_type = copy;
 	built.body = body;
-	built.head_length = write_head(NULL, 0, &built);
+	built.head_length = write_head(nothing, sizeof(nothing), &built);
 	head = allocate(context, built.head_length + 1);
 	if (head == NULL)
 		return false;
