@@ -1,0 +1,52 @@
+/*
+ * The admin listener: health, metrics, breakers, routes, endpoints, for people and their tools. The room of evhttp.
+ *
+ * Lives on the control thread's loop and sees the gateway through the functions of `struct admin_view`, all called on that
+ * thread. What it shows are snapshots; the only thing it changes is a breaker's state (POST /actuator/circuitbreakers/NAME).
+ */
+#ifndef GATEWAY_ADMIN_ADMIN_H
+#define GATEWAY_ADMIN_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "routes/config.h"
+#include "routes/upstream.h"
+
+struct event_base;
+struct admin;
+
+/* One upstream of the current configuration. Valid during the callback that asked. */
+struct admin_service {
+	const struct upstream_settings *settings; /* settings->upstream: breaker, bulkhead, budget */
+	const struct endpoint_set *set;           /* NULL: nothing is known yet */
+	const char *discovery_error;              /* of the last lookup; NULL: it was fine, or the address is literal */
+	uint64_t last_answer_ms;                  /* monotonic; 0: never */
+};
+
+struct admin_event { /* a breaker's transition */
+	const char *upstream;
+	struct breaker_transition transition;
+	uint64_t wall_ms;
+};
+
+struct admin_view {
+	void *context;
+	const struct config *(*config)(void *context);
+	bool (*is_live)(void *context);  /* every worker's loop turns */
+	bool (*is_ready)(void *context); /* serving, not draining */
+	size_t (*service_count)(void *context);
+	struct admin_service (*service)(void *context, size_t index);
+	size_t (*event_count)(void *context);
+	struct admin_event (*event)(void *context, size_t index); /* oldest first */
+	void (*write_metrics)(void *context, FILE *to);           /* Prometheus text format 0.0.4 */
+};
+
+/* `view` must outlive it. NULL: it can't listen; `error` says why. */
+struct admin *admin_new(struct event_base *base, const struct address *address, const struct admin_view *view, char *error,
+                        size_t size);
+void admin_free(struct admin *admin);
+
+#endif

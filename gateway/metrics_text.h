@@ -1,0 +1,38 @@
+/* All counters as Prometheus text (exposition format 0.0.4): summed over workers at the moment somebody asks. */
+#ifndef GATEWAY_METRICS_TEXT_H
+#define GATEWAY_METRICS_TEXT_H
+
+#include <stdio.h>
+
+#include "gateway/metrics.h"
+#include "routes/config.h"
+#include "routes/upstream.h"
+
+struct metrics_route {
+	const char *uri;    /* the route's path; "UNKNOWN" for requests that were refused before they had one */
+	const char *route;  /* its id: path, with host and methods when it has such */
+	const char *upstream; /* NULL for UNKNOWN */
+	const struct route_metrics *metrics;
+};
+
+struct metrics_service {
+	const struct upstream_settings *settings;
+	const struct endpoint_set *set; /* may be NULL */
+};
+
+struct metrics_input {
+	const struct metrics_route *routes; /* also those of earlier configurations: counters never fall */
+	size_t route_count;
+	const struct metrics_service *services;
+	size_t service_count;
+	const struct worker_counters *const *workers;
+	size_t worker_count;
+	uint64_t now_ms;        /* monotonic */
+	uint64_t started_wall_ms;
+	uint64_t reloads, reload_failures;
+	uint64_t config_wall_ms; /* when the current configuration was taken */
+};
+
+void metrics_write(const struct metrics_input *input, FILE *to);
+
+#endif
