@@ -195,15 +195,18 @@ static bool mark_hop_by_hop(struct field *fields, size_t count)
 static const char *skip_value(const char *at, const char *end)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-	uint64_t word, deletes;
+	uint64_t word, deletes, found;
 
-	while (end - at >= 8) {
+	for (; end - at >= 8; at += 8) {
 		memcpy(&word, at, 8);
 		deletes = word ^ (ones * 0x7f);
-		/* Some byte below a blank, or some byte that is DEL? */
-		if ((((word - ones * 0x20) & ~word) | ((deletes - ones) & ~deletes)) & highs)
-			break;
-		at += 8;
+		/* Some byte below a blank, or some byte that is DEL? The lowest bit found is right, higher ones may be borrows. */
+		found = (((word - ones * 0x20) & ~word) | ((deletes - ones) & ~deletes)) & highs;
+		if (found == 0)
+			continue;
+		if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+			at += __builtin_ctzll(found) / 8;
+		break;
 	}
 	while (at < end && char_is(*at, CHAR_VALUE))
 		at++;
@@ -248,7 +251,6 @@ static enum parse_result parse_line(const char **at, const char *end, struct fie
 		here++;
 	value = here;
 	here = skip_value(here, end);
-	/* A tab ends the fast part of skip_value() only, so `here` is at the end or at something forbidden. */
 	if (here == end)
 		return PARSE_MORE;
 	if (*here != '\r') {
