@@ -91,7 +91,7 @@ static const char *format_choice(const struct key *key, uint64_t value, char tex
 	return text;
 }
 
-/* In the largest unit that leaves no rest. The default's own unit wins, so that 60s does not come back as 1m. */
+/* In the largest unit that leaves no rest, or in the default's own (60s rather than 1m) as long as the number is handy. */
 static const char *format_unit(const struct key *key, uint64_t value, char text[KEY_VALUE_TEXT_MAX], bool is_size)
 {
 	const char *preferred = key->default_text + strspn(key->default_text, "0123456789");
@@ -105,7 +105,7 @@ static const char *format_unit(const struct key *key, uint64_t value, char text[
 		const char *unit = is_size ? SIZES[i].text : DURATIONS[i].text;
 		uint64_t factor = is_size ? SIZES[i].factor : DURATIONS[i].factor;
 
-		if (value % factor == 0 && strcmp(unit, preferred) == 0) {
+		if (value % factor == 0 && value / factor < 1000 && strcmp(unit, preferred) == 0) {
 			at = i;
 			break;
 		}
