@@ -25,6 +25,10 @@
 #include "tests/fuzz/fuzz_chunked.c"
 #undef LLVMFuzzerTestOneInput
 
+#define LLVMFuzzerTestOneInput fuzz_path
+#include "tests/fuzz/fuzz_path.c"
+#undef LLVMFuzzerTestOneInput
+
 enum { INPUT_MAX = 65536 };
 
 static void replay(const char *target, int run(const uint8_t *data, size_t size))
@@ -81,12 +85,19 @@ static void test_chunked(void **state)
 	replay("chunked", fuzz_chunked);
 }
 
+static void test_path(void **state)
+{
+	(void)state;
+	replay("path", fuzz_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_response),
 		cmocka_unit_test(test_chunked),
+		cmocka_unit_test(test_path),
 	};
 
 	return cmocka_run_group_tests_name("corpus", tests, NULL, NULL);
