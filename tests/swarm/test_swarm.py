@@ -1,7 +1,9 @@
 """The hospital on a real swarm of two nodes. The tests run in the order they are written, on one stack."""
 import datetime
+import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -35,9 +37,22 @@ def first_healthy(container, node):
     """When the container's health check passed for the first time, or None; swarm makes it known by DNS after that."""
     for entry in inspect(container, node)["State"].get("Health", {}).get("Log") or []:
         if entry["ExitCode"] == 0:
-            return datetime.datetime.fromisoformat(entry["End"][:26].rstrip("Z")[:26].split("+")[0]).replace(
-                tzinfo=datetime.timezone.utc).timestamp()
+            # Go writes nanoseconds, Python reads microseconds; the engine's zone is the machine's.
+            moment, zone = re.fullmatch(r"([^.]*(?:\.\d{1,6})?)\d*(Z|[+-]\d\d:\d\d)", entry["End"]).groups()
+            return datetime.datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp()
     return None
+
+
+def update_state():
+    return docker("service", "inspect", "--format", "{{.UpdateStatus.State}}", f"{STACK}_gateway")
+
+
+def get_quietly(node):
+    """The status, or None while no gateway is there."""
+    try:
+        return get(node, "/patient/1", timeout=3).status
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,12 +69,12 @@ def test_one_gateway_on_each_node_takes_port_80():
     for node in NODES:
         containers = tasks("gateway", node)
         assert len(containers) == 1
+        eventually(lambda: inspect(containers[0], node)["State"]["Health"]["Status"] == "healthy", 10, "healthy")
         state = inspect(containers[0], node)
-        assert state["State"]["Health"]["Status"] == "healthy"
         assert state["HostConfig"]["ReadonlyRootfs"]
         assert state["Config"]["User"] == "65532:65532"
         assert state["HostConfig"]["CapDrop"] == ["ALL"]
-        assert not state["HostConfig"]["Binds"] and "/var/run/docker.sock" not in str(state["Mounts"])
+        assert "docker.sock" not in str(state["HostConfig"]["Binds"]) + str(state["Mounts"])
 
 
 def test_the_image_has_no_shell():
@@ -187,30 +202,26 @@ def test_a_new_configuration_is_taken_node_by_node():
     assert get("node1", "/pharmacy").status == 404
 
     def taken(node):
-        answer = get(node, "/pharmacy")
+        answer = get(node, "/pharmacy", timeout=3)
         return answer.status == 503 and answer.body.strip() == "Pharmacy information is currently unavailable"
     deploy(2, path)
-    down = []
     end = time.monotonic() + 120
-    done = set()
+    done, away = set(), {node: [] for node in NODES}
     while done != set(NODES):
         assert time.monotonic() < end, f"only {done} took the new configuration"
-        reachable = 0
+        answers = {node: get_quietly(node) for node in NODES}
+        assert 200 in answers.values(), "at every moment one node answers"
         for node in NODES:
-            try:
-                if get(node, "/patient/1", timeout=3).status == 200:
-                    reachable += 1
-                if taken(node):
-                    done.add(node)
-            except OSError:
-                pass
-        if not reachable:
-            down.append(time.time())
+            if answers[node] != 200:
+                away[node].append(time.monotonic())
+            elif taken(node):
+                done.add(node)
         time.sleep(0.05)
-    assert not down, "at every moment one node answers"
+    print("without a gateway for:", {node: f"{max(times) - min(times):.1f} s" for node, times in away.items() if times})
     for node in NODES:
         assert tasks("gateway", node) != before[node]
         eventually(lambda: get(node, "/patient/1").status == 200, 10, f"{node} serves")
+    eventually(lambda: update_state() == "completed", 60, "swarm is content with the update")
 
 
 def test_a_bad_configuration_goes_no_further_than_one_node():
@@ -219,24 +230,12 @@ def test_a_bad_configuration_goes_no_further_than_one_node():
         new.write(old.read() + "\nnonsense: true\n")
     deploy(3, path)
 
-    def state():
-        return docker("service", "inspect", "--format", "{{.UpdateStatus.State}}", f"{STACK}_gateway")
-    states = []
-
     def rolled_back():
-        states.append(state())
-        assert any(get_quietly(node) == 200 for node in NODES), "one node always serves"
-        return states[-1] == "rollback_completed"
-    eventually(rolled_back, 120, "swarm rolls back")
+        assert 200 in [get_quietly(node) for node in NODES], "at every moment one node answers"
+        return update_state() == "rollback_completed"
+    eventually(rolled_back, 150, "swarm rolls back")
     for node in NODES:
         eventually(lambda: get(node, "/pharmacy").status == 503, 20, f"{node} has the configuration before")
-
-
-def get_quietly(node):
-    try:
-        return get(node, "/patient/1", timeout=3).status
-    except OSError:
-        return None
 
 
 def test_sigterm_lets_a_request_finish_and_the_gateway_leaves_in_time():
