@@ -110,17 +110,14 @@ static char *load(const char *file, size_t *length, struct complaints *complaint
 	char *text = from != NULL ? malloc(YAML_TEXT_MAX + 1) : NULL;
 	char words[120];
 
-	if (text != NULL) {
-		/* One byte more than is allowed tells that there is more. */
+	/* One byte more than is allowed tells that there is more. */
+	if (text != NULL)
 		*length = fread(text, 1, YAML_TEXT_MAX + 1, from);
-		if (ferror(from)) {
-			free(text);
-			text = NULL;
-		}
-	}
-	if (text == NULL) {
+	if (text == NULL || ferror(from)) {
 		snprintf(words, sizeof(words), "can't read the file: %.80s", strerror(errno));
 		complaints_add(complaints, 0, 0, false, words);
+		free(text);
+		text = NULL;
 	}
 	if (from != NULL)
 		fclose(from);

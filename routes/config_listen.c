@@ -63,11 +63,14 @@ void read_dns_servers(struct reader *reader, const struct key *key, const struct
 void read_admin(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
 	struct config *config = into;
+	const char *text = reader_text(reader, node, key->name);
 
-	if (node->kind == YAML_SCALAR && strcmp(node->text, "off") == 0)
+	if (text == NULL)
+		return;
+	if (strcmp(text, "off") == 0)
 		config->admin = (struct address){0};
-	else
-		read_address(reader, key->name, node, 0, &config->admin);
+	else if (!address_parse(&config->admin, text, 0))
+		reader_error(reader, node, "admin takes a port, address:port, [v6]:port or off, not \"%.60s\"", text);
 }
 
 void read_prefixes(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
@@ -92,6 +95,17 @@ void read_prefixes(struct reader *reader, const struct key *key, const struct ya
 	}
 }
 
+/* Words that people write for a switch elsewhere; a file of that name is hardly what they mean. */
+static bool is_switch_word(const char *text)
+{
+	static const char *const WORDS[] = {"", "on", "true", "false", "yes", "no", "none", "null", "stderr"};
+
+	for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
+		if (strcmp(text, WORDS[i]) == 0)
+			return true;
+	return false;
+}
+
 void read_log_target(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
 	struct config *config = into;
@@ -104,7 +118,7 @@ void read_log_target(struct reader *reader, const struct key *key, const struct 
 		config->access_log = ACCESS_LOG_OFF;
 	} else if (strcmp(text, "stdout") == 0) {
 		config->access_log = ACCESS_LOG_STDOUT;
-	} else if (strcmp(text, "stderr") == 0 || text[0] == '\0') {
+	} else if (is_switch_word(text)) {
 		reader_error(reader, node, "%s is off, stdout or a file, not \"%.40s\"", key->name, text);
 	} else {
 		config->access_log = ACCESS_LOG_FILE;

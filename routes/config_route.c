@@ -32,7 +32,7 @@ void read_path(struct reader *reader, const struct key *key, const struct yaml_n
 	const char *text = reader_text(reader, node, key->name), *why;
 	struct path_result result;
 	size_t length;
-	char *room, *path;
+	char *room;
 
 	if (text == NULL)
 		return;
@@ -52,12 +52,10 @@ void read_path(struct reader *reader, const struct key *key, const struct yaml_n
 	}
 	while (result.length > 1 && result.path[result.length - 1] == '/')
 		result.length--;
-	path = reader_copy(reader, result.path, result.length);
-	if (path == NULL)
-		return;
 	if (result.length == 1 && key->scope == SCOPE_REWRITE)
 		reader_warn(reader, node, "%s \"/\" changes nothing", key->name);
-	*text_field(key, into) = path;
+	else
+		*text_field(key, into) = reader_copy(reader, result.path, result.length);
 }
 
 /* As in Host, lower case, without port. */
@@ -77,7 +75,7 @@ void read_host(struct reader *reader, const struct key *key, const struct yaml_n
 	for (char *at = host; *at != '\0'; at++)
 		*at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
 	*text_field(key, into) = host;
-	if (address_parse(&address, host, 1) && address.family == 6 && address.port == 1 && host[0] == '[')
+	if (length > 2 && host[0] == '[' && host[length - 1] == ']' && address_parse(&address, host, 1))
 		return;
 	if (strchr(host, ':') != NULL)
 		reader_error(reader, node, "host takes a name without a port, not \"%.60s\"", text);

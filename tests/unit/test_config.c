@@ -153,7 +153,10 @@ static void test_missing(void **state)
 	    "f:2:41: error: a route takes a mapping, as in { path: /patient, upstream: patient }\n");
 	teardown(NULL);
 	assert_null(config_read("tests/unit/data/none.yml", &world.complaints));
-	assert_int_equal(world.complaints.errors, 1);
+	assert_string_equal(world.complaints.list[0].text, "can't read the file: No such file or directory");
+	teardown(NULL);
+	assert_null(config_read("tests/unit/data", &world.complaints));
+	assert_string_equal(world.complaints.list[0].text, "can't read the file: Is a directory");
 }
 
 static void test_unknown_keys(void **state)
@@ -177,7 +180,7 @@ static void test_values(void **state)
 	    "dns: { servers: 8.8.8.8, tries: -1, timeout: 99999999999999999999999s }\ntrusted_proxies: [10.0.0.1/8]\n" UPSTREAMS ROUTES,
 	    "f:1:10: error: workers must be between 1 and 256, not \"0\"\n"
 	    "f:2:12: error: log_level is error, warn, info or debug, not \"warning\"; did you mean \"warn\"?\n"
-	    "f:3:8: error: admin takes a port, address:port or [v6]:port, not \"on\"\n"
+	    "f:3:8: error: admin takes a port, address:port, [v6]:port or off, not \"on\"\n"
 	    "f:4:19: error: to takes a single value, not a list\n"
 	    "f:4:32: error: format is json or combined, not \"xml\"\n"
 	    "f:5:17: error: servers takes a list, as in [a, b]\n"
@@ -185,6 +188,8 @@ static void test_values(void **state)
 	    "f:5:46: error: timeout must be between 10ms and 1m, not \"99999999999999999999999s\"\n"
 	    "f:6:19: error: trusted_proxies takes addresses and prefixes with zero host bits, as in 10.0.0.0/8, not "
 	    "\"10.0.0.1/8\"\n");
+	bad("access_log: false\n" UPSTREAMS ROUTES, "f:1:13: error: access_log is off, stdout or a file, not \"false\"\n");
+	bad(WITH_ROUTE("host: \"[::1]:1\""), "f:2:54: error: host takes a name without a port, not \"[::1]:1\"\n");
 	bad("listen: [80, 80]\nadmin: 80\n" UPSTREAMS ROUTES, "f:1:14: error: listen has this address twice\n"
 	                                                       "f:2:8: error: admin and listen are the same address\n");
 }
@@ -488,6 +493,7 @@ static void test_environment(void **state)
 	expect_bad_body("${9}", "is not ${NAME}");
 	expect_bad_body("${A-b}", "is not ${NAME}");
 	setenv("GATEWAY_TEST_A", "8080", 1);
+	assert_int_equal(good("admin: ${GATEWAY_TEST_UNSET:-off}\n" UPSTREAMS ROUTES)->admin.family, 0);
 	assert_int_equal(good("listen: ${GATEWAY_TEST_A}\n" UPSTREAMS ROUTES)->listen[0].port, 8080);
 }
 
