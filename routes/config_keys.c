@@ -7,12 +7,12 @@
 
 #define FIELD(structure, member) offsetof(struct structure, member), sizeof(((struct structure *)NULL)->member)
 #define NO_FIELD 0, 0
-#define WITH_FIELD(scope, name, kind, child, offset, size, words, text, least, most, help) \
-	{name, SCOPE_##scope, SCOPE_##child, KIND_##kind, offset, size, words, text, least, most, help},
-#define SPREAD(...) WITH_FIELD(__VA_ARGS__)
-#define AS_KEY(scope, name, kind, field, words, text, least, most, help) \
-	SPREAD(scope, name, kind, NONE, field, words, text, least, most, help)
-#define AS_GROUP(scope, name, kind, child, field, help) SPREAD(scope, name, kind, child, field, "", "", 0, 0, help)
+#define AS_KEY(...) KEY_ROW(__VA_ARGS__)
+#define KEY_ROW(scope, name, kind, offset, size, words, text, least, most, help) \
+	{name, SCOPE_##scope, SCOPE_NONE, KIND_##kind, offset, size, words, text, least, most, help},
+#define AS_GROUP(...) GROUP_ROW(__VA_ARGS__)
+#define GROUP_ROW(scope, name, kind, child, offset, size, help) \
+	{name, SCOPE_##scope, SCOPE_##child, KIND_##kind, offset, size, "", "", 0, 0, help},
 
 static const struct key KEYS[] = {CONFIG_KEYS(AS_KEY, AS_GROUP)};
 
