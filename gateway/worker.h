@@ -36,6 +36,7 @@ enum worker_message {
 	WORKER_DRAIN,      /* accept no more, finish what is under way */
 	WORKER_STOP,       /* end what is still under way, and the thread */
 	WORKER_REOPEN_LOG,
+	WORKER_PING,       /* turn once: somebody wants to see that you can */
 };
 
 enum control_message {
@@ -98,7 +99,11 @@ struct worker {
 	char *head; /* WORKER_HEAD_BYTES */
 	char date[32];
 	uint64_t date_s;
-	uint64_t timer_at_ms; /* what `timer` was set to */
+	char log_time[24]; /* of the second log_s, as far as the dot */
+	uint64_t log_s;
+	unsigned log_ms;
+	uint64_t timer_at_ms; /* what `timer` was set to; 0: not set */
+	uint64_t rest_logged_ms;
 };
 
 /* Takes the listening sockets (listen_count of them) and a reference to `config`. False: memory or descriptors are short. */

@@ -29,8 +29,13 @@ static void accept_all(struct listener *listener)
 		struct sockaddr_storage storage;
 		socklen_t size = sizeof storage;
 		struct address peer;
-		int fd = accept4(listener->fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (!listener->has_room(listener)) {
+			rest(listener, 0);
+			return;
+		}
+		fd = accept4(listener->fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0 && is_passing_error(errno))
 			continue;
 		if (fd < 0) {

@@ -21,6 +21,7 @@ struct listener {
 	struct address address;
 	bool is_resting;
 	struct event event, rest_over;
+	bool (*has_room)(struct listener *listener); /* asked before each accept */
 	/* Takes the descriptor. False: no more for now. */
 	bool (*on_accept)(struct listener *listener, int fd, const struct address *peer);
 	void (*on_rest)(struct listener *listener, int error); /* errno of accept4, or 0: full */

@@ -1,0 +1,431 @@
+/*
+ * One try at an endpoint: choose, connect or reuse, send, wait for the response's head.
+ *
+ * A send that fails is no verdict by itself: an upstream may answer early and close its receiving side (RFC 9112 section 9.5).
+ * Then the rest of the request is thrown away and the read event tells what happened. Only when the very first
+ * send is refused as a whole is it certain that nothing was sent, and any method may go elsewhere.
+ */
+#include "gateway/exchange.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "gateway/base/log.h"
+
+static struct pool_limits pool_limits_of(const struct upstream_settings *settings)
+{
+	return (struct pool_limits){
+		.max_idle = settings->pool_max_idle,
+		.idle_timeout_ms = settings->pool_idle_timeout_ms,
+		.max_age_ms = settings->pool_max_age_ms,
+	};
+}
+
+static struct exchange *exchange_of(struct stream *stream)
+{
+	return ((struct connection *)stream)->owner;
+}
+
+/* ---- what is learnt about the endpoint ------------------------------------------------------------------------------------ */
+
+/* A worker could not connect: the address may be that of a container that is gone. */
+static void ask_to_resolve(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange_upstream(exchange)->upstream;
+
+	if (atomic_exchange(&upstream->refresh_wanted, 1) == 0 &&
+	    !inbox_send(&exchange->worker->shared->control, CONTROL_RESOLVE, upstream_reference(upstream), NULL))
+		upstream_release(upstream);
+}
+
+static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+	const struct outcome_row *row = &outcome_table[exchange->outcome];
+	struct worker *worker = exchange->worker;
+	bool is_connection_failure = row->retry == RETRY_UNSENT || exchange->outcome == OUTCOME_UPSTREAM_RESET;
+
+	if (row->retry == RETRY_UNSENT)
+		ask_to_resolve(exchange);
+	if (row->verdict == BREAKER_SUCCESS)
+		ejection_success(&endpoint->ejection);
+	if (row->verdict != BREAKER_FAILURE || row->retry == RETRY_STALE)
+		return;
+	atomic_fetch_add_explicit(&endpoint->failures_total, 1, memory_order_relaxed);
+	atomic_store_explicit(&endpoint->last_error, row->words, memory_order_relaxed);
+	if (settings->ejection.enabled &&
+	    ejection_failure(&endpoint->ejection, &settings->ejection, worker_now_ms(worker), (uint32_t)random_next(&worker->random),
+	                     is_connection_failure))
+		log_info("upstream %s: endpoint %s is ejected after failures in a row, the last: %s", settings->name, endpoint->text,
+		         row->words);
+}
+
+static void leave_endpoint(struct exchange *exchange, struct endpoint *endpoint)
+{
+	atomic_fetch_sub_explicit(&endpoint->in_flight, 1, memory_order_relaxed);
+	judge_endpoint(exchange, endpoint);
+}
+
+void attempt_end(struct exchange *exchange)
+{
+	struct connection *connection = exchange->connection;
+	struct pool_limits limits;
+
+	if (connection == NULL)
+		return;
+	exchange->connection = NULL;
+	leave_endpoint(exchange, connection->pool->endpoint);
+	if (!exchange->keeps_connection || !exchange->download.is_whole || !exchange->upload.is_whole || exchange->is_deaf) {
+		connection_close(connection, !exchange->download.is_whole);
+		return;
+	}
+	limits = pool_limits_of(exchange_upstream(exchange));
+	pool_release(connection, &limits);
+}
+
+bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome)
+{
+	const struct upstream_settings *settings;
+	const struct endpoint_set *set;
+
+	if (outcome_table[outcome].retry == RETRY_NEVER)
+		return false;
+	settings = exchange_upstream(exchange);
+	if (settings->retry_attempts == 0 && outcome_table[outcome].retry != RETRY_STALE)
+		return false;
+	switch (outcome_table[outcome].retry) {
+	case RETRY_UNSENT:
+		set = worker_local(exchange->worker, settings->upstream)->set;
+		return set != NULL && exchange->avoid.count < BALANCE_AVOID_MAX && exchange->avoid.count < set->count;
+	case RETRY_STALE:
+		exchange->must_connect = true;
+		exchange->avoid.count = 0;
+		return exchange->sent_us == 0 || (method_is_idempotent(exchange->method) && !exchange->has_lost_body);
+	case RETRY_IDEMPOTENT:
+		if (exchange->retries >= settings->retry_attempts || !method_is_idempotent(exchange->method) ||
+		    exchange->has_lost_body || breaker_permit_is_probe(&exchange->permit) ||
+		    !retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_percent,
+		                       worker_now_ms(exchange->worker)))
+			return false;
+		exchange->retries++;
+		return true;
+	case RETRY_NEVER:
+		break;
+	}
+	return false;
+}
+
+/* ---- sending ---------------------------------------------------------------------------------------------------------- */
+
+/* While the body is small it is kept, for another try. */
+static bool keep_body(struct exchange *exchange, const struct transfer_parts *parts)
+{
+	size_t length = 0;
+
+	for (int i = 0; i < parts->count; i++)
+		length += parts->list[i].iov_len;
+	if (length == 0 || exchange->has_lost_body)
+		return true;
+	if (exchange->state != EXCHANGE_CONNECTING && exchange->kept_length + length > EXCHANGE_REPLAY_BYTES) {
+		exchange->has_lost_body = true;
+		return true;
+	}
+	if (!room_reserve(&exchange->kept, exchange->kept_length + length))
+		return false;
+	for (int i = 0; i < parts->count; i++) {
+		memcpy(exchange->kept.data + exchange->kept_length, parts->list[i].iov_base, parts->list[i].iov_len);
+		exchange->kept_length += parts->list[i].iov_len;
+	}
+	return true;
+}
+
+bool attempt_send_body(struct exchange *exchange, struct transfer_parts *parts)
+{
+	if (exchange->state <= EXCHANGE_AWAITING && !keep_body(exchange, parts)) {
+		exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
+		return false;
+	}
+	if (exchange->state == EXCHANGE_CONNECTING || exchange->is_deaf || parts->count == 0)
+		return true;
+	if (stream_send(&exchange->connection->stream, parts->list, parts->count) == SEND_FAILED) {
+		if (errno == ENOMEM) {
+			exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
+			return false;
+		}
+		exchange->is_deaf = true;
+	}
+	exchange->sent_us = io_now_us(&exchange->worker->io);
+	attempt_set_deadline(exchange);
+	return true;
+}
+
+static void send_request(struct exchange *exchange)
+{
+	struct connection *connection = exchange->connection;
+	struct iovec parts[2] = {
+		{ exchange->head.data, exchange->head_length },
+		{ exchange->kept.data, exchange->kept_length },
+	};
+
+	exchange_enter(exchange, EXCHANGE_AWAITING);
+	if (stream_send(&connection->stream, parts, exchange->kept_length > 0 ? 2 : 1) == SEND_FAILED) {
+		exchange_fail(exchange, errno == ENOMEM            ? OUTCOME_OUT_OF_MEMORY
+		                        : connection->is_reused ? OUTCOME_STALE_CONNECTION
+		                                                : OUTCOME_UPSTREAM_RESET);
+		return;
+	}
+	exchange->sent_us = io_now_us(&exchange->worker->io);
+	attempt_set_deadline(exchange);
+	if (!exchange->upload.is_whole || !exchange->client->stream.is_reading)
+		exchange_resume_client(exchange);
+}
+
+/* ---- what the upstream is waited for -------------------------------------------------------------------------------------- */
+
+static uint64_t streaming_due_ms(const struct exchange *exchange)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+	uint64_t due_ms = UINT64_MAX;
+
+	if (!stream_is_pending(&exchange->client->stream)) /* else it waits for its client */
+		due_ms = exchange->received_ms + settings->idle_timeout_ms;
+	if (exchange->holds_permit && exchange->response_us / 1000 + settings->response_timeout_ms < due_ms)
+		due_ms = exchange->response_us / 1000 + settings->response_timeout_ms;
+	return due_ms;
+}
+
+static uint64_t awaiting_due_ms(struct exchange *exchange)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+
+	if (stream_is_pending(&exchange->connection->stream)) {
+		exchange->watched = exchange->connection->stream.pending_from;
+		return worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
+	}
+	if (exchange->upload.is_whole || (exchange->expects_continue && exchange->upload.bytes == 0))
+		return exchange->sent_us / 1000 + settings->response_timeout_ms;
+	return UINT64_MAX; /* the client is waited for */
+}
+
+void attempt_set_deadline(struct exchange *exchange)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+	struct deadlines *deadlines = &exchange->worker->io.deadlines;
+	struct deadline *deadline = &exchange->connection->deadline;
+	uint64_t due_ms = UINT64_MAX;
+
+	if (exchange->state == EXCHANGE_CONNECTING)
+		due_ms = exchange->attempt_us / 1000 + settings->connect_timeout_ms;
+	else if (exchange->state == EXCHANGE_AWAITING)
+		due_ms = awaiting_due_ms(exchange);
+	else if (exchange->state == EXCHANGE_STREAMING)
+		due_ms = streaming_due_ms(exchange);
+	else if (exchange->state == EXCHANGE_TUNNEL)
+		due_ms = exchange->received_ms + settings->idle_timeout_ms;
+	if (due_ms == UINT64_MAX)
+		deadline_clear(deadline);
+	else
+		deadline_set(deadlines, deadline, due_ms);
+}
+
+static void on_streaming_due(struct exchange *exchange)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+	uint64_t now_ms = worker_now_ms(exchange->worker);
+
+	/* A long stream holds no permit: that its head came in time is all the breaker wants to know. */
+	if (now_ms >= exchange->response_us / 1000 + settings->response_timeout_ms)
+		exchange_settle(exchange, outcome_table[exchange->outcome].verdict);
+	if (!stream_is_pending(&exchange->client->stream) && now_ms >= exchange->received_ms + settings->idle_timeout_ms)
+		exchange_fail(exchange, OUTCOME_RESPONSE_STALLED);
+	else
+		attempt_set_deadline(exchange);
+}
+
+static void on_due(struct deadline *deadline)
+{
+	struct connection *connection = (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
+	struct exchange *exchange = connection->owner;
+
+	switch (exchange->state) {
+	case EXCHANGE_CONNECTING:
+		exchange_fail(exchange, OUTCOME_CONNECT_TIMEOUT);
+		return;
+	case EXCHANGE_AWAITING:
+		if (stream_is_pending(&connection->stream) && connection->stream.pending_from != exchange->watched)
+			attempt_set_deadline(exchange); /* slow, but alive */
+		else
+			exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);
+		return;
+	case EXCHANGE_STREAMING:
+		on_streaming_due(exchange);
+		return;
+	case EXCHANGE_TUNNEL:
+		if (worker_now_ms(exchange->worker) >= exchange->received_ms + exchange_upstream(exchange)->idle_timeout_ms)
+			exchange_abort(exchange, OUTCOME_UPGRADED);
+		else
+			attempt_set_deadline(exchange);
+		return;
+	case EXCHANGE_ANSWERING:
+	case EXCHANGE_ENDED:
+		return;
+	}
+}
+
+/* ---- the connection's events ------------------------------------------------------------------------------------------------ */
+
+static void on_connected(struct stream *stream)
+{
+	struct exchange *exchange = exchange_of(stream);
+
+	exchange->connected_us = io_now_us(&exchange->worker->io);
+	send_request(exchange);
+}
+
+static void on_bytes(struct stream *stream, char *bytes, size_t length)
+{
+	struct exchange *exchange = exchange_of(stream);
+
+	exchange->received_ms = worker_now_ms(exchange->worker);
+	switch (exchange->state) {
+	case EXCHANGE_AWAITING:
+		answer_head(exchange, bytes, length);
+		return;
+	case EXCHANGE_STREAMING:
+		answer_body(exchange, bytes, length);
+		return;
+	case EXCHANGE_TUNNEL:
+		tunnel_relay(exchange, &exchange->client->stream, bytes, length);
+		return;
+	case EXCHANGE_CONNECTING:
+	case EXCHANGE_ANSWERING:
+	case EXCHANGE_ENDED:
+		return;
+	}
+}
+
+/* The connection ended before a response had. */
+static void lose_response(struct exchange *exchange)
+{
+	bool is_silent = exchange->partial_length == 0 && exchange->received_ms == 0;
+
+	exchange_fail(exchange, exchange->connection->is_reused && is_silent ? OUTCOME_STALE_CONNECTION : OUTCOME_UPSTREAM_RESET);
+}
+
+static void on_end(struct stream *stream)
+{
+	struct exchange *exchange = exchange_of(stream);
+
+	if (exchange->state == EXCHANGE_AWAITING)
+		lose_response(exchange);
+	else if (exchange->state == EXCHANGE_STREAMING)
+		answer_close(exchange);
+	else if (exchange->state == EXCHANGE_TUNNEL)
+		tunnel_ended(exchange, stream);
+}
+
+static void on_error(struct stream *stream, int error)
+{
+	struct exchange *exchange = exchange_of(stream);
+
+	if (error == ENOMEM)
+		exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
+	else if (exchange->state == EXCHANGE_CONNECTING)
+		exchange_fail(exchange, OUTCOME_CONNECT_FAILED);
+	else if (exchange->state == EXCHANGE_AWAITING)
+		lose_response(exchange);
+	else if (exchange->state == EXCHANGE_STREAMING)
+		exchange_fail(exchange, OUTCOME_RESPONSE_CUT);
+	else if (exchange->state == EXCHANGE_TUNNEL)
+		exchange_abort(exchange, OUTCOME_UPGRADED);
+}
+
+static void on_drained(struct stream *stream)
+{
+	struct exchange *exchange = exchange_of(stream);
+
+	exchange->sent_us = io_now_us(&exchange->worker->io);
+	if (exchange->state == EXCHANGE_TUNNEL) {
+		tunnel_drained(exchange, stream);
+		return;
+	}
+	attempt_set_deadline(exchange);
+	exchange_resume_client(exchange);
+}
+
+static const struct stream_events attempt_events = {
+	.on_bytes = on_bytes,
+	.on_end = on_end,
+	.on_error = on_error,
+	.on_drained = on_drained,
+	.on_connected = on_connected,
+};
+
+/* ---- the beginning ------------------------------------------------------------------------------------------------------ */
+
+static void reset_attempt(struct exchange *exchange)
+{
+	exchange->attempts++;
+	exchange->attempt_us = io_now_us(&exchange->worker->io);
+	exchange->connected_us = exchange->sent_us = exchange->response_us = 0;
+	exchange->received_ms = 0;
+	exchange->partial_length = 0;
+	exchange->is_deaf = false;
+	exchange->keeps_connection = false;
+	exchange_enter(exchange, EXCHANGE_CONNECTING);
+}
+
+static void note_endpoint(struct exchange *exchange, struct endpoint *endpoint)
+{
+	if (exchange->avoid.count < BALANCE_AVOID_MAX)
+		exchange->avoid.tried[exchange->avoid.count++] = endpoint;
+	memcpy(exchange->endpoint_text, endpoint->text, endpoint->text_length);
+	exchange->endpoint_text_length = (uint8_t)endpoint->text_length;
+	atomic_fetch_add_explicit(&endpoint->in_flight, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&endpoint->requests_total, 1, memory_order_relaxed);
+}
+
+void attempt_begin(struct exchange *exchange)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+	struct worker *worker = exchange->worker;
+	struct local_upstream *local = worker_local(worker, settings->upstream);
+	struct pool_limits limits = pool_limits_of(settings);
+	struct connection *connection;
+	struct endpoint *endpoint;
+	struct pool *pool;
+
+	endpoint = balance_choose(local->set, settings->balance, &settings->ejection, worker_now_ms(worker),
+	                          random_next(&worker->random), &local->turn, &exchange->avoid);
+	if (endpoint == NULL) {
+		exchange_fail(exchange, OUTCOME_NO_ENDPOINT);
+		return;
+	}
+	reset_attempt(exchange);
+	note_endpoint(exchange, endpoint);
+	pool = worker->pools[endpoint->index];
+	connection = exchange->must_connect ? NULL : pool_take(pool, &limits);
+	if (connection != NULL) {
+		counter_add(&worker->counters.upstream_reuses, 1);
+		connection->owner = exchange;
+		connection->stream.events = &attempt_events;
+		connection->deadline.on_due = on_due;
+		exchange->connection = connection;
+		send_request(exchange);
+		return;
+	}
+	counter_add(&worker->counters.upstream_connects, 1);
+	connection = pool_connect(pool, &attempt_events, exchange);
+	if (connection == NULL) {
+		bool is_ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+
+		exchange->outcome = is_ours ? OUTCOME_OUT_OF_MEMORY : OUTCOME_CONNECT_FAILED;
+		leave_endpoint(exchange, endpoint);
+		exchange_fail(exchange, exchange->outcome);
+		return;
+	}
+	connection->deadline.on_due = on_due;
+	exchange->connection = connection;
+	attempt_set_deadline(exchange);
+	exchange_resume_client(exchange);
+}

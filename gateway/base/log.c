@@ -1,0 +1,58 @@
+#include "gateway/base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 2048 };
+
+static _Atomic int level_now = LOG_LEVEL_INFO;
+
+void log_set_level(enum log_level level)
+{
+	atomic_store(&level_now, (int)level);
+}
+
+/* One write for a line: lines of several threads don't mix. */
+static void put_line(const char *head, int head_length, const char *text)
+{
+	char line[LINE_MAX_BYTES];
+	size_t used = 0;
+
+	for (int i = 0; i < head_length; i++)
+		line[used++] = head[i];
+	for (; *text != '\0' && used + 6 < sizeof line; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c >= ' ' && c < 0x7f)
+			line[used++] = (char)c;
+		else
+			used += (size_t)snprintf(line + used, 5, "\\x%02x", c);
+	}
+	line[used++] = '\n';
+	if (write(STDERR_FILENO, line, used) < 0)
+		return; /* nobody is left to tell */
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	char head[64], text[LINE_MAX_BYTES];
+	struct timespec now;
+	struct tm tm;
+	va_list arguments;
+	int length;
+
+	if ((int)level > atomic_load_explicit(&level_now, memory_order_relaxed))
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	length = snprintf(head, sizeof head, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", tm.tm_year + 1900, tm.tm_mon + 1,
+	                  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, names[level]);
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	put_line(head, length, text);
+}

@@ -1,0 +1,50 @@
+/*
+ * One client connection: reads request heads, hands requests to exchanges one after the other, keeps what came too early.
+ */
+#ifndef GATEWAY_CLIENT_H
+#define GATEWAY_CLIENT_H
+
+#include "gateway/worker.h"
+
+enum client_state {
+	CLIENT_IDLE,         /* nothing of a request has come, or it waits in `held` for its turn */
+	CLIENT_READING_HEAD, /* a part of a head is in `held` */
+	CLIENT_EXCHANGE,     /* a request is under way */
+	CLIENT_LINGERING,    /* all was said; what still comes is thrown away so that our last words are not lost in a reset */
+	CLIENT_CLOSED,
+};
+
+struct client {
+	struct stream stream; /* must stay first: callbacks get the stream */
+	enum client_state state;
+	struct worker *worker;
+	struct deadline deadline;
+	struct exchange *exchange; /* CLIENT_EXCHANGE */
+	struct client *next, **link;     /* all clients of the worker */
+	struct client *run_next;         /* the run list; NULL also for its last */
+	bool is_in_run_list;
+	uint16_t listener_port;
+	struct address peer;
+	char peer_text[ADDRESS_TEXT_MAX]; /* without port */
+	uint8_t peer_text_length;
+	char *held; /* from held_from to held_to: bytes that came before their turn */
+	uint32_t held_from, held_to, held_size;
+	uint64_t head_began_us; /* of the request being read */
+	struct grave grave;
+};
+
+/* Takes the descriptor. False: memory is short; the descriptor is closed. */
+bool client_open(struct worker *worker, int fd, const struct address *peer, uint16_t listener_port);
+/* The worker's turn: goes on with the request that waits in `held`. */
+void client_run(struct client *client);
+/* The worker begins to drain: whoever has been silent for a moment leaves. */
+void client_drain(struct client *client);
+void client_close(struct client *client, bool is_reset);
+
+/* ---- for exchanges */
+/* Keeps bytes that are not for this exchange, and reads no more until it is over. */
+void client_hold(struct client *client, const char *bytes, size_t length);
+/* The exchange is over and the response is out. `may_linger`: the client may still be sending. */
+void client_exchange_over(struct client *client, bool keep, bool may_linger);
+
+#endif

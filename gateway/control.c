@@ -1,0 +1,482 @@
+#include "gateway/control.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "gateway/base/cgroup.h"
+#include "gateway/base/log.h"
+#include "gateway/base/notify.h"
+#include "gateway/control_state.h"
+#include "gateway/net/socket.h"
+
+static void stop(struct control *control);
+
+/* ---- signals of time ------------------------------------------------------------------------------------------------------ */
+
+static void set_timer(struct event *timer, uint32_t wait_ms)
+{
+	event_add(timer, &(struct timeval){ .tv_sec = wait_ms / 1000, .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000 });
+}
+
+static void tell_workers(struct control *control, enum worker_message kind)
+{
+	for (unsigned i = 0; i < control->worker_count; i++)
+		if (!inbox_send(&control->workers[i].inbox, kind, NULL, NULL))
+			log_error("memory is short: worker %u was not told", i);
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------------------------- */
+
+static void drain(struct control *control)
+{
+	control->state = CONTROL_DRAINING;
+	tell_workers(control, WORKER_DRAIN);
+	set_timer(&control->drain_timer, control->config->drain_timeout_ms);
+}
+
+static void leave(struct control *control, int signal_number)
+{
+	control->state = CONTROL_LEAVING;
+	log_info("%s: draining; again to end at once", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+	notify_stopping();
+	if (control->config->drain_delay_ms == 0)
+		drain(control);
+	else
+		set_timer(&control->drain_timer, control->config->drain_delay_ms);
+}
+
+static void on_drain_timer(evutil_socket_t fd, short what, void *context)
+{
+	struct control *control = context;
+
+	(void)fd, (void)what;
+	if (control->state == CONTROL_LEAVING) {
+		drain(control);
+		return;
+	}
+	log_warn("drain.timeout is over: what is still under way is cut");
+	stop(control);
+}
+
+static void on_drained(struct control *control, const struct worker *worker)
+{
+	control->drained[worker->index] = true;
+	for (unsigned i = 0; i < control->worker_count; i++)
+		if (!control->drained[i])
+			return;
+	if (control->state != CONTROL_DRAINING)
+		return;
+	log_info("drained");
+	stop(control);
+}
+
+static void stop(struct control *control)
+{
+	control->state = CONTROL_STOPPED;
+	event_base_loopbreak(control->base);
+}
+
+/* ---- reload --------------------------------------------------------------------------------------------------------------- */
+
+/* Before the memory of a configuration goes; any thread. */
+static void on_config_free(struct config *config)
+{
+	for (size_t i = 0; i < config->upstream_count; i++)
+		if (config->upstreams[i].upstream != NULL)
+			upstream_release(config->upstreams[i].upstream);
+}
+
+static bool give_counters(struct control *control, struct config *config)
+{
+	for (size_t i = 0; i < config->route_count; i++) {
+		config->routes[i].counters = control_counters(control, &config->routes[i]);
+		if (config->routes[i].counters == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Takes the reference. The rest happens when its names are known. */
+static bool prepare(struct control *control, struct config *config)
+{
+	char error[200] = "memory is short";
+
+	config->on_free = on_config_free;
+	control->prepared = config;
+	if (give_counters(control, config) && discovery_prepare(control->discovery, config, error, sizeof error))
+		return true;
+	log_error("%s: %s", config->file, error);
+	control->prepared = NULL;
+	config_release(config);
+	return false;
+}
+
+static bool is_same_listen(const struct config *a, const struct config *b)
+{
+	if (a->listen_count != b->listen_count)
+		return false;
+	for (size_t i = 0; i < a->listen_count; i++)
+		if (!address_equal(&a->listen[i], &b->listen[i]))
+			return false;
+	return true;
+}
+
+static void warn_of_restart(const struct config *old, const struct config *new)
+{
+	if (!is_same_listen(old, new))
+		log_warn("listen has changed: that takes a restart");
+	if (!address_equal(&old->admin, &new->admin))
+		log_warn("admin has changed: that takes a restart");
+	if (old->workers != new->workers)
+		log_warn("workers has changed: that takes a restart");
+	if (old->limits.connections != new->limits.connections)
+		log_warn("limits.connections has changed: that takes a restart");
+}
+
+static void reload(struct control *control)
+{
+	struct complaints complaints;
+	struct config *config;
+
+	if (control->prepared != NULL) {
+		control->must_reload_again = true;
+		return;
+	}
+	config = config_read(control->config->file, &complaints);
+	complaints_print(&complaints, control->config->file, stderr);
+	complaints_free(&complaints);
+	if (config == NULL || !prepare(control, config)) {
+		control->reload_failures++;
+		log_error("%s: not taken; the old configuration stays", control->config->file);
+	}
+}
+
+static void give_config(struct control *control, struct config *config)
+{
+	for (unsigned i = 0; i < control->worker_count; i++) {
+		config_reference(config);
+		if (!inbox_send(&control->workers[i].inbox, WORKER_CONFIG, NULL, config)) {
+			log_error("memory is short: worker %u keeps the old configuration", i);
+			config_release(config);
+		}
+	}
+}
+
+static void on_reloaded(struct control *control)
+{
+	struct config *old = control->config;
+
+	warn_of_restart(old, control->prepared);
+	control->config = control->prepared;
+	control->prepared = NULL;
+	discovery_commit(control->discovery);
+	give_config(control, control->config);
+	config_release(old);
+	log_set_level((enum log_level)control->config->log_level);
+	control->reloads++;
+	control->config_wall_ms = clock_wall_ms();
+	log_info("%s: taken, %zu routes, %zu upstreams", control->config->file, control->config->route_count,
+	         control->config->upstream_count);
+	notify_ready();
+	if (control->must_reload_again) {
+		control->must_reload_again = false;
+		reload(control);
+	}
+}
+
+/* ---- the beginning ---------------------------------------------------------------------------------------------------------- */
+
+static void log_ready(const struct control *control)
+{
+	const struct config *config = control->config;
+	char list[512];
+	size_t used = 0;
+
+	list[0] = '\0';
+	for (size_t i = 0; i < config->listen_count && used + ADDRESS_TEXT_MAX + 4 < sizeof list; i++) {
+		char text[ADDRESS_TEXT_MAX];
+
+		address_format(&config->listen[i], text);
+		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ", text);
+	}
+	if (config->admin.family != 0) {
+		char text[ADDRESS_TEXT_MAX];
+
+		address_format(&config->admin, text);
+		snprintf(list + used, sizeof list - used, "; admin on %s", text);
+	}
+	log_info("ready: listening on %s; %u worker%s, gateway " GATEWAY_VERSION, list, control->worker_count,
+	         control->worker_count == 1 ? "" : "s");
+}
+
+static bool start_workers(struct control *control)
+{
+	const struct config *config = control->config;
+
+	for (unsigned i = 0; i < control->worker_wanted; i++) {
+		struct worker *worker = &control->workers[i];
+
+		if (!worker_init(worker, i, &control->shared, control->config, control->listen_fds + i * config->listen_count)) {
+			log_error("worker %u can't start: memory or descriptors are short", i);
+			return false;
+		}
+		control->worker_count++;
+	}
+	/* Endpoints first: a worker reads its inbox before its first client. */
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		struct discovery_view view = discovery_look(control->discovery, config->upstreams[i].upstream);
+
+		if (view.set != NULL)
+			control_send_endpoints(control, config->upstreams[i].upstream, view.set);
+	}
+	for (unsigned i = 0; i < control->worker_count; i++) {
+		if (!worker_start(&control->workers[i])) {
+			log_error("worker %u can't start: no thread", i);
+			return false;
+		}
+		control->workers_started++;
+	}
+	return true;
+}
+
+static void on_started(struct control *control)
+{
+	control->config = control->prepared;
+	control->prepared = NULL;
+	discovery_commit(control->discovery);
+	if (!start_workers(control)) {
+		control->exit_status = 1;
+		stop(control);
+		return;
+	}
+	control->state = CONTROL_SERVING;
+	control->config_wall_ms = clock_wall_ms();
+	log_ready(control);
+	notify_ready();
+	if (control->must_reload_again) {
+		control->must_reload_again = false;
+		reload(control);
+	}
+}
+
+static void on_prepared(void *context)
+{
+	struct control *control = context;
+
+	if (control->state == CONTROL_STARTING)
+		on_started(control);
+	else if (control->state == CONTROL_SERVING)
+		on_reloaded(control);
+	else { /* it is leaving */
+		config_release(control->prepared);
+		control->prepared = NULL;
+	}
+}
+
+static void on_endpoints(void *context, struct upstream *upstream, struct endpoint_set *set)
+{
+	control_send_endpoints(context, upstream, set);
+}
+
+/* ---- what comes in ----------------------------------------------------------------------------------------------------------- */
+
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+	struct control *control = context;
+
+	(void)what;
+	switch ((int)number) {
+	case SIGHUP:
+		if (control->state == CONTROL_SERVING)
+			reload(control);
+		else
+			control->must_reload_again = control->state == CONTROL_STARTING;
+		return;
+	case SIGUSR1:
+		tell_workers(control, WORKER_REOPEN_LOG);
+		return;
+	default:
+		if (control->state == CONTROL_SERVING)
+			leave(control, (int)number);
+		else
+			stop(control);
+		return;
+	}
+}
+
+static void on_message(evutil_socket_t fd, short what, void *context)
+{
+	struct control *control = context;
+	struct message *message = inbox_take(&control->shared.control), *next;
+
+	(void)fd, (void)what;
+	for (; message != NULL; message = next) {
+		next = message->next;
+		switch ((enum control_message)message->kind) {
+		case CONTROL_RESOLVE:
+			discovery_refresh(control->discovery, message->subject);
+			upstream_release(message->subject);
+			break;
+		case CONTROL_TRANSITION:
+			control_transition(control, message->subject, message->object);
+			upstream_release(message->subject);
+			free(message->object);
+			break;
+		case CONTROL_DRAINED:
+			on_drained(control, message->subject);
+			break;
+		}
+		free(message);
+	}
+}
+
+/* ---- birth and death ----------------------------------------------------------------------------------------------------------- */
+
+/* Client connections need a descriptor each, and most of them one to an upstream while a request is under way. */
+static uint32_t connection_limit(const struct config *config)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return config->limits.connections != 0 ? config->limits.connections : 512;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+			getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (config->limits.connections != 0)
+		return config->limits.connections;
+	if (limit.rlim_cur > 2000000)
+		return 1000000;
+	return limit.rlim_cur > 200 ? (uint32_t)(limit.rlim_cur - 100) / 2 : 50;
+}
+
+static bool listen_all(struct control *control, const struct config *config)
+{
+	size_t count = control->worker_wanted * config->listen_count;
+
+	control->listen_fds = calloc(count, sizeof *control->listen_fds);
+	for (size_t i = 0; control->listen_fds != NULL && i < count; i++) {
+		const struct address *address = &config->listen[i % config->listen_count];
+		char text[ADDRESS_TEXT_MAX];
+
+		control->listen_fds[i] = socket_listen(address);
+		if (control->listen_fds[i] >= 0)
+			continue;
+		address_format(address, text);
+		log_error("can't listen on %s: %s", text, strerror(errno));
+		while (i-- > 0)
+			close(control->listen_fds[i]);
+		return false;
+	}
+	return control->listen_fds != NULL;
+}
+
+static bool open_admin(struct control *control, const struct config *config)
+{
+	char error[200], text[ADDRESS_TEXT_MAX];
+
+	if (config->admin.family == 0)
+		return true;
+	control->admin = admin_new(control->base, &config->admin, &control->view, error, sizeof error);
+	if (control->admin != NULL)
+		return true;
+	address_format(&config->admin, text);
+	log_error("admin can't listen on %s: %s", text, error);
+	return false;
+}
+
+static bool watch_signals(struct control *control)
+{
+	static const int numbers[CONTROL_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < CONTROL_SIGNALS; i++) {
+		evsignal_assign(&control->signals[i], control->base, numbers[i], on_signal, control);
+		if (event_add(&control->signals[i], NULL) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool init(struct control *control, const struct config *config)
+{
+	static const struct discovery_events events = { .on_endpoints = on_endpoints, .on_prepared = on_prepared };
+
+	control->started_wall_ms = clock_wall_ms();
+	control->shared.max_clients = connection_limit(config);
+	control->worker_wanted = config->workers != 0 ? config->workers : cgroup_cpus();
+	control->base = event_base_new();
+	control->workers = calloc(control->worker_wanted, sizeof *control->workers);
+	control->drained = calloc(control->worker_wanted, sizeof *control->drained);
+	if (control->base == NULL || control->workers == NULL || control->drained == NULL || !inbox_init(&control->shared.control) ||
+	    !control_state_init(control) || !watch_signals(control)) {
+		log_error("can't start: memory or descriptors are short");
+		return false;
+	}
+	event_assign(&control->inbox_event, control->base, control->shared.control.descriptor, EV_READ | EV_PERSIST, on_message,
+	             control);
+	evtimer_assign(&control->drain_timer, control->base, on_drain_timer, control);
+	control->discovery = discovery_new(control->base, &control->shared.control, &events, control);
+	return control->discovery != NULL && event_add(&control->inbox_event, NULL) == 0 && listen_all(control, config) &&
+	       open_admin(control, config);
+}
+
+/* One that the beginning never came to is left alone. */
+static void delete_event(struct event *event)
+{
+	if (event_initialized(event))
+		event_del(event);
+}
+
+static void destroy(struct control *control)
+{
+	if (control->admin != NULL)
+		admin_free(control->admin);
+	tell_workers(control, WORKER_STOP);
+	for (unsigned i = 0; i < control->workers_started; i++)
+		worker_join(&control->workers[i]);
+	for (unsigned i = 0; i < control->worker_count; i++)
+		worker_destroy(&control->workers[i]);
+	if (control->config != NULL)
+		config_release(control->config);
+	if (control->prepared != NULL)
+		config_release(control->prepared);
+	if (control->discovery != NULL) {
+		on_message(-1, 0, control);
+		discovery_free(control->discovery);
+	}
+	control_state_destroy(control);
+	free(control->listen_fds);
+	free(control->workers);
+	free(control->drained);
+	if (control->base != NULL) {
+		for (int i = 0; i < CONTROL_SIGNALS; i++)
+			delete_event(&control->signals[i]);
+		delete_event(&control->inbox_event);
+		delete_event(&control->drain_timer);
+		inbox_destroy(&control->shared.control);
+		event_base_free(control->base);
+	}
+}
+
+int control_run(struct config *config)
+{
+	static struct control control;
+
+	log_set_level((enum log_level)config->log_level);
+	control.exit_status = 0;
+	if (!init(&control, config)) {
+		config_release(config);
+		control.exit_status = 1;
+	} else if (!prepare(&control, config)) {
+		control.exit_status = 1;
+	} else if (control.state != CONTROL_STOPPED) {
+		event_base_dispatch(control.base);
+	}
+	destroy(&control);
+	return control.exit_status;
+}

@@ -1,0 +1,230 @@
+#include "gateway/control_state.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/log.h"
+
+/* ---- counters ------------------------------------------------------------------------------------------------------------- */
+
+/* "/patient", or "GET,HEAD api.example/patient" where host or methods tell routes apart. */
+static char *route_id(const struct route *route)
+{
+	size_t size = route->path_length + (route->host == NULL ? 0 : strlen(route->host)) + 2;
+	char *id, *to;
+
+	for (size_t i = 0; i < route->method_count; i++)
+		size += strlen(route->methods[i]) + 1;
+	id = to = malloc(size);
+	if (id == NULL)
+		return NULL;
+	for (size_t i = 0; i < route->method_count; i++)
+		to += sprintf(to, "%s%c", route->methods[i], i + 1 < route->method_count ? ',' : ' ');
+	sprintf(to, "%s%s", route->host == NULL ? "" : route->host, route->path);
+	return id;
+}
+
+static void free_route(struct counted_route *route)
+{
+	free(route->uri);
+	free(route->id);
+	free(route->upstream);
+	metrics_free(route->metrics);
+}
+
+static struct route_metrics *add_route(struct control *control, char *id, const char *uri, const char *upstream)
+{
+	struct counted_route *larger = realloc(control->routes, (control->route_count + 1) * sizeof *larger);
+	struct counted_route route = { .uri = strdup(uri), .id = id, .upstream = upstream == NULL ? NULL : strdup(upstream) };
+
+	if (larger != NULL)
+		control->routes = larger;
+	route.metrics = metrics_new(control->worker_wanted);
+	if (larger == NULL || id == NULL || route.uri == NULL || (upstream != NULL && route.upstream == NULL) ||
+	    route.metrics == NULL) {
+		free_route(&route);
+		return NULL;
+	}
+	control->routes[control->route_count++] = route;
+	return route.metrics;
+}
+
+struct route_metrics *control_counters(struct control *control, const struct route *route)
+{
+	char *id = route_id(route);
+
+	for (size_t i = 0; id != NULL && i < control->route_count; i++) {
+		const struct counted_route *known = &control->routes[i];
+
+		if (known->upstream != NULL && strcmp(known->id, id) == 0 && strcmp(known->upstream, route->upstream->name) == 0) {
+			free(id);
+			return known->metrics;
+		}
+	}
+	return add_route(control, id, route->path, route->upstream->name);
+}
+
+/* ---- messages ------------------------------------------------------------------------------------------------------------- */
+
+void control_send_endpoints(struct control *control, struct upstream *upstream, struct endpoint_set *set)
+{
+	for (unsigned i = 0; i < control->worker_count; i++) {
+		upstream_reference(upstream);
+		endpoint_set_reference(set);
+		if (!inbox_send(&control->workers[i].inbox, WORKER_ENDPOINTS, upstream, set)) {
+			log_error("memory is short: worker %u does not know the new endpoints of %s", i, upstream->name);
+			upstream_release(upstream);
+			endpoint_set_release(set);
+		}
+	}
+}
+
+void control_transition(struct control *control, const struct upstream *upstream, const struct breaker_transition *transition)
+{
+	struct admin_event *event = &control->events[control->event_total % CONTROL_EVENTS];
+	char *name = strdup(upstream->name), rest[40] = "";
+
+	if (transition->to == BREAKER_OPEN)
+		snprintf(rest, sizeof rest, "; for %u ms", transition->open_for_ms);
+	log_info("breaker %s: %s -> %s: %s; %u calls, %u failed, %u slow%s", upstream->name, breaker_state_name(transition->from),
+	         breaker_state_name(transition->to), breaker_reason_text(transition->reason), transition->calls,
+	         transition->failures, transition->slow_calls, rest);
+	if (name == NULL)
+		return;
+	free((char *)event->upstream);
+	*event = (struct admin_event){ .upstream = name, .transition = *transition, .wall_ms = clock_wall_ms() };
+	control->event_total++;
+}
+
+/* ---- the view --------------------------------------------------------------------------------------------------------------- */
+
+static const struct config *view_config(void *context)
+{
+	return ((struct control *)context)->config;
+}
+
+/* An idle loop does not turn, so it is asked to; one that has not for long is stuck. */
+static bool view_is_live(void *context)
+{
+	struct control *control = context;
+	uint64_t now_ms = clock_now_ms();
+	bool is_live = true;
+
+	for (unsigned i = 0; i < control->workers_started; i++) {
+		struct pulse *pulse = &control->pulses[i];
+		uint64_t turns = counter_read(&control->workers[i].counters.turns);
+
+		if (pulse->asked_ms == 0 || turns != pulse->turns) {
+			*pulse = (struct pulse){ .turns = turns, .asked_ms = now_ms };
+			inbox_send(&control->workers[i].inbox, WORKER_PING, NULL, NULL);
+		} else if (now_ms - pulse->asked_ms > CONTROL_LIVE_MS) {
+			is_live = false;
+		}
+	}
+	return is_live;
+}
+
+static bool view_is_ready(void *context)
+{
+	return ((struct control *)context)->state == CONTROL_SERVING;
+}
+
+static size_t view_service_count(void *context)
+{
+	const struct control *control = context;
+
+	return control->config == NULL ? 0 : control->config->upstream_count;
+}
+
+static struct admin_service view_service(void *context, size_t index)
+{
+	const struct control *control = context;
+	const struct upstream_settings *settings = &control->config->upstreams[index];
+	struct discovery_view known = discovery_look(control->discovery, settings->upstream);
+
+	return (struct admin_service){ .settings = settings, .set = known.set, .discovery_error = known.error,
+		                       .last_answer_ms = known.last_answer_ms };
+}
+
+static size_t view_event_count(void *context)
+{
+	const struct control *control = context;
+
+	return control->event_total < CONTROL_EVENTS ? control->event_total : CONTROL_EVENTS;
+}
+
+static struct admin_event view_event(void *context, size_t index)
+{
+	const struct control *control = context;
+	size_t oldest = control->event_total < CONTROL_EVENTS ? 0 : control->event_total;
+
+	return control->events[(oldest + index) % CONTROL_EVENTS];
+}
+
+static void view_write_metrics(void *context, FILE *to)
+{
+	const struct control *control = context;
+	size_t service_count = view_service_count(context);
+	struct metrics_route *routes = calloc(control->route_count + 1, sizeof *routes);
+	struct metrics_service *services = calloc(service_count + 1, sizeof *services);
+	const struct worker_counters **workers = calloc(control->worker_count + 1, sizeof *workers);
+
+	if (routes != NULL && services != NULL && workers != NULL) {
+		for (size_t i = 0; i < control->route_count; i++)
+			routes[i] = (struct metrics_route){ control->routes[i].uri, control->routes[i].id, control->routes[i].upstream,
+				                            control->routes[i].metrics };
+		for (size_t i = 0; i < service_count; i++) {
+			struct admin_service service = view_service(context, i);
+
+			services[i] = (struct metrics_service){ service.settings, service.set };
+		}
+		for (unsigned i = 0; i < control->worker_count; i++)
+			workers[i] = &control->workers[i].counters;
+		metrics_write(&(struct metrics_input){
+				      .routes = routes,
+				      .route_count = control->route_count,
+				      .services = services,
+				      .service_count = service_count,
+				      .workers = workers,
+				      .worker_count = control->worker_count,
+				      .now_ms = clock_now_ms(),
+				      .started_wall_ms = control->started_wall_ms,
+				      .reloads = control->reloads,
+				      .reload_failures = control->reload_failures,
+				      .config_wall_ms = control->config_wall_ms,
+			      },
+		              to);
+	}
+	free(routes);
+	free(services);
+	free(workers);
+}
+
+/* ---- birth and death ----------------------------------------------------------------------------------------------------------- */
+
+bool control_state_init(struct control *control)
+{
+	control->view = (struct admin_view){
+		.context = control,
+		.config = view_config,
+		.is_live = view_is_live,
+		.is_ready = view_is_ready,
+		.service_count = view_service_count,
+		.service = view_service,
+		.event_count = view_event_count,
+		.event = view_event,
+		.write_metrics = view_write_metrics,
+	};
+	control->pulses = calloc(control->worker_wanted, sizeof *control->pulses);
+	control->shared.unrouted = add_route(control, strdup("UNKNOWN"), "UNKNOWN", NULL);
+	return control->pulses != NULL && control->shared.unrouted != NULL;
+}
+
+void control_state_destroy(struct control *control)
+{
+	for (size_t i = 0; i < control->route_count; i++)
+		free_route(&control->routes[i]);
+	for (size_t i = 0; i < CONTROL_EVENTS; i++)
+		free((char *)control->events[i].upstream);
+	free(control->routes);
+	free(control->pulses);
+}

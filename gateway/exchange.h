@@ -1,0 +1,171 @@
+/*
+ * THE SPINE: one request with its response.
+ *
+ *   exchange_begin --> find_route --> admit --> attempt --> (connection.c's events) --> answer --> settle --> record
+ *                                       |          ^ |
+ *                                       |          +-+ another endpoint, while the client has got nothing
+ *                                       +--> fallback
+ *
+ * State           the client has got        the upstream connection
+ * CONNECTING      nothing                   is being opened; the request's body is held, the client is not read
+ * AWAITING        nothing, or a 1xx         has the head, gets the body; a response head is awaited
+ * STREAMING       the response head         sends the body, and may still take the request's
+ * TUNNEL          a 101                     bytes both ways
+ * ANSWERING       all, or it waits in the   none any more
+ *                 client's stream
+ * ENDED           -                         none; the struct is about to be used again
+ *
+ * The permit of the breaker is held from admit to settle, which happens exactly once, at exchange_end() at the latest.
+ */
+#ifndef GATEWAY_EXCHANGE_H
+#define GATEWAY_EXCHANGE_H
+
+#include "gateway/client.h"
+#include "gateway/forward.h"
+#include "gateway/http/transfer.h"
+#include "gateway/outcome.h"
+#include "routes/balance.h"
+#include "routes/route.h"
+
+/* A body up to this size is kept until the response head has come, so that it can be sent again. */
+enum { EXCHANGE_REPLAY_BYTES = 64 * 1024 };
+
+enum exchange_state {
+	EXCHANGE_CONNECTING,
+	EXCHANGE_AWAITING,
+	EXCHANGE_STREAMING,
+	EXCHANGE_TUNNEL,
+	EXCHANGE_ANSWERING,
+	EXCHANGE_ENDED,
+};
+
+/* A buffer that stays with the struct when it is used again, unless it grew large. */
+struct room {
+	char *data;
+	size_t size;
+};
+
+struct exchange {
+	enum exchange_state state;
+	enum outcome outcome; /* of the last attempt; final when state is ANSWERING or later */
+	struct worker *worker;
+	struct client *client;
+	struct snapshot *snapshot;
+	const struct route *route; /* NULL: none was found */
+	struct connection *connection;
+	struct breaker_permit permit;
+	bool holds_permit, holds_place; /* to be given back: to the breaker, to the bulkhead */
+	uint64_t retry_after_ms;        /* what the breaker said when it refused; 0: it did not */
+
+	/* The request as it came: slices point into `raw`. */
+	struct room raw;
+	enum method method;
+	uint8_t version_minor;
+	bool is_trusted; /* the client is a trusted proxy */
+	bool wants_keep_alive, expects_continue, wants_upgrade;
+	struct slice method_text, target, user_agent, referer, trace_id;
+	char request_id[REQUEST_ID_MAX];
+	uint8_t request_id_length;
+
+	/* The request as it goes on: the head, and as much of the body as is kept for another try. */
+	struct room head;
+	size_t head_length;
+	struct room kept;
+	size_t kept_length;
+	bool has_lost_body; /* more came than is kept */
+	bool is_deaf;       /* the upstream takes no more of the body; the rest is thrown away */
+	struct transfer upload, download;
+
+	struct balance_avoid avoid;
+	unsigned attempts, retries;
+	bool must_connect; /* an idle connection turned out dead: the next must be a new one */
+	char endpoint_text[ADDRESS_TEXT_MAX];
+	uint8_t endpoint_text_length;
+	uint64_t began_us, attempt_us, connected_us, sent_us, response_us; /* 0: not yet */
+	uint64_t received_ms; /* when the upstream last sent something */
+	uint32_t watched;     /* where a pending stream stood when its deadline was set */
+
+	/* The response. */
+	struct room partial; /* of its head */
+	size_t partial_length;
+	unsigned status; /* as the client gets it; 0: nothing */
+	unsigned replaced_status; /* the upstream's, when the fallback took its place */
+	uint64_t reply_bytes;     /* of the gateway's own body */
+	bool keeps_client, keeps_connection;
+	const char *why; /* more words for the log; static */
+	const char *breaker_state;
+
+	struct exchange *next_spare;
+	struct grave grave;
+};
+
+/* ---- from the client (client.c) */
+/* The request's head is whole and valid. `bytes` begin with the head; what follows may be its body, or more. Returns how many
+ * bytes belong to this request. The exchange may be over when this returns. */
+size_t exchange_begin(struct client *client, const struct request *request, char *bytes, size_t length);
+/* The request can't be served; what is known of it is in `request`. */
+void exchange_refuse(struct client *client, const struct request *request, enum outcome outcome);
+/* Bytes after the head: returns how many of them belong to this request. */
+size_t exchange_take(struct exchange *exchange, char *bytes, size_t length);
+void exchange_on_client_end(struct exchange *exchange);
+void exchange_on_client_drained(struct exchange *exchange);
+void exchange_on_client_due(struct exchange *exchange);
+/* Reads the client again, if the exchange has use for what comes. */
+void exchange_resume_client(struct exchange *exchange);
+/* Ends it whatever it is doing; the client's connection is reset. */
+void exchange_abort(struct exchange *exchange, enum outcome outcome);
+
+/* ---- between the files of the spine */
+/* The only place where an exchange's state changes. */
+void exchange_enter(struct exchange *exchange, enum exchange_state state);
+/* Something went wrong: another try when the table allows, else the answer that the table names. */
+void exchange_fail(struct exchange *exchange, enum outcome outcome);
+/* Tells the breaker, once. */
+void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict);
+/* All was sent: records, and gives the client back. */
+void exchange_end(struct exchange *exchange);
+/* After the upstream's part is done: waits for the client to take the rest, or ends. */
+void exchange_finish(struct exchange *exchange);
+const struct upstream_settings *exchange_upstream(const struct exchange *exchange);
+
+/* exchange_memory.c */
+struct exchange *exchange_open(struct client *client); /* NULL: memory is short */
+void exchange_close(struct exchange *exchange);        /* it may still be looked at until the turn is over */
+void exchange_free(struct exchange *exchange);         /* a spare one */
+/* Copies what the log and the answers need; `begin` is what `request` points into. False: memory is short. */
+bool exchange_keep_request(struct exchange *exchange, const struct request *request, const char *begin);
+/* The same for a request that was refused: fields of a refused head are not looked at. */
+void exchange_keep_line(struct exchange *exchange, const struct request *request);
+bool room_reserve(struct room *room, size_t size);
+
+/* upload.c: sets the deadline for what the client should send or take next */
+void exchange_watch_client(struct exchange *exchange);
+
+/* attempt.c: one try at an endpoint */
+void attempt_begin(struct exchange *exchange);
+/* May the request be sent again after this outcome? Takes from the retry budget. */
+bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome);
+/* Parts with the connection: back to its pool when it is clean, else closed. */
+void attempt_end(struct exchange *exchange);
+/* Sends these parts of the request's body on, or keeps them while connecting. False: the exchange has failed. */
+bool attempt_send_body(struct exchange *exchange, struct transfer_parts *parts);
+/* What the upstream is waited for has changed. */
+void attempt_set_deadline(struct exchange *exchange);
+
+/* answer.c: what the client gets */
+/* Bytes that belong to the response's head, and maybe more. */
+void answer_head(struct exchange *exchange, char *bytes, size_t length);
+void answer_body(struct exchange *exchange, char *bytes, size_t length);
+/* The upstream closed. */
+void answer_close(struct exchange *exchange);
+
+/* reply.c: the gateway's own answer, by exchange->outcome */
+void reply(struct exchange *exchange);
+
+/* tunnel.c */
+void tunnel_begin(struct exchange *exchange, char *rest, size_t length);
+void tunnel_relay(struct exchange *exchange, struct stream *to, char *bytes, size_t length);
+void tunnel_drained(struct exchange *exchange, struct stream *drained);
+void tunnel_ended(struct exchange *exchange, struct stream *from);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * What an exchange owns: itself and four rooms, which are used again by the next one unless they grew large; and what it keeps
+ * of the request's bytes, which don't stay where they were read.
+ */
+#include "gateway/exchange.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/text.h"
+
+enum { ROOM_LEAST = 1024, ROOM_KEPT_MOST = 8192, SPARE_MOST = 256 };
+
+/* ---- memory ----------------------------------------------------------------------------------------------------------- */
+
+bool room_reserve(struct room *room, size_t size)
+{
+	char *grown;
+
+	if (size <= room->size)
+		return true;
+	size = size < ROOM_LEAST ? ROOM_LEAST : size + size / 4;
+	grown = realloc(room->data, size);
+	if (grown == NULL)
+		return false;
+	room->data = grown;
+	room->size = size;
+	return true;
+}
+
+static void room_shrink(struct room *room)
+{
+	if (room->size <= ROOM_KEPT_MOST)
+		return;
+	free(room->data);
+	*room = (struct room){ .data = NULL };
+}
+
+void exchange_free(struct exchange *exchange)
+{
+	free(exchange->raw.data);
+	free(exchange->head.data);
+	free(exchange->kept.data);
+	free(exchange->partial.data);
+	free(exchange);
+}
+
+struct exchange *exchange_open(struct client *client)
+{
+	struct worker *worker = client->worker;
+	struct exchange *exchange = worker->spare;
+
+	if (exchange != NULL) {
+		struct room raw = exchange->raw, head = exchange->head, kept = exchange->kept, partial = exchange->partial;
+
+		worker->spare = exchange->next_spare;
+		worker->spare_count--;
+		*exchange = (struct exchange){ .raw = raw, .head = head, .kept = kept, .partial = partial };
+	} else if ((exchange = calloc(1, sizeof *exchange)) == NULL) {
+		return NULL;
+	}
+	exchange->worker = worker;
+	exchange->client = client;
+	exchange->snapshot = snapshot_use(worker);
+	exchange->began_us = client->head_began_us;
+	client->exchange = exchange;
+	counter_add(&worker->counters.requests_received, 1);
+	worker_count_exchange(worker, 1);
+	return exchange;
+}
+
+static void dig(struct grave *grave)
+{
+	struct exchange *exchange = (struct exchange *)((char *)grave - offsetof(struct exchange, grave));
+	struct worker *worker = exchange->worker;
+
+	if (worker->spare_count >= SPARE_MOST) {
+		exchange_free(exchange);
+		return;
+	}
+	room_shrink(&exchange->raw);
+	room_shrink(&exchange->head);
+	room_shrink(&exchange->kept);
+	room_shrink(&exchange->partial);
+	exchange->next_spare = worker->spare;
+	worker->spare = exchange;
+	worker->spare_count++;
+}
+
+void exchange_close(struct exchange *exchange)
+{
+	transfer_end(&exchange->upload);
+	transfer_end(&exchange->download);
+	snapshot_release(exchange->worker, exchange->snapshot);
+	worker_count_exchange(exchange->worker, -1);
+	io_bury(&exchange->worker->io, &exchange->grave, dig);
+}
+
+/* ---- what is kept of the request ---------------------------------------------------------------------------------------- */
+
+static struct slice rebase(struct slice slice, const char *from, const char *to)
+{
+	return slice.length == 0 ? (struct slice){ NULL, 0 } : (struct slice){ to + (slice.data - from), slice.length };
+}
+
+/* Only what can't harm a log line or a header is believed. */
+static bool is_sane_request_id(struct slice id)
+{
+	if (id.length == 0 || id.length > REQUEST_ID_MAX)
+		return false;
+	for (size_t i = 0; i < id.length; i++)
+		if (id.data[i] <= ' ' || id.data[i] >= 0x7f || id.data[i] == '"' || id.data[i] == '\\')
+			return false;
+	return true;
+}
+
+static bool is_trusted(const struct exchange *exchange)
+{
+	const struct config *config = exchange->snapshot->config;
+
+	for (size_t i = 0; i < config->trusted_proxy_count; i++)
+		if (prefix_contains(&config->trusted_proxies[i], &exchange->client->peer))
+			return true;
+	return false;
+}
+
+static void make_request_id(struct exchange *exchange)
+{
+	struct random *random = &exchange->worker->random;
+
+	text_put_hex16(text_put_hex16(exchange->request_id, random_next(random)), random_next(random));
+	exchange->request_id_length = 32;
+}
+
+/* traceparent is "version-traceid-parentid-flags" (W3C Trace Context section 3.2). */
+static struct slice trace_id_of(struct slice traceparent)
+{
+	if (traceparent.length < 55 || traceparent.data[2] != '-' || traceparent.data[35] != '-')
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ traceparent.data + 3, 32 };
+}
+
+bool exchange_keep_request(struct exchange *exchange, const struct request *request, const char *begin)
+{
+	size_t length = request->head_length;
+	bool is_id_believed = false;
+
+	exchange->is_trusted = is_trusted(exchange);
+	exchange->method = request->method;
+	exchange->version_minor = (uint8_t)request->version_minor;
+	exchange->wants_keep_alive = request->keep_alive;
+	exchange->expects_continue = request->expects_continue;
+	exchange->wants_upgrade = request->wants_upgrade;
+	if (!room_reserve(&exchange->raw, length))
+		return false;
+	memcpy(exchange->raw.data, begin, length);
+	exchange->method_text = rebase(request->method_text, begin, exchange->raw.data);
+	exchange->target = rebase(request->target, begin, exchange->raw.data);
+	for (size_t i = 0; i < request->field_count; i++) {
+		const struct field *field = &request->fields[i];
+		struct slice value = rebase(field->value, begin, exchange->raw.data);
+
+		if (field->id == FIELD_USER_AGENT)
+			exchange->user_agent = value;
+		else if (field->id == FIELD_REFERER)
+			exchange->referer = value;
+		else if (field->id == FIELD_TRACEPARENT)
+			exchange->trace_id = trace_id_of(value);
+		else if (field->id == FIELD_X_REQUEST_ID && exchange->is_trusted && is_sane_request_id(value)) {
+			is_id_believed = true;
+			memcpy(exchange->request_id, value.data, value.length);
+			exchange->request_id_length = (uint8_t)value.length;
+		}
+	}
+	if (!is_id_believed)
+		make_request_id(exchange);
+	return true;
+}
+
+void exchange_keep_line(struct exchange *exchange, const struct request *request)
+{
+	const char *begin = request->method_text.data;
+	const char *end = request->target.length > 0 ? request->target.data + request->target.length
+	                                             : begin + request->method_text.length;
+
+	make_request_id(exchange);
+	if (begin == NULL || !room_reserve(&exchange->raw, (size_t)(end - begin)))
+		return;
+	memcpy(exchange->raw.data, begin, (size_t)(end - begin));
+	exchange->method_text = rebase(request->method_text, begin, exchange->raw.data);
+	exchange->target = rebase(request->target, begin, exchange->raw.data);
+	exchange->method = request->method;
+}

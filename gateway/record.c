@@ -1,0 +1,188 @@
+/*
+ * The line is formatted by hand into the worker's log buffer: printf would cost more than the rest of the request. Values that
+ * a client chooses are cut to a length each, so that a line always fits, and escaped, so that none can forge another.
+ */
+#include "gateway/record.h"
+
+#include "gateway/base/text.h"
+#include "gateway/exchange.h"
+
+/* What a value may take at most once escaped. With the fixed parts and the numbers it stays under ACCESS_LOG_LINE_MAX. */
+enum { PATH_ROOM = 1200, AGENT_ROOM = 600, REFERER_ROOM = 600, SHORT_ROOM = 256 };
+
+/* Printable ASCII but quote and backslash as it is; the rest as JSON has it. */
+static char *put_escaped(char *to, struct slice text, size_t room)
+{
+	const char *end = to + room;
+
+	for (size_t i = 0; i < text.length && to + 6 <= end; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\') {
+			*to++ = (char)c;
+			continue;
+		}
+		if (c == '"' || c == '\\') {
+			*to++ = '\\';
+			*to++ = (char)c;
+			continue;
+		}
+		to = text_put_literal(to, "\\u00");
+		*to++ = "0123456789abcdef"[c >> 4];
+		*to++ = "0123456789abcdef"[c & 15];
+	}
+	return to;
+}
+
+static char *put_string(char *to, struct slice text, size_t room)
+{
+	if (text.data == NULL)
+		return text_put_literal(to, "null");
+	*to++ = '"';
+	to = put_escaped(to, text, room);
+	*to++ = '"';
+	return to;
+}
+
+static char *put_name(char *to, const char *name)
+{
+	return put_string(to, (struct slice){ name, name == NULL ? 0 : strlen(name) }, SHORT_ROOM);
+}
+
+/* Milliseconds with three decimals; null when it did not come to that. */
+static char *put_span(char *to, uint64_t from_us, uint64_t until_us)
+{
+	uint64_t span_us;
+
+	if (from_us == 0 || until_us < from_us)
+		return text_put_literal(to, "null");
+	span_us = until_us - from_us;
+	to = text_put_number(to, span_us / 1000);
+	*to++ = '.';
+	*to++ = (char)('0' + span_us / 100 % 10);
+	return text_put_2(to, (unsigned)(span_us % 100));
+}
+
+static char *put_iso_time(char *to, const struct worker *worker)
+{
+	to = text_put_bytes(to, worker->log_time, 20);
+	*to++ = (char)('0' + worker->log_ms / 100);
+	to = text_put_2(to, worker->log_ms % 100);
+	*to++ = 'Z';
+	return to;
+}
+
+static uint64_t bytes_out(const struct exchange *exchange)
+{
+	return exchange->download.bytes + exchange->reply_bytes;
+}
+
+#define KEY(to, name) text_put_literal((to), ",\"" name "\":")
+
+static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us)
+{
+	const struct route *route = exchange->route;
+	const struct client *client = exchange->client;
+
+	to = text_put_literal(to, "{\"time\":\"");
+	to = text_put_literal(put_iso_time(to, exchange->worker), "\"");
+	to = put_string(KEY(to, "client"), (struct slice){ client->peer_text, client->peer_text_length }, SHORT_ROOM);
+	to = put_string(KEY(to, "method"), exchange->method_text, SHORT_ROOM);
+	to = put_string(KEY(to, "path"), exchange->target, PATH_ROOM);
+	to = put_name(KEY(to, "route"), route == NULL ? NULL : route->path);
+	to = put_name(KEY(to, "upstream"), route == NULL ? NULL : route->upstream->name);
+	to = put_string(KEY(to, "endpoint"), exchange->endpoint_text_length == 0
+	                                             ? (struct slice){ NULL, 0 }
+	                                             : (struct slice){ exchange->endpoint_text, exchange->endpoint_text_length },
+	                SHORT_ROOM);
+	to = text_put_number(KEY(to, "status"), exchange->status);
+	to = put_name(KEY(to, "outcome"), outcome_table[exchange->outcome].name);
+	if (exchange->why != NULL)
+		to = put_name(KEY(to, "reason"), exchange->why);
+	to = put_name(KEY(to, "breaker"), exchange->breaker_state);
+	to = text_put_number(KEY(to, "attempts"), exchange->attempts);
+	to = text_put_number(KEY(to, "bytes_in"), exchange->upload.bytes);
+	to = text_put_number(KEY(to, "bytes_out"), bytes_out(exchange));
+	to = put_span(KEY(to, "duration_ms"), exchange->began_us, now_us);
+	to = put_span(KEY(to, "connect_ms"), exchange->attempt_us, exchange->connected_us);
+	to = put_span(KEY(to, "response_ms"), exchange->attempt_us, exchange->response_us);
+	to = put_string(KEY(to, "request_id"), (struct slice){ exchange->request_id, exchange->request_id_length }, SHORT_ROOM);
+	to = put_string(KEY(to, "trace_id"), exchange->trace_id, SHORT_ROOM);
+	to = put_string(KEY(to, "user_agent"), exchange->user_agent, AGENT_ROOM);
+	return text_put_literal(to, "}\n");
+}
+
+/* "2026-03-01T12:00:00." to "01/Mar/2026:12:00:00 +0000" */
+static char *put_clf_time(char *to, const char *iso)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	int month = (iso[5] - '0') * 10 + iso[6] - '0';
+
+	to = text_put_literal(text_put_bytes(to, iso + 8, 2), "/");
+	to = text_put_literal(text_put_bytes(to, months + 3 * (month - 1), 3), "/");
+	to = text_put_literal(text_put_bytes(to, iso, 4), ":");
+	return text_put_literal(text_put_bytes(to, iso + 11, 8), " +0000");
+}
+
+static char *put_or_dash(char *to, struct slice text, size_t room)
+{
+	return text.length == 0 ? text_put_literal(to, "-") : put_escaped(to, text, room);
+}
+
+static char *put_combined(char *to, const struct exchange *exchange)
+{
+	const struct client *client = exchange->client;
+
+	to = text_put_bytes(to, client->peer_text, client->peer_text_length);
+	to = text_put_literal(put_clf_time(text_put_literal(to, " - - ["), exchange->worker->log_time), "] \"");
+	to = text_put_literal(put_or_dash(to, exchange->method_text, SHORT_ROOM), " ");
+	to = text_put_literal(put_or_dash(to, exchange->target, PATH_ROOM), " HTTP/1.");
+	*to++ = (char)('0' + exchange->version_minor % 10);
+	to = text_put_number(text_put_literal(to, "\" "), exchange->status);
+	to = text_put_literal(text_put_number(text_put_literal(to, " "), bytes_out(exchange)), " \"");
+	to = text_put_literal(put_or_dash(to, exchange->referer, REFERER_ROOM), "\" \"");
+	return text_put_literal(put_or_dash(to, exchange->user_agent, AGENT_ROOM), "\"\n");
+}
+
+/* "2026-03-01T12:00:00." is written once a second. */
+static void read_time(struct worker *worker)
+{
+	uint64_t now_ms = clock_wall_ms();
+	time_t seconds = (time_t)(now_ms / 1000);
+	struct tm tm;
+	char *to = worker->log_time;
+
+	worker->log_ms = (unsigned)(now_ms % 1000);
+	if (worker->log_s == now_ms / 1000)
+		return;
+	worker->log_s = now_ms / 1000;
+	gmtime_r(&seconds, &tm);
+	to = text_put_literal(text_put_number(to, (uint64_t)tm.tm_year + 1900), "-");
+	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_mon + 1), "-");
+	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_mday), "T");
+	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_hour), ":");
+	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_min), ":");
+	text_put_literal(text_put_2(to, (unsigned)tm.tm_sec), ".");
+}
+
+void record(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct route_metrics *metrics = exchange->route == NULL ? worker->shared->unrouted : exchange->route->counters;
+	uint64_t now_us = io_now_us(&worker->io);
+	char *line, *end;
+
+	if (exchange->status == 0) /* nothing went to the client; the log says why */
+		exchange->status = outcome_table[exchange->outcome].status;
+	metrics_count(metrics, worker->index, exchange->method, exchange->status, exchange->outcome, now_us - exchange->began_us);
+	counter_add(&worker->counters.retries, exchange->attempts > 1 ? exchange->attempts - 1 : 0);
+	counter_add(&worker->counters.bytes_in, exchange->upload.bytes);
+	counter_add(&worker->counters.bytes_out, bytes_out(exchange));
+	line = access_log_room(&worker->log);
+	if (line == NULL)
+		return;
+	read_time(worker);
+	end = exchange->snapshot->config->access_log_format == ACCESS_LOG_COMBINED ? put_combined(line, exchange)
+	                                                                          : put_json(line, exchange, now_us);
+	access_log_add(&worker->log, (size_t)(end - line));
+}

@@ -1,0 +1,116 @@
+/*
+ * The client's side of an exchange: its request's body, its silence, its slowness, its leaving.
+ */
+#include "gateway/exchange.h"
+
+/* ---- the client's side -------------------------------------------------------------------------------------------------- */
+
+void exchange_resume_client(struct exchange *exchange)
+{
+	const struct stream *upstream = exchange->connection == NULL ? NULL : &exchange->connection->stream;
+
+	switch (exchange->state) {
+	case EXCHANGE_CONNECTING: /* its body waits in the kernel until somebody takes it */
+		if (!exchange->upload.is_whole)
+			stream_pause(&exchange->client->stream);
+		return;
+	case EXCHANGE_AWAITING:
+	case EXCHANGE_STREAMING:
+	case EXCHANGE_TUNNEL:
+		if ((upstream != NULL && stream_is_pending(upstream)) || exchange->client->held != NULL)
+			stream_pause(&exchange->client->stream);
+		else
+			stream_resume(&exchange->client->stream);
+		exchange_watch_client(exchange);
+		return;
+	case EXCHANGE_ANSWERING:
+	case EXCHANGE_ENDED:
+		return;
+	}
+}
+
+/* One deadline serves both waits: for what the client should send, and for what it should take. */
+void exchange_watch_client(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	const struct limits *limits = &exchange->snapshot->config->limits;
+	uint64_t now_ms = worker_now_ms(exchange->worker);
+	struct deadlines *deadlines = &exchange->worker->io.deadlines;
+
+	if (stream_is_pending(&client->stream)) {
+		exchange->watched = client->stream.pending_from;
+		deadline_set(deadlines, &client->deadline, now_ms + limits->write_timeout_ms);
+	} else if (!exchange->upload.is_whole && client->stream.is_reading && exchange->state < EXCHANGE_TUNNEL) {
+		deadline_set(deadlines, &client->deadline, now_ms + limits->body_timeout_ms);
+	} else {
+		deadline_clear(&client->deadline);
+	}
+}
+
+size_t exchange_take(struct exchange *exchange, char *bytes, size_t length)
+{
+	struct transfer_parts parts;
+
+	if (exchange->state == EXCHANGE_TUNNEL) {
+		tunnel_relay(exchange, &exchange->connection->stream, bytes, length);
+		return length;
+	}
+	if (exchange->upload.is_whole || exchange->state >= EXCHANGE_ANSWERING)
+		return exchange->upload.is_whole ? 0 : length;
+	switch (transfer_take(&exchange->upload, bytes, length, &parts)) {
+	case TRANSFER_BAD:
+		exchange->why = parts.why;
+		exchange_fail(exchange, OUTCOME_REQUEST_REFUSED);
+		return length;
+	case TRANSFER_NO_MEMORY:
+		exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
+		return length;
+	case TRANSFER_MORE:
+	case TRANSFER_WHOLE:
+		break;
+	}
+	if (exchange->upload.bytes > exchange->route->request_body_bytes) {
+		exchange_fail(exchange, OUTCOME_REQUEST_TOO_LARGE);
+		return length;
+	}
+	if (attempt_send_body(exchange, &parts))
+		exchange_resume_client(exchange);
+	return parts.used;
+}
+
+void exchange_on_client_end(struct exchange *exchange)
+{
+	if (exchange->state == EXCHANGE_TUNNEL)
+		tunnel_ended(exchange, &exchange->client->stream);
+	else if (!exchange->upload.is_whole)
+		exchange_abort(exchange, OUTCOME_CLIENT_ABORTED);
+}
+
+void exchange_on_client_drained(struct exchange *exchange)
+{
+	if (exchange->state == EXCHANGE_ANSWERING) {
+		exchange_end(exchange);
+		return;
+	}
+	exchange_watch_client(exchange);
+	if (exchange->state == EXCHANGE_TUNNEL)
+		tunnel_drained(exchange, &exchange->client->stream);
+	if (exchange->connection != NULL) {
+		stream_resume(&exchange->connection->stream);
+		attempt_set_deadline(exchange);
+	}
+}
+
+void exchange_on_client_due(struct exchange *exchange)
+{
+	const struct stream *stream = &exchange->client->stream;
+
+	if (stream_is_pending(stream)) {
+		if (stream->pending_from != exchange->watched)
+			exchange_watch_client(exchange); /* slow, but alive */
+		else
+			exchange_abort(exchange, OUTCOME_CLIENT_STALLED);
+	} else {
+		exchange_fail(exchange, OUTCOME_REQUEST_TIMEOUT);
+	}
+}

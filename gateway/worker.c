@@ -1,0 +1,473 @@
+/*
+ * One turn of the loop: wait for events and serve them; then, with nothing of theirs on the stack any more, run what is due,
+ * give each client that pipelined one request, free what died, and write the log. Time is read once a turn, when somebody
+ * asks.
+ */
+#include "gateway/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/text.h"
+#include "gateway/client.h"
+#include "gateway/exchange.h"
+
+/* ---- configurations ------------------------------------------------------------------------------------------------------ */
+
+struct snapshot *snapshot_use(struct worker *worker)
+{
+	worker->snapshot->uses++;
+	return worker->snapshot;
+}
+
+static void drop_pools(struct worker *worker, const struct endpoint_set *set, const struct endpoint_set *except)
+{
+	for (size_t i = 0; set != NULL && i < set->count; i++) {
+		struct endpoint *endpoint = set->endpoints[i];
+		bool stays = false;
+
+		for (size_t j = 0; except != NULL && j < except->count && !stays; j++)
+			stays = except->endpoints[j] == endpoint;
+		if (stays || worker->pools[endpoint->index] == NULL)
+			continue;
+		pool_withdraw(worker->pools[endpoint->index]);
+		worker->pools[endpoint->index] = NULL;
+	}
+}
+
+static void drop_local(struct worker *worker, struct local_upstream *local)
+{
+	drop_pools(worker, local->set, NULL);
+	endpoint_set_release(local->set);
+	upstream_release(local->upstream);
+	*local = (struct local_upstream){ .upstream = NULL };
+}
+
+void snapshot_release(struct worker *worker, struct snapshot *snapshot)
+{
+	struct config *config = snapshot->config;
+
+	if (--snapshot->uses > 0)
+		return;
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		struct local_upstream *local = worker_local(worker, config->upstreams[i].upstream);
+
+		if (--local->snapshots == 0)
+			drop_local(worker, local);
+	}
+	config_release(config);
+	free(snapshot);
+}
+
+static bool grow(void **array, size_t *count, size_t index, size_t size)
+{
+	size_t wanted = index + 16;
+	char *grown;
+
+	if (index < *count)
+		return true;
+	grown = realloc(*array, wanted * size);
+	if (grown == NULL)
+		return false;
+	memset(grown + *count * size, 0, (wanted - *count) * size);
+	*array = grown;
+	*count = wanted;
+	return true;
+}
+
+struct local_upstream *worker_local(struct worker *worker, const struct upstream *upstream)
+{
+	return &worker->locals[upstream->index];
+}
+
+/* The place for this upstream; NULL: memory is short. */
+static struct local_upstream *make_local(struct worker *worker, struct upstream *upstream)
+{
+	struct local_upstream *local;
+
+	if (!grow((void **)&worker->locals, &worker->local_count, upstream->index, sizeof *worker->locals))
+		return NULL;
+	local = worker_local(worker, upstream);
+	if (local->upstream == NULL)
+		local->upstream = upstream_reference(upstream);
+	return local;
+}
+
+static bool make_pools(struct worker *worker, const struct endpoint_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct endpoint *endpoint = set->endpoints[i];
+
+		if (!grow((void **)&worker->pools, &worker->pool_count, endpoint->index, sizeof *worker->pools))
+			return false;
+		if (worker->pools[endpoint->index] == NULL)
+			worker->pools[endpoint->index] = pool_new(&worker->io, endpoint);
+		if (worker->pools[endpoint->index] == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Takes over a reference to each. On shortage the old endpoints stay: the next refresh that differs tries again. */
+static void take_endpoints(struct worker *worker, struct upstream *upstream, struct endpoint_set *set)
+{
+	struct local_upstream *local = make_local(worker, upstream);
+
+	if (local == NULL || !make_pools(worker, set)) {
+		log_error("worker %u: memory is short: the new endpoints of %s are not used", worker->index, upstream->name);
+		endpoint_set_release(set);
+	} else {
+		drop_pools(worker, local->set, set);
+		endpoint_set_release(local->set);
+		local->set = set;
+	}
+	upstream_release(upstream);
+}
+
+static bool take_config(struct worker *worker, struct config *config)
+{
+	struct snapshot *snapshot = malloc(sizeof *snapshot), *old = worker->snapshot;
+
+	if (snapshot == NULL || !worker_reserve_fields(worker, config->limits.request_fields)) {
+		free(snapshot);
+		return false;
+	}
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		struct local_upstream *local = make_local(worker, config->upstreams[i].upstream);
+
+		if (local == NULL) {
+			while (i-- > 0)
+				worker_local(worker, config->upstreams[i].upstream)->snapshots--;
+			free(snapshot);
+			return false;
+		}
+		local->snapshots++;
+	}
+	*snapshot = (struct snapshot){ .config = config, .uses = 1 };
+	worker->snapshot = snapshot;
+	if (old != NULL)
+		snapshot_release(worker, old);
+	if (!access_log_open(&worker->log, config))
+		log_error("access log: %s can't be opened", config->access_log_path == NULL ? "stdout" : config->access_log_path);
+	return true;
+}
+
+bool worker_reserve_fields(struct worker *worker, size_t count)
+{
+	struct field *grown;
+
+	if (count < RESPONSE_FIELDS)
+		count = RESPONSE_FIELDS;
+	if (count <= worker->field_count)
+		return true;
+	grown = realloc(worker->fields, count * sizeof *grown);
+	if (grown == NULL)
+		return false;
+	worker->fields = grown;
+	worker->field_count = count;
+	return true;
+}
+
+/* ---- small services ------------------------------------------------------------------------------------------------------ */
+
+const char *worker_date(struct worker *worker)
+{
+	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	uint64_t now_s = clock_wall_ms() / 1000;
+	time_t seconds = (time_t)now_s;
+	struct tm tm;
+	char *to = worker->date;
+
+	if (now_s == worker->date_s)
+		return worker->date;
+	worker->date_s = now_s;
+	gmtime_r(&seconds, &tm);
+	to = text_put_literal(text_put_bytes(to, days + 3 * tm.tm_wday, 3), ", ");
+	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_mday), " ");
+	to = text_put_literal(text_put_bytes(to, months + 3 * tm.tm_mon, 3), " ");
+	to = text_put_literal(text_put_number(to, (uint64_t)tm.tm_year + 1900), " ");
+	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_hour), ":");
+	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_min), ":");
+	text_put_literal(text_put_2(to, (unsigned)tm.tm_sec), " GMT");
+	return worker->date;
+}
+
+static void tell_drained(struct worker *worker)
+{
+	if (worker->state == WORKER_DRAINING && worker->clients == NULL)
+		inbox_send(&worker->shared->control, CONTROL_DRAINED, worker, NULL);
+}
+
+void worker_count_exchange(struct worker *worker, int change)
+{
+	worker->exchanges += (unsigned)change;
+}
+
+/* ---- messages ------------------------------------------------------------------------------------------------------------ */
+
+static void begin_draining(struct worker *worker)
+{
+	if (worker->state != WORKER_SERVING)
+		return;
+	/* What is in the kernel's queue was accepted as far as its sender knows. */
+	for (size_t i = 0; i < worker->listener_count; i++)
+		listener_close(&worker->listeners[i]);
+	worker->state = WORKER_DRAINING;
+	for (struct client *client = worker->clients; client != NULL; client = client->next)
+		client_drain(client);
+}
+
+static void close_clients(struct worker *worker)
+{
+	struct client *next;
+
+	for (struct client *client = worker->clients; client != NULL; client = next) {
+		next = client->next;
+		if (client->state == CLIENT_EXCHANGE)
+			exchange_abort(client->exchange, OUTCOME_DRAINED);
+		else
+			client_close(client, false);
+	}
+}
+
+static void take_message(struct worker *worker, const struct message *message)
+{
+	switch ((enum worker_message)message->kind) {
+	case WORKER_ENDPOINTS:
+		take_endpoints(worker, message->subject, message->object);
+		return;
+	case WORKER_CONFIG:
+		if (!take_config(worker, message->object)) {
+			log_error("worker %u: memory is short: it keeps the old configuration", worker->index);
+			config_release(message->object);
+		}
+		return;
+	case WORKER_DRAIN:
+		begin_draining(worker);
+		return;
+	case WORKER_STOP:
+		begin_draining(worker);
+		worker->state = WORKER_STOPPED;
+		return;
+	case WORKER_PING:
+		return;
+	case WORKER_REOPEN_LOG:
+		if (!access_log_reopen(&worker->log))
+			log_error("access log: can't be opened again; the old one is kept");
+		return;
+	}
+}
+
+static void on_message(evutil_socket_t fd, short what, void *context)
+{
+	struct worker *worker = context;
+	struct message *message = inbox_take(&worker->inbox), *next;
+
+	(void)fd, (void)what;
+	for (; message != NULL; message = next) {
+		next = message->next;
+		take_message(worker, message);
+		free(message);
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------------------ */
+
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+	struct worker *worker = context;
+
+	(void)fd, (void)what;
+	worker->timer_at_ms = 0; /* the turn does the rest */
+}
+
+static void arm_timer(struct worker *worker)
+{
+	uint64_t next_ms = deadlines_next_ms(&worker->io.deadlines), now_ms, wait_ms;
+
+	if (next_ms == UINT64_MAX || (worker->timer_at_ms != 0 && worker->timer_at_ms <= next_ms))
+		return; /* a timer that fires early costs one turn; moving it each time would cost every turn */
+	now_ms = worker_now_ms(worker);
+	wait_ms = next_ms > now_ms ? next_ms - now_ms : 1;
+	if (event_add(&worker->timer, &(struct timeval){ .tv_sec = (time_t)(wait_ms / 1000),
+	                                                  .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000) }) == 0)
+		worker->timer_at_ms = next_ms;
+}
+
+static void run_waiting_clients(struct worker *worker)
+{
+	struct client *client = worker->run_first, *next;
+
+	worker->run_first = NULL;
+	worker->run_last = &worker->run_first;
+	for (; client != NULL; client = next) {
+		next = client->run_next;
+		client->is_in_run_list = false;
+		client_run(client);
+	}
+}
+
+static void dig_graves(struct worker *worker)
+{
+	struct grave *grave;
+
+	while ((grave = worker->io.graves) != NULL) {
+		worker->io.graves = grave->next;
+		grave->dig(grave);
+	}
+}
+
+static void finish_turn(struct worker *worker)
+{
+	deadlines_run(&worker->io.deadlines, worker_now_ms(worker));
+	run_waiting_clients(worker);
+	dig_graves(worker);
+	access_log_flush(&worker->log);
+	atomic_store_explicit(&worker->counters.log_lines_lost, worker->log.lost, memory_order_relaxed);
+	counter_add(&worker->counters.turns, 1);
+	tell_drained(worker);
+	arm_timer(worker);
+	worker->io.now_us = 0;
+}
+
+static void *run(void *context)
+{
+	struct worker *worker = context;
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the control thread's */
+	on_message(-1, 0, worker);
+	while (worker->state != WORKER_STOPPED) {
+		event_base_loop(worker->io.base, worker->run_first != NULL ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		finish_turn(worker);
+	}
+	close_clients(worker);
+	finish_turn(worker);
+	return NULL;
+}
+
+/* ---- clients ------------------------------------------------------------------------------------------------------------- */
+
+static bool has_room(struct listener *listener)
+{
+	struct shared *shared = ((struct worker *)listener->owner)->shared;
+
+	return atomic_load_explicit(&shared->clients.in_flight, memory_order_relaxed) < shared->max_clients;
+}
+
+static bool on_accept(struct listener *listener, int fd, const struct address *peer)
+{
+	struct worker *worker = listener->owner;
+
+	if (!bulkhead_enter(&worker->shared->clients, worker->shared->max_clients)) {
+		close(fd); /* another worker was faster: this one is turned away, the next waits in the kernel */
+		return false;
+	}
+	if (!client_open(worker, fd, peer, listener->address.port)) {
+		bulkhead_leave(&worker->shared->clients);
+		return false;
+	}
+	return true;
+}
+
+static void on_rest(struct listener *listener, int error)
+{
+	struct worker *worker = listener->owner;
+
+	counter_add(&worker->counters.accept_rests, 1);
+	if (worker->rest_logged_ms + 1000 > worker_now_ms(worker))
+		return;
+	worker->rest_logged_ms = worker_now_ms(worker);
+	log_warn("worker %u accepts no more for the moment: %s", worker->index,
+	         error == 0 ? "limits.connections is reached" : strerror(error));
+}
+
+/* ---- birth and death ------------------------------------------------------------------------------------------------------ */
+
+static bool open_listeners(struct worker *worker, const struct config *config, const int *fds)
+{
+	worker->listeners = calloc(config->listen_count, sizeof *worker->listeners);
+	if (worker->listeners == NULL)
+		return false;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		struct listener *listener = &worker->listeners[i];
+
+		listener->has_room = has_room;
+		listener->on_accept = on_accept;
+		listener->on_rest = on_rest;
+		listener->owner = worker;
+		if (!listener_open(listener, worker->io.base, fds[i], &config->listen[i]))
+			return false;
+		worker->listener_count++;
+	}
+	return true;
+}
+
+/* epoll's timers are exact to the millisecond, which is what deadlines want; a timerfd would cost a call a turn. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+bool worker_init(struct worker *worker, unsigned index, struct shared *shared, struct config *config, const int *listen_fds)
+{
+	*worker = (struct worker){ .index = index, .shared = shared, .log = { .fd = -1 } };
+	worker->run_last = &worker->run_first;
+	worker->io.base = new_base();
+	worker->io.scratch = malloc(IO_SCRATCH_BYTES);
+	worker->head = malloc(WORKER_HEAD_BYTES);
+	if (worker->io.base == NULL || worker->io.scratch == NULL || worker->head == NULL || !inbox_init(&worker->inbox))
+		return false;
+	deadlines_init(&worker->io.deadlines, clock_now_ms());
+	random_seed(&worker->random);
+	event_assign(&worker->inbox_event, worker->io.base, worker->inbox.descriptor, EV_READ | EV_PERSIST, on_message, worker);
+	evtimer_assign(&worker->timer, worker->io.base, on_timer, worker);
+	return event_add(&worker->inbox_event, NULL) == 0 && take_config(worker, config_reference(config)) &&
+	       open_listeners(worker, config, listen_fds);
+}
+
+bool worker_start(struct worker *worker)
+{
+	return pthread_create(&worker->thread, NULL, run, worker) == 0;
+}
+
+void worker_join(struct worker *worker)
+{
+	pthread_join(worker->thread, NULL);
+}
+
+void worker_destroy(struct worker *worker)
+{
+	struct exchange *spare;
+
+	on_message(-1, 0, worker); /* references in messages that came too late */
+	snapshot_release(worker, worker->snapshot);
+	dig_graves(worker);
+	while ((spare = worker->spare) != NULL) {
+		worker->spare = spare->next_spare;
+		exchange_free(spare);
+	}
+	access_log_close(&worker->log);
+	event_del(&worker->inbox_event);
+	event_del(&worker->timer);
+	inbox_destroy(&worker->inbox);
+	event_base_free(worker->io.base);
+	free(worker->listeners);
+	free(worker->locals);
+	free(worker->pools);
+	free(worker->fields);
+	free(worker->head);
+	free(worker->io.scratch);
+}
