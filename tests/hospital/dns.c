@@ -10,9 +10,10 @@
  *   tasks.reception  NXDOMAIN | SERVFAIL | SILENT | EMPTY
  *   tasks.big        TRUNCATE 127.0.0.11        TC and nothing else over UDP, the addresses over TCP
  *
- * A name that is not in the file does not exist. An answer too long for the client's UDP is truncated, too. Port 0 takes
- * any port that is free for both. The port is told in a line "dns: ready on ADDRESS:PORT" on stdout, and with --verbose
- * each query in a line "query NAME TYPE udp|tcp". The file should be replaced by rename, or half of it may be read.
+ * A name that is not in the file does not exist. An answer too long for the client's UDP is truncated, too. The file
+ * should be replaced by rename, or half of it may be read. An address without a port takes any port that is free for
+ * both; the line "dns: ready on ADDRESS:PORT" on stdout tells which. --verbose adds a line "query NAME TYPE udp|tcp"
+ * for each query.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -18,6 +18,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
 #include <jansson.h>
 #include <netdb.h>
 #include <signal.h>
@@ -46,6 +47,7 @@ struct service {
 	char replica[256];
 	struct event_base *base;
 	struct evhttp *http;
+	struct evconnlistener *listener;
 	struct evhttp_bound_socket *socket;
 	struct event *quiet; /* pending while stopping and nothing is in flight */
 	unsigned in_flight;
@@ -75,27 +77,12 @@ static const char *method_name(enum evhttp_cmd_type type)
 	static const char *const names[] = { "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (type == 1 << i)
+		if ((unsigned)type == 1u << i)
 			return names[i];
 	return "";
 }
 
-/* Bytes that are no UTF-8 become '?': JSON cannot carry them, and the answer should still come. */
-static json_t *text_of(const char *bytes)
-{
-	json_t *text = json_string(bytes == NULL ? "" : bytes);
-	char *copy;
-
-	if (text != NULL || (copy = strdup(bytes)) == NULL)
-		return text;
-	for (char *at = copy; *at != '\0'; at++)
-		if ((unsigned char)*at >= 0x80)
-			*at = '?';
-	text = json_string(copy);
-	free(copy);
-	return text;
-}
-
+/* A value that is no UTF-8 is left out: JSON cannot carry it. */
 static json_t *headers_of(struct evhttp_request *request)
 {
 	json_t *headers = json_object();
@@ -103,7 +90,7 @@ static json_t *headers_of(struct evhttp_request *request)
 
 	TAILQ_FOREACH(header, evhttp_request_get_input_headers(request), next) {
 		json_t *before = json_object_get(headers, header->key);
-		json_t *text = text_of(header->value);
+		json_t *text = json_string(header->value);
 
 		if (before != NULL) {
 			json_t *joined = json_sprintf("%s, %s", json_string_value(before), json_string_value(text));
@@ -122,11 +109,11 @@ static void put_story(struct service *service, struct evhttp_request *request, c
 	json_t *story = json_object();
 	char *text;
 
-	json_object_set_new(story, "service", text_of(service->name));
-	json_object_set_new(story, "replica", text_of(service->replica));
-	json_object_set_new(story, "method", text_of(method_name(evhttp_request_get_command(request))));
-	json_object_set_new(story, "path", text_of(path));
-	json_object_set_new(story, "query", text_of(query));
+	json_object_set_new(story, "service", json_string(service->name));
+	json_object_set_new(story, "replica", json_string(service->replica));
+	json_object_set_new(story, "method", json_string(method_name(evhttp_request_get_command(request))));
+	json_object_set_new(story, "path", json_string(path));
+	json_object_set_new(story, "query", json_string(query != NULL ? query : ""));
 	json_object_set_new(story, "body_bytes",
 	                    json_integer((json_int_t)evbuffer_get_length(evhttp_request_get_input_buffer(request))));
 	json_object_set_new(story, "headers", headers_of(request));
@@ -292,34 +279,14 @@ static void on_stop(evutil_socket_t fd, short what, void *context)
 
 /* ---- running ---------------------------------------------------------------------------------------------------------- */
 
-/* "127.0.0.11:2222" or "[::1]:2222": cuts `text` in two. */
-static unsigned short split_address(char *text, char **host)
+static int serve(struct service *service, const char *listen)
 {
-	char *colon = strrchr(text, ':'), *end;
-	unsigned long port;
-
-	if (colon == NULL)
-		fail(text, "address:port is wanted");
-	port = strtoul(colon + 1, &end, 10);
-	if (*end != '\0' || end == colon + 1 || port > 65535)
-		fail(text, "no such port");
-	*colon = '\0';
-	*host = text;
-	if (*text == '[' && colon[-1] == ']') {
-		colon[-1] = '\0';
-		++*host;
-	}
-	return (unsigned short)port;
-}
-
-static int serve(struct service *service, char *listen)
-{
+	struct sockaddr_storage address;
+	int length = sizeof address;
 	struct event *stops[2];
-	char *host, shown[300];
-	unsigned short port;
 
-	snprintf(shown, sizeof shown, "%s", listen);
-	port = split_address(listen, &host);
+	if (evutil_parse_sockaddr_port(listen, (struct sockaddr *)&address, &length) != 0)
+		fail(listen, "address:port is wanted");
 	service->base = event_base_new();
 	service->http = service->base != NULL ? evhttp_new(service->base) : NULL;
 	if (service->http == NULL || (service->quiet = evtimer_new(service->base, on_quiet, service)) == NULL)
@@ -331,15 +298,18 @@ static int serve(struct service *service, char *listen)
 	evhttp_set_max_body_size(service->http, BODY_MAX_BYTES);
 	evhttp_set_default_content_type(service->http, NULL);
 	evhttp_set_gencb(service->http, on_request, service);
-	service->socket = evhttp_bind_socket_with_handle(service->http, host, port);
-	if (service->socket == NULL)
-		fail(shown, strerror(errno));
+	service->listener = evconnlistener_new_bind(service->base, NULL, NULL,
+	                                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC, -1,
+	                                            (struct sockaddr *)&address, length);
+	if (service->listener == NULL)
+		fail(listen, strerror(errno));
+	service->socket = evhttp_bind_listener(service->http, service->listener);
 	for (int i = 0; i < 2; i++) {
 		stops[i] = evsignal_new(service->base, i == 0 ? SIGTERM : SIGINT, on_stop, service);
 		if (stops[i] == NULL || event_add(stops[i], NULL) != 0)
 			fail("memory", strerror(ENOMEM));
 	}
-	fprintf(stderr, "service: %s ready on %s\n", service->replica, shown);
+	fprintf(stderr, "service: %s ready on %s\n", service->replica, listen);
 	event_base_dispatch(service->base);
 	for (int i = 0; i < 2; i++)
 		event_free(stops[i]);
@@ -372,7 +342,7 @@ static int connect_to(const char *host, const char *port)
 static int check(const char *url)
 {
 	struct evhttp_uri *uri = evhttp_uri_parse(url);
-	const char *host = uri != NULL ? evhttp_uri_get_host(uri) : NULL, *path;
+	const char *host = uri != NULL ? evhttp_uri_get_host(uri) : NULL, *path, *query;
 	char port[8], text[1024];
 	ssize_t got, length = 0;
 	int fd;
@@ -382,8 +352,9 @@ static int check(const char *url)
 	path = evhttp_uri_get_path(uri);
 	snprintf(port, sizeof port, "%d", evhttp_uri_get_port(uri) < 0 ? 80 : evhttp_uri_get_port(uri));
 	fd = connect_to(host, port);
-	got = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n",
-	               path == NULL || *path == '\0' ? "/" : path, host, port);
+	query = evhttp_uri_get_query(uri);
+	got = snprintf(text, sizeof text, "GET %s%s%s HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n",
+	               path == NULL || *path == '\0' ? "/" : path, query != NULL ? "?" : "", query != NULL ? query : "", host, port);
 	if (got >= (ssize_t)sizeof text || send(fd, text, (size_t)got, MSG_NOSIGNAL) != got)
 		fail(url, "could not ask");
 	while (length < 12 && (got = recv(fd, text + length, sizeof text - (size_t)length, 0)) > 0)
@@ -399,7 +370,7 @@ static int check(const char *url)
 int main(int argc, char **argv)
 {
 	struct service service = { .name = "service" };
-	char *listen = NULL;
+	const char *listen = NULL;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (gethostname(service.replica, sizeof service.replica - 1) != 0)
