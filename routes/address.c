@@ -1,9 +1,9 @@
 /*
  * IP addresses as text and back.
  *
- * An IPv4 address keeps its four bytes at the front of ip[] and zeros behind, so that two addresses are equal when their
- * bytes are. An IPv4-mapped IPv6 address (::ffff:10.0.0.1, what a dual-stack socket reports) stays IPv6 here; only
- * prefix_contains() sees through it. Zone ids (fe80::1%eth0) are refused: they mean something on one machine only.
+ * An IPv4 address keeps its four bytes at the front of ip[] and zeros behind, so that two addresses are equal when
+ * their bytes are. An IPv4-mapped IPv6 address (::ffff:10.0.0.1, what a dual-stack socket reports) stays IPv6 here;
+ * only prefix_contains() sees through it. Zone ids (fe80::1%eth0) are refused: they mean something on one machine only.
  */
 #include "routes/address.h"
 
@@ -91,7 +91,8 @@ bool address_parse(struct address *address, const char *text, uint16_t default_p
 	*address = (struct address){.family = 4};
 	if (colon == NULL)
 		return default_port == 0 && parse_port(address, text);
-	return parse_ip_part(address, text, (size_t)(colon - text)) && address->family == 4 && parse_port(address, colon + 1);
+	return parse_ip_part(address, text, (size_t)(colon - text)) && address->family == 4 &&
+	       parse_port(address, colon + 1);
 }
 
 size_t address_format_ip(const struct address *address, char text[ADDRESS_TEXT_MAX])

@@ -3,9 +3,9 @@
  *
  *     text --yaml.c--> tree --section_read(), table of keys.h--> config --checks--> done
  *
- * The order is that of need, not of the file: plain keys, `defaults`, `upstreams`, `routes`, then what only the whole can
- * show. Nothing stops at a mistake but broken YAML and want of memory. The configuration with all that hangs on it lies in
- * one arena; config_release() of the last reference frees it in one go.
+ * The order is that of need, not of the file: plain keys, what they get wrong together, `defaults`, `upstreams`,
+ * `routes`. Nothing stops at a mistake but broken YAML and want of memory. The configuration with all that hangs on it
+ * lies in one arena; config_release() of the last reference frees it in one go.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +18,16 @@ enum { SWARM_GRACE_MS = 10000 };
 
 /* ---- what only the whole can show -------------------------------------------------------------------------------- */
 
+/* May both be bound? "Any address" takes the port from all of its family. */
+static bool overlap(const struct address *a, const struct address *b)
+{
+	static const uint8_t ANY[sizeof(a->ip)] = {0};
+
+	if (a->family != b->family || a->port != b->port)
+		return false;
+	return address_equal(a, b) || memcmp(a->ip, ANY, sizeof(ANY)) == 0 || memcmp(b->ip, ANY, sizeof(ANY)) == 0;
+}
+
 static void check_listeners(struct reader *reader)
 {
 	const struct config *config = reader->config;
@@ -26,8 +36,8 @@ static void check_listeners(struct reader *reader)
 	if (node == NULL)
 		node = yaml_find(reader->root, "listen");
 	for (size_t i = 0; i < config->listen_count; i++)
-		if (config->admin.family != 0 && address_equal(&config->listen[i], &config->admin))
-			reader_error(reader, node, "admin and listen are the same address");
+		if (config->admin.family != 0 && overlap(&config->listen[i], &config->admin))
+			reader_error(reader, node, "admin and listen can't have the same port");
 }
 
 static void check_drain(struct reader *reader)

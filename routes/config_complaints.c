@@ -66,12 +66,14 @@ void complaints_add(struct complaints *complaints, size_t line, size_t column, b
 	copy_printable(list->text, sizeof(list->text), text);
 }
 
-static void complain(struct reader *reader, const struct yaml_node *node, bool is_warning, const char *format, va_list values)
+static void complain(struct reader *reader, const struct yaml_node *node, bool is_warning, const char *format,
+                     va_list values)
 {
 	char text[sizeof(((struct complaint *)NULL)->text)];
 
 	vsnprintf(text, sizeof(text), format, values);
-	complaints_add(reader->complaints, node != NULL ? node->line : 0, node != NULL ? node->column : 0, is_warning, text);
+	complaints_add(reader->complaints, node != NULL ? node->line : 0, node != NULL ? node->column : 0, is_warning,
+	               text);
 }
 
 void reader_error(struct reader *reader, const struct yaml_node *node, const char *format, ...)
@@ -196,10 +198,16 @@ struct suggestion suggestion_begin(const char *name)
 
 void suggestion_offer(struct suggestion *suggestion, const char *candidate)
 {
-	size_t distance = edit_distance(suggestion->name, candidate);
+	size_t name_length = strlen(suggestion->name), length = strlen(candidate), distance;
+
+	/* So many letters at least were put in or left out; spares the long way for most candidates. */
+	distance = name_length > length ? name_length - length : length - name_length;
+	if (distance >= suggestion->distance)
+		return;
+	distance = edit_distance(suggestion->name, candidate);
 
 	/* Of a short name nothing would be left: "to" is no misspelt "for". */
-	if (distance >= suggestion->distance || distance >= strlen(candidate))
+	if (distance >= suggestion->distance || distance >= length)
 		return;
 	suggestion->distance = distance;
 	suggestion->best = candidate;

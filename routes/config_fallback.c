@@ -48,7 +48,8 @@ static ssize_t read_whole(int descriptor, char *bytes, size_t size)
 }
 
 /* O_NONBLOCK: opening a FIFO must not wait for its other end. */
-static bool read_file(struct reader *reader, const struct yaml_node *node, const char *file, struct fallback_source *source)
+static bool read_file(struct reader *reader, const struct yaml_node *node, const char *file,
+                      struct fallback_source *source)
 {
 	char *path = locate(reader, file), *bytes = NULL;
 	int descriptor = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;

@@ -7,8 +7,8 @@
 
 #include "routes/config_reader.h"
 
-static const char *const OWN_NAMES[] = {"Connection", "Content-Length", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding",
-                                        "Upgrade"};
+static const char *const OWN_NAMES[] = {"Connection", "Content-Length",    "Keep-Alive", "Te",
+                                        "Trailer",    "Transfer-Encoding", "Upgrade"};
 
 /* While one mapping is read: the structure that SCOPE_HEADERS is about. */
 struct header_draft {
@@ -84,7 +84,8 @@ void read_header_values(struct reader *reader, const struct key *key, const stru
 		if (node->is_refused || !may_edit(reader, node->key, draft, kind, node->key->text) || value == NULL)
 			continue;
 		if (has_control_bytes(value) || strlen(value) > 8192)
-			reader_error(reader, node, "the value of %.60s has control characters or is longer than 8 KiB", node->key->text);
+			reader_error(reader, node, "the value of %.60s has control characters or is longer than 8 KiB",
+			             node->key->text);
 		else
 			add_edit(reader, draft, kind, node->key->text, value);
 	}

@@ -91,7 +91,7 @@ static const char *format_choice(const struct key *key, uint64_t value, char tex
 	return text;
 }
 
-/* In the largest unit that leaves no rest, or in the default's own (60s rather than 1m) as long as the number is handy. */
+/* In the largest unit that leaves no rest, or in the default's own (60s, not 1m) as long as the number is handy. */
 static const char *format_unit(const struct key *key, uint64_t value, char text[KEY_VALUE_TEXT_MAX], bool is_size)
 {
 	const char *preferred = key->default_text + strspn(key->default_text, "0123456789");

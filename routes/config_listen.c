@@ -90,7 +90,8 @@ void read_prefixes(struct reader *reader, const struct key *key, const struct ya
 		if (prefix_parse(&list[config->trusted_proxy_count], text))
 			config->trusted_proxy_count++;
 		else
-			reader_error(reader, item, "%s takes addresses and prefixes with zero host bits, as in 10.0.0.0/8, not \"%.60s\"",
+			reader_error(reader, item,
+			             "%s takes addresses and prefixes with zero host bits, as in 10.0.0.0/8, not \"%.60s\"",
 			             key->name, text);
 	}
 }

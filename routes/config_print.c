@@ -15,7 +15,7 @@ static void print_indent(FILE *to, unsigned depth)
 	fprintf(to, "%*s", (int)depth * 2, "");
 }
 
-/* One well-formed UTF-8 sequence; the reader let nothing else in but bytes of a fallback's file, which are not printed. */
+/* One well-formed UTF-8 sequence. The reader let nothing else in; bytes of a fallback's file are not printed. */
 static const char *decode(const char *text, const char *end, uint32_t *point)
 {
 	unsigned char first = (unsigned char)*text++;
@@ -30,7 +30,8 @@ static const char *decode(const char *text, const char *end, uint32_t *point)
 /* What YAML reads as it stands, in one line and without folding. */
 static bool is_raw(uint32_t point)
 {
-	return (point >= 0x20 && point <= 0x7e) || (point >= 0xa0 && point <= 0xd7ff && point != 0x2028 && point != 0x2029) ||
+	return (point >= 0x20 && point <= 0x7e) ||
+	       (point >= 0xa0 && point <= 0xd7ff && point != 0x2028 && point != 0x2029) ||
 	       (point >= 0xe000 && point <= 0xfffd && point != 0xfeff) || (point >= 0x10000 && point <= 0x10ffff);
 }
 

@@ -80,7 +80,8 @@ typedef void key_read(struct reader *reader, const struct key *key, const struct
 
 void key_store(const struct key *key, void *structure, uint64_t value);
 /* The keys of a mapping into the structure that the scope's fields belong to. `what` is its name in messages. */
-void section_read(struct reader *reader, const struct yaml_node *node, enum key_scope scope, const char *what, void *into);
+void section_read(struct reader *reader, const struct yaml_node *node, enum key_scope scope, const char *what,
+                  void *into);
 /* Every default of the scope and of the sections in it, by the same way that a written value takes. */
 void section_defaults(struct reader *reader, enum key_scope scope, void *into);
 

@@ -107,7 +107,8 @@ void read_methods(struct reader *reader, const struct key *key, const struct yam
 			continue;
 		/* Kept although wrong: without it the route would seem to take any method, and to hide others. */
 		if (!is_token(text) || strpbrk(text, "abcdefghijklmnopqrstuvwxyz") != NULL)
-			reader_error(reader, item, "methods are written in capital letters, as in [GET, POST], not \"%.40s\"", text);
+			reader_error(reader, item, "methods are written in capital letters, as in [GET, POST], not \"%.40s\"",
+			             text);
 		methods[route->method_count] = reader_copy(reader, text, strlen(text));
 		if (methods[route->method_count] != NULL)
 			route->method_count++;

@@ -93,7 +93,8 @@ static void refuse_unknown(struct reader *reader, const struct yaml_node *key, e
 		reader_error(reader, key, "unknown key \"%.40s\" in %s", key->text, what);
 }
 
-void section_read(struct reader *reader, const struct yaml_node *node, enum key_scope scope, const char *what, void *into)
+void section_read(struct reader *reader, const struct yaml_node *node, enum key_scope scope, const char *what,
+                  void *into)
 {
 	if (reader_is_empty(node))
 		return;
@@ -114,7 +115,8 @@ void section_read(struct reader *reader, const struct yaml_node *node, enum key_
 static void read_default(struct reader *reader, const struct key *key, void *into)
 {
 	struct yaml_node node = {.kind = YAML_SCALAR, .text = key->default_text, .length = strlen(key->default_text)};
-	struct yaml_reading reading = {.allocate = reader_allocate_scratch, .complain = reader_complain_at, .context = reader};
+	struct yaml_reading reading = {.allocate = reader_allocate_scratch, .complain = reader_complain_at,
+	                               .context = reader};
 	const struct yaml_node *value = &node;
 
 	if (key->default_text[0] == '[') {

@@ -144,7 +144,8 @@ void read_window(struct reader *reader, const struct key *key, const struct yaml
 	if (text == NULL)
 		return;
 	if (text[0] < '0' || text[0] > '9' || (!is_count && text[strspn(text, "0123456789")] == '\0')) {
-		reader_error(reader, node, "window takes a duration or a number of calls, as in 10s or 100 calls, not \"%.40s\"",
+		reader_error(reader, node,
+		             "window takes a duration or a number of calls, as in 10s or 100 calls, not \"%.40s\"",
 		             text);
 		return;
 	}
@@ -174,7 +175,8 @@ static const struct yaml_node *either(const struct yaml_node *first, const struc
 	return first != NULL ? first : second;
 }
 
-static void check_upstream(struct reader *reader, const struct yaml_node *node, const struct upstream_settings *settings)
+static void check_upstream(struct reader *reader, const struct yaml_node *node,
+                           const struct upstream_settings *settings)
 {
 	const struct breaker_settings *breaker = &settings->breaker;
 
@@ -186,7 +188,8 @@ static void check_upstream(struct reader *reader, const struct yaml_node *node, 
 		reader_warn(reader, written(reader, node, "breaker", "slow_call"),
 		            "no call is slow: breaker.slow_call is not below timeouts.response, which ends it");
 	if (settings->ejection.enabled && settings->ejection.for_ms > settings->ejection.for_max_ms)
-		reader_error(reader, either(written(reader, node, "ejection", "for"), written(reader, node, "ejection", "for_max")),
+		reader_error(reader, either(written(reader, node, "ejection", "for"),
+		                            written(reader, node, "ejection", "for_max")),
 		             "ejection.for is longer than ejection.for_max");
 }
 
@@ -213,7 +216,8 @@ static void read_upstream(struct reader *reader, const struct yaml_node *node, s
 {
 	settings->name = reader_copy(reader, node->key->text, node->key->length);
 	if (!is_upstream_name(node->key->text))
-		reader_error(reader, node->key, "upstream names are up to 64 letters, digits, \"_\", \"-\" and \".\": \"%.70s\"",
+		reader_error(reader, node->key,
+		             "upstream names are up to 64 letters, digits, \"_\", \"-\" and \".\": \"%.70s\"",
 		             node->key->text);
 	if (node->kind == YAML_SCALAR && !reader_is_empty(node)) {
 		reader_error(reader, node, "an upstream takes a mapping, as in { url: \"http://tasks.%.40s:8080\" }",

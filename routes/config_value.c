@@ -70,7 +70,8 @@ static const char *expand_one(struct reader *reader, const struct yaml_node *nod
 	if (end[0] == ':' && (value == NULL || value[0] == '\0')) {
 		append(expansion, end + 2, (size_t)(close - end - 2));
 	} else if (value == NULL) {
-		reader_error(reader, node, "environment variable %.60s is not set, and there is no ${%.60s:-default}", copy, copy);
+		reader_error(reader, node, "environment variable %.60s is not set, and there is no ${%.60s:-default}", copy,
+		             copy);
 		return NULL;
 	} else if (!is_utf8(value)) {
 		reader_error(reader, node, "environment variable %.60s is not UTF-8", copy);
@@ -246,7 +247,8 @@ void read_choice(struct reader *reader, const struct key *key, const struct yaml
 		strcat(strcat(all, i == 0 ? "" : i + 1 == count ? " or " : ", "), words[i]);
 	}
 	if (suggestion.best != NULL)
-		reader_error(reader, node, "%s is %s, not \"%.40s\"; did you mean \"%s\"?", key->name, all, text, suggestion.best);
+		reader_error(reader, node, "%s is %s, not \"%.40s\"; did you mean \"%s\"?", key->name, all, text,
+		             suggestion.best);
 	else
 		reader_error(reader, node, "%s is %s, not \"%.40s\"", key->name, all, text);
 }
@@ -265,8 +267,8 @@ void read_statuses(struct reader *reader, const struct key *key, const struct ya
 		if (text == NULL)
 			continue;
 		if (!parse_number(text, COUNT, &status) || status < key->least || status > key->most)
-			reader_error(reader, item, "%s takes statuses between %" PRIu64 " and %" PRIu64 ", not \"%.40s\"", key->name,
-			             key->least, key->most, text);
+			reader_error(reader, item, "%s takes statuses between %" PRIu64 " and %" PRIu64 ", not \"%.40s\"",
+			             key->name, key->least, key->most, text);
 		else if (bits[status / 64] >> (status % 64) & 1)
 			reader_error(reader, item, "%s has %" PRIu64 " twice", key->name, status);
 		else

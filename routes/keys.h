@@ -1,7 +1,7 @@
 /*
- * Every key of gateway.yml: its name, what kind of value it takes, where that goes, default, least, most, and one line of
- * help. Whatever needs the keys expands this table: the reader, --print-config, the "did you mean", the unit test that
- * compares gateway.yml with it. A key that is not here is unknown to the gateway.
+ * Every key of gateway.yml: its name, what kind of value it takes, where that goes, default, least, most, and one line
+ * of help. Whatever needs the keys expands this table: the reader, --print-config, the "did you mean", the unit test
+ * that compares gateway.yml with it. A key that is not here is unknown to the gateway.
  *
  *     KEY(scope, name, kind, field, words, default, least, most, help)
  *     GROUP(scope, name, kind, child scope, field, help)
@@ -85,12 +85,14 @@ enum key_kind {
 	KEY(ROOT, "workers", COUNT_OR_AUTO, FIELD(config, workers), "", "auto", 1, 256, "proxying threads") \
 	GROUP(ROOT, "access_log", ACCESS_LOG, ACCESS_LOG, NO_FIELD, "one line a request") \
 	KEY(ACCESS_LOG, "to", LOG_TARGET, NO_FIELD, "", "stdout", 0, 0, "off, stdout or a file") \
-	KEY(ACCESS_LOG, "format", CHOICE, FIELD(config, access_log_format), "json|combined", "json", 0, 0, "form of a line") \
+	KEY(ACCESS_LOG, "format", CHOICE, FIELD(config, access_log_format), "json|combined", "json", 0, 0, \
+	    "form of a line") \
 	KEY(ROOT, "log_level", CHOICE, FIELD(config, log_level), "error|warn|info|debug", "info", 0, 0, \
 	    "what is said on stderr") \
 	GROUP(ROOT, "dns", SECTION, DNS, NO_FIELD, "how names become endpoints") \
 	KEY(DNS, "servers", DNS_SERVERS, NO_FIELD, "", "[]", 0, 0, "address[:port]; none: those of resolv.conf") \
-	KEY(DNS, "refresh", DURATION, FIELD(config, dns_refresh_ms), "", "1s", 100, HOUR, "how often a name is asked again") \
+	KEY(DNS, "refresh", DURATION, FIELD(config, dns_refresh_ms), "", "1s", 100, HOUR, \
+	    "how often a name is asked again") \
 	KEY(DNS, "timeout", DURATION, FIELD(config, dns_timeout_ms), "", "500ms", 10, MINUTE, "for one try") \
 	KEY(DNS, "tries", COUNT, FIELD(config, dns_tries), "", "2", 1, 10, "tries before a server counts as silent") \
 	GROUP(ROOT, "limits", SECTION, LIMITS, NO_FIELD, "what clients may do") \
@@ -112,7 +114,8 @@ enum key_kind {
 	GROUP(ROOT, "drain", SECTION, DRAIN, NO_FIELD, "after SIGTERM") \
 	KEY(DRAIN, "delay", DURATION, FIELD(config, drain_delay_ms), "", "2s", 0, HOUR, \
 	    "readiness fails, connections are still accepted") \
-	KEY(DRAIN, "timeout", DURATION, FIELD(config, drain_timeout_ms), "", "7s", 0, HOUR, "then: wait for what is in flight") \
+	KEY(DRAIN, "timeout", DURATION, FIELD(config, drain_timeout_ms), "", "7s", 0, HOUR, \
+	    "then: wait for what is in flight") \
 	KEY(ROOT, "trusted_proxies", PREFIXES, NO_FIELD, "", "[]", 0, 0, "whose X-Forwarded fields are believed") \
 	GROUP(ROOT, "defaults", LATER, DEFAULTS, NO_FIELD, "inherited by every upstream") \
 	GROUP(ROOT, "upstreams", LATER, UPSTREAMS, NO_FIELD, "services by name") \
@@ -140,12 +143,12 @@ enum key_kind {
 	    500, 599, "answers that count as failures") \
 	KEY(BREAKER, "open_for", DURATION, FIELD(upstream_settings, breaker.open_for_ms), "", "5s", 10, HOUR, \
 	    "first stay in open, doubled by each re-opening") \
-	KEY(BREAKER, "open_for_max", DURATION, FIELD(upstream_settings, breaker.open_for_max_ms), "", "60s", 10, 24 * HOUR, \
-	    "longest stay in open") \
+	KEY(BREAKER, "open_for_max", DURATION, FIELD(upstream_settings, breaker.open_for_max_ms), "", "60s", 10, \
+	    24 * HOUR, "longest stay in open") \
 	KEY(BREAKER, "half_open_calls", COUNT, FIELD(upstream_settings, breaker.half_open_calls), "", "5", 1, 100, \
 	    "calls let through while half-open") \
-	KEY(BREAKER, "half_open_timeout", DURATION, FIELD(upstream_settings, breaker.half_open_timeout_ms), "", "30s", 100, \
-	    30 * MINUTE, "without a verdict by then: open again") \
+	KEY(BREAKER, "half_open_timeout", DURATION, FIELD(upstream_settings, breaker.half_open_timeout_ms), "", "30s", \
+	    100, 30 * MINUTE, "without a verdict by then: open again") \
 	KEY(BREAKER, "mode", CHOICE, FIELD(upstream_settings, breaker.observe), "enforce|observe", "enforce", 0, 0, \
 	    "observe: counts and reports, never rejects") \
 	GROUP(UPSTREAM, "ejection", SWITCH, EJECTION, FIELD(upstream_settings, ejection.enabled), \
@@ -162,7 +165,8 @@ enum key_kind {
 	KEY(BULKHEAD, "max_in_flight", COUNT, FIELD(upstream_settings, bulkhead_max_in_flight), "", "1024", 1, 1000000, \
 	    "requests in flight to the upstream") \
 	GROUP(UPSTREAM, "retry", SECTION, RETRY, NO_FIELD, "further tries") \
-	KEY(RETRY, "attempts", COUNT, FIELD(upstream_settings, retry_attempts), "", "1", 0, 7, "further tries of a request") \
+	KEY(RETRY, "attempts", COUNT, FIELD(upstream_settings, retry_attempts), "", "1", 0, 7, \
+	    "further tries of a request") \
 	KEY(RETRY, "budget", PERCENT, FIELD(upstream_settings, retry_budget_percent), "", "20%", 0, 100, \
 	    "of the requests in the last 10 s") \
 	GROUP(UPSTREAM, "pool", SECTION, POOL, NO_FIELD, "idle connections to the upstream") \
@@ -191,7 +195,7 @@ enum key_kind {
 	KEY(FALLBACK, "status", COUNT, FIELD(fallback_parts, status), "", "503", 200, 599, "its status") \
 	KEY(FALLBACK, "content_type", TEXT, FIELD(fallback_parts, content_type), "", "", 0, 0, "its Content-Type") \
 	KEY(FALLBACK, "body", TEXT, FIELD(fallback_parts, body), "", "", 0, 0, "its body") \
-	KEY(FALLBACK, "file", TEXT, FIELD(fallback_parts, file), "", "", 0, 0, "a file with its body, seen from the folder of this file") \
+	KEY(FALLBACK, "file", TEXT, FIELD(fallback_parts, file), "", "", 0, 0, "a file with its body") \
 	KEY(FALLBACK, "on_statuses", STATUSES, FIELD(fallback_parts, on_statuses), "", "[]", 300, 599, \
 	    "upstream answers that it replaces")
 

@@ -244,7 +244,8 @@ static void complain_of_bytes(const struct yaml_reading *reading, const char *te
 	complain(reading, line, column, problem);
 }
 
-static void complain_of_syntax(const struct builder *builder, const yaml_parser_t *parser, const char *text, size_t length)
+static void complain_of_syntax(const struct builder *builder, const yaml_parser_t *parser, const char *text,
+                               size_t length)
 {
 	const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
 	char words[200];

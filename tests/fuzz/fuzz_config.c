@@ -37,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t first_length, second_length;
 	char *first, *second;
 
-	first = print_and_release(config_parse("fuzz.yml", (const char *)data, size, &complaints), &complaints, &first_length);
+	first = print_and_release(config_parse("fuzz.yml", (const char *)data, size, &complaints), &complaints,
+	                          &first_length);
 	if (first == NULL)
 		return 0;
 	second = print_and_release(config_parse("fuzz.yml", first, first_length, &complaints), &complaints, &second_length);

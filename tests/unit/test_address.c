@@ -102,7 +102,8 @@ static void test_prefixes(void **state)
 
 static void test_refused_prefixes(void **state)
 {
-	static const char *const TEXTS[] = {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8x", "10.0.0.0/-1",
+	static const char *const TEXTS[] = {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8x",
+	                                    "10.0.0.0/-1",
 	                                    "::/129", "fd00::1/64", "name/8", "10.0.0.0/8/8", "10/8"};
 	struct prefix prefix;
 

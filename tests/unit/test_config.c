@@ -191,7 +191,8 @@ static void test_values(void **state)
 	bad("access_log: false\n" UPSTREAMS ROUTES, "f:1:13: error: access_log is off, stdout or a file, not \"false\"\n");
 	bad(WITH_ROUTE("host: \"[::1]:1\""), "f:2:54: error: host takes a name without a port, not \"[::1]:1\"\n");
 	bad("listen: [80, 80]\nadmin: 80\n" UPSTREAMS ROUTES, "f:1:14: error: listen has this address twice\n"
-	                                                       "f:2:8: error: admin and listen are the same address\n");
+	                                                       "f:2:8: error: admin and listen can't have the same port\n");
+	bad("listen: 8081\n" UPSTREAMS ROUTES, "f:1:9: error: admin and listen can't have the same port\n");
 }
 
 static void test_upstream_mistakes(void **state)
@@ -234,7 +235,8 @@ static void test_urls(void **state)
 	for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
 		const struct upstream_settings *upstream;
 
-		snprintf(text, sizeof(text), "upstreams: { a: { url: \"%s\" } }\nroutes: [ { path: /, upstream: a } ]\n", GOOD[i].url);
+		snprintf(text, sizeof(text), "upstreams: { a: { url: \"%s\" } }\nroutes: [ { path: /, upstream: a } ]\n",
+		         GOOD[i].url);
 		upstream = good_upstream(text);
 		assert_string_equal(upstream->url, GOOD[i].url);
 		assert_string_equal(upstream->host, GOOD[i].host);
@@ -243,7 +245,8 @@ static void test_urls(void **state)
 		assert_int_equal(upstream->address.port, GOOD[i].family == 0 ? 0 : GOOD[i].port);
 	}
 	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
-		snprintf(text, sizeof(text), "upstreams: { a: { url: \"%s\" } }\nroutes: [ { path: /, upstream: a } ]\n", BAD[i]);
+		snprintf(text, sizeof(text), "upstreams: { a: { url: \"%s\" } }\nroutes: [ { path: /, upstream: a } ]\n",
+		         BAD[i]);
 		parse(text);
 		assert_int_equal(world.complaints.errors, 1);
 		assert_int_equal(world.complaints.list[0].column, 24);
@@ -303,7 +306,8 @@ static void test_fallback_mistakes(void **state)
 	    "f:2:66: error: can't read \"tests/unit/data/gone.html\": No such file or directory\n");
 	bad(WITH_ROUTE("fallback: { file: /dev/zero }"), "f:2:66: error: \"/dev/zero\" is no plain file of up to 1 MiB\n");
 	bad(WITH_ROUTE("fallback: { file: / }"), "f:2:66: error: \"/\" is no plain file of up to 1 MiB\n");
-	bad(WITH_ROUTE("fallback: { status: 204, body: x }"), "f:2:68: error: an answer with status 204 can't have a body\n");
+	bad(WITH_ROUTE("fallback: { status: 204, body: x }"),
+	    "f:2:68: error: an answer with status 204 can't have a body\n");
 }
 
 static void test_warnings(void **state)
@@ -348,6 +352,15 @@ static void test_smallest(void **state)
 	assert_string_equal(config->routes[0].fallback.body, "This service is currently unavailable");
 	assert_string_equal(config->routes[0].fallback.content_type, "text/plain; charset=utf-8");
 	assert_int_equal(config->routes[0].line, 2);
+}
+
+/* As editors on other systems save it. */
+static void test_other_line_ends(void **state)
+{
+	(void)state;
+	good("\xef\xbb\xbfupstreams:\r\n  a: { url: \"http://a.b\" }\r\nroutes:\r\n  - { path: /, upstream: a }\r\n");
+	bad("upstreams:\r\n  a: { url: \"http://a.b\" }\r\nroutes:\r\n  - { path: /, upstream: b }\r\n",
+	    "f:4:26: error: there is no upstream \"b\"\n");
 }
 
 static void test_listeners(void **state)
@@ -437,7 +450,8 @@ static void test_routes(void **state)
 	assert_string_equal(route->path, "/a/b/c/~");
 	assert_int_equal(route->path_length, 8);
 	assert_true(route->request_body_bytes == UINT64_MAX);
-	assert_string_equal(good_route(UPSTREAMS "routes: [ { path: /, upstream: patient, host: \"[::1]\" } ]\n")->path, "/");
+	assert_string_equal(good_route(UPSTREAMS "routes: [ { path: /, upstream: patient, host: \"[::1]\" } ]\n")->path,
+	                    "/");
 	assert_int_equal(good_route(WITH_ROUTE("fallback: { status: 204 }"))->fallback.body_length, 0);
 	assert_int_equal(good_route(WITH_ROUTE("fallback: \"\""))->fallback.body_length, 0);
 }
@@ -572,6 +586,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_fallback_mistakes, teardown),
 		cmocka_unit_test_teardown(test_warnings, teardown),
 		cmocka_unit_test_teardown(test_smallest, teardown),
+		cmocka_unit_test_teardown(test_other_line_ends, teardown),
 		cmocka_unit_test_teardown(test_listeners, teardown),
 		cmocka_unit_test_teardown(test_inheritance, teardown),
 		cmocka_unit_test_teardown(test_breaker, teardown),

@@ -213,7 +213,8 @@ static void test_suggestions(void **state)
 	assert_null(keys_suggest(SCOPE_ROOT, "health_check"));
 	assert_null(keys_suggest(SCOPE_DEFAULTS, "ulr"));
 	assert_null(keys_suggest(SCOPE_ROOT, ""));
-	assert_null(keys_suggest(SCOPE_FALLBACK, "a-very-long-name-that-is-longer-than-any-key-could-be-and-then-some-more-x"));
+	assert_null(keys_suggest(SCOPE_FALLBACK,
+	                         "a-very-long-name-that-is-longer-than-any-key-could-be-and-then-some-more-x"));
 }
 
 static void expect_format(enum key_scope scope, const char *name, uint64_t value, const char *expected)

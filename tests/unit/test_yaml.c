@@ -145,7 +145,8 @@ static void test_syntax(void **state)
 	(void)state;
 	expect_refused("a: 1\nb: [1, 2\nc: 3\n", "3:2 did not find expected ',' or ']' (while parsing a flow sequence that "
 	                                          "began in line 2)\n");
-	expect_refused("a: \"x\n", "2:1 found unexpected end of stream (while scanning a quoted scalar that began in line 1)\n");
+	expect_refused("a: \"x\n",
+	               "2:1 found unexpected end of stream (while scanning a quoted scalar that began in line 1)\n");
 	expect_refused("a:\n\t- b\n", "2:1 found character that cannot start any token\n");
 	expect_refused("a: b: c\n", "1:5 mapping values are not allowed in this context\n");
 	expect_refused("%YAML 7.0\n--- a\n", "1:1 found incompatible YAML document\n");
