@@ -256,6 +256,11 @@ void breaker_settle(struct breaker *breaker, const struct breaker_settings *sett
 		settle_counted(breaker, settings, word, now_ms, random, verdict == BREAKER_FAILURE, is_slow);
 }
 
+bool breaker_permit_is_probe(const struct breaker_permit *permit)
+{
+	return permit->kind == PERMIT_PROBE;
+}
+
 /* ---- force, look ---------------------------------------------------------------------------------------------- */
 
 void breaker_force(struct breaker *breaker, enum breaker_state state, uint64_t now_ms)
@@ -268,6 +273,11 @@ void breaker_force(struct breaker *breaker, enum breaker_state state, uint64_t n
 		if (next == word)
 			return;
 	} while (!move_on(breaker, &word, next, BREAKER_REASON_OPERATOR, probe_figures(word), now_ms));
+}
+
+enum breaker_state breaker_state_now(const struct breaker *breaker, const struct breaker_settings *settings)
+{
+	return settings->enabled ? state_of(atomic_load_explicit(&breaker->word, memory_order_relaxed)) : BREAKER_DISABLED;
 }
 
 /* A look has no random number of its own and rarely needs one; any spread will do. */

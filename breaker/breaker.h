@@ -112,8 +112,14 @@ bool breaker_admit(struct breaker *breaker, const struct breaker_settings *setti
 void breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
                     struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms);
 
+/* Is this permit one of the few of a half-open breaker? */
+bool breaker_permit_is_probe(const struct breaker_permit *permit);
+
 /* An operator's wish: BREAKER_CLOSED, BREAKER_FORCED_OPEN, BREAKER_DISABLED or BREAKER_METRICS_ONLY. */
 void breaker_force(struct breaker *breaker, enum breaker_state state, uint64_t now_ms);
+
+/* One load, for log lines. BREAKER_DISABLED when settings say so. */
+enum breaker_state breaker_state_now(const struct breaker *breaker, const struct breaker_settings *settings);
 
 /* A snapshot for people; the figures may be from slightly different moments. */
 struct breaker_view breaker_look(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms);

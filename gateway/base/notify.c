@@ -1,0 +1,39 @@
+#include "gateway/base/notify.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Whether it is heard is the manager's business: errors are not ours to act on. */
+static void tell(const char *state)
+{
+	const char *name = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t length = name == NULL ? 0 : strlen(name);
+	int fd;
+
+	if (length < 2 || length >= sizeof address.sun_path || (name[0] != '/' && name[0] != '@'))
+		return;
+	memcpy(address.sun_path, name, length);
+	if (name[0] == '@') /* the abstract namespace */
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+	close(fd);
+}
+
+void notify_ready(void)
+{
+	tell("READY=1");
+}
+
+void notify_stopping(void)
+{
+	tell("STOPPING=1");
+}
