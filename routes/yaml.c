@@ -274,6 +274,11 @@ struct yaml_node *yaml_read(const char *text, size_t length, const struct yaml_r
 		complain(reading, 0, 0, "the file is larger than 1 MiB");
 		return NULL;
 	}
+	/* With the encoding given, the library takes a byte order mark for content. */
+	if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3;
+		length -= 3;
+	}
 	if (!yaml_parser_initialize(&parser)) {
 		complain(reading, 0, 0, "not enough memory");
 		return NULL;
