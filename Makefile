@@ -45,7 +45,7 @@ need = @missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 # ---- what is built -----------------------------------------------------------------------------------------------
 MODULES  := breaker routes gateway/base gateway/http gateway/net gateway/admin gateway
 SOURCES  := $(foreach module,$(MODULES),$(wildcard $(module)/*.c))
-OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
+OBJECTS  := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libgateway.a
 LIBS     := -levent_core -levent_extra -lcares -lyaml -ljansson -ldl -pthread
 HOSPITAL := $(patsubst tests/hospital/%.c,$(BUILD)/hospital/%,$(wildcard tests/hospital/*.c))
@@ -74,35 +74,35 @@ deps-fuzz:  deps-build ; $(call need,$(FUZZ_PACKAGES))
 help:
 	@sed -n '3,/^$$/s/^#//p' Makefile
 
-$(BUILD)/%.o: %.c Makefile VERSION
+$(BUILD)/obj/%.o: %.c Makefile VERSION
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(LIBRARY): $(filter-out $(BUILD)/gateway/main.o,$(OBJECTS))
+$(LIBRARY): $(filter-out $(BUILD)/obj/gateway/main.o,$(OBJECTS))
 	@rm -f $@
-	$(Q)ar rcs $@ $^
+	$(Q)ar qcs $@ $^
 
-$(BUILD)/gateway: $(BUILD)/gateway/main.o $(LIBRARY)
+$(BUILD)/gateway: $(BUILD)/obj/gateway/main.o $(LIBRARY)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/hospital/%: $(BUILD)/tests/hospital/%.o
+$(BUILD)/hospital/%: $(BUILD)/obj/tests/hospital/%.o
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -levent_core -levent_extra -ljansson
 
-$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIBRARY)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
-$(BUILD)/thread/%: $(BUILD)/tests/thread/%.o $(LIBRARY)
+$(BUILD)/thread/%: $(BUILD)/obj/tests/thread/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
--include $(wildcard $(OBJECTS:.o=.d) $(BUILD)/tests/*/*.d)
+-include $(wildcard $(OBJECTS:.o=.d) $(BUILD)/obj/tests/*/*.d)
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 # Unit tests always run under ASan+UBSan and thread tests under TSan, in build folders of their own.
