@@ -1,0 +1,246 @@
+"""What goes through: methods, bodies in both framings, the lengths of connections."""
+import threading
+
+import pytest
+
+from harness import until
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "M-SEARCH"])
+def test_method_and_body_arrive(gateway, upstream, client, method):
+    behind = upstream()
+    response = client(gateway(behind)).request(method, "/patient/7?name=M%C3%BCller&x=", body=b"some body")
+    assert (response.status, response.reason, response.body) == (200, "Some Reason", b"ok")
+    (request,) = behind.requests
+    assert (request.method, request.target, request.body) == (method, "/patient/7?name=M%C3%BCller&x=", b"some body")
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 3_000_000])
+def test_bodies_with_a_length(gateway, upstream, client, size):
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    behind = upstream(lambda connection, request: connection.reply(body=request.body))
+    response = client(gateway(behind)).request("POST", headers={"Content-Length": size}, body=body)
+    assert response.get("Content-Length") == str(size) and response.body == body
+    assert behind.requests[0].get("Content-Length") == str(size)
+
+
+def chunked(*parts, trailers=b""):
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n" + trailers + b"\r\n"
+
+
+def test_chunked_both_ways(gateway, upstream, client):
+    def echo(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(request.body[:5], request.body[5:]))
+
+    behind = upstream(echo)
+    connection = client(gateway(behind))
+    for _ in range(2):
+        connection.ask("POST", headers={"Transfer-Encoding": "chunked"}, body=chunked(b"hello", b"x" * 100_000))
+        assert connection.answer().body == b"hello" + b"x" * 100_000
+    assert behind.requests[0].get("Content-Length") is None
+
+
+def test_chunks_split_anywhere(gateway, upstream, client):
+    behind = upstream(lambda connection, request: connection.reply(body=request.body))
+    connection = client(gateway(behind))
+    connection.ask("POST", headers={"Transfer-Encoding": "chunked"})
+    for byte in b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n":
+        connection.send(bytes([byte]))
+    assert connection.answer().body == b"hello"
+
+
+def test_response_trailers_pass_or_are_dropped_whole(gateway, upstream, client):
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n" +
+                        chunked(b"hello", trailers=b"X-Sum: 5\r\n"))
+
+    connection = client(gateway(upstream(answer)))
+    for _ in range(2):
+        response = connection.request()
+        assert response.body == b"hello"
+        assert response.trailers in ([], [("X-Sum", "5")])
+
+
+def test_response_until_close_becomes_chunked(gateway, upstream, client):
+    def answer(connection, request):
+        connection.send(b"HTTP/1.0 200 OK\r\n\r\n" + b"y" * 70_000)
+        connection.close()
+
+    connection = client(gateway(upstream(answer)))
+    for _ in range(2):
+        response = connection.request()
+        assert response.get("Transfer-Encoding") == "chunked" and response.body == b"y" * 70_000
+
+
+@pytest.mark.parametrize("method,status", [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_responses_without_a_body(gateway, upstream, client, method, status):
+    behind = upstream(lambda connection, request: connection.reply(status, b"" if request.method == "GET" else b""))
+    connection = client(gateway(behind))
+    for _ in range(2):
+        assert connection.request(method).status == status
+    assert len(behind.connections) == 1
+
+
+def test_head_keeps_the_length_a_get_would_have(gateway, upstream, client):
+    behind = upstream(lambda connection, request: connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n"))
+    connection = client(gateway(behind))
+    assert [connection.request("HEAD").get("Content-Length") for _ in range(2)] == ["1234", "1234"]
+
+
+def test_keep_alive_on_both_sides(gateway, upstream, client):
+    behind = upstream()
+    connection = client(gateway(behind, workers=1))
+    for number in range(20):
+        assert connection.request(target=f"/{number}").body == b"ok"
+    assert len(behind.connections) == 1
+    assert [request.target for request in behind.requests] == [f"/{number}" for number in range(20)]
+
+
+def test_pipelined_requests_are_answered_in_order(gateway, upstream, client):
+    behind = upstream(lambda connection, request: connection.reply(body=request.target.encode() + request.body))
+    connection = client(gateway(behind))
+    connection.send(b"".join(b"POST /%d HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n%02d" % (n, n) for n in range(50)))
+    assert [connection.answer().body for _ in range(50)] == [b"/%d%02d" % (n, n) for n in range(50)]
+
+
+def test_half_closed_client_gets_all_its_answers(gateway, upstream, client):
+    release = threading.Event()
+
+    def answer(connection, request):
+        release.wait(10)
+        connection.reply(body=request.target.encode())
+
+    behind = upstream(answer)
+    connection = client(gateway(behind))
+    connection.send(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
+    connection.half_close()
+    behind.wait_for(1)
+    release.set()
+    assert [connection.answer().body, connection.answer().body] == [b"/1", b"/2"]
+    assert connection.is_closed()
+
+
+def test_http_1_0_client(gateway, upstream, client):
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"hello"))
+
+    behind = upstream(answer)
+    started = gateway(behind)
+    response = client(started).request(version="HTTP/1.0")
+    assert response.get("Transfer-Encoding") is None and response.body == b"hello"
+    assert behind.requests[0].version == "HTTP/1.1"
+    behind.handler = lambda connection, request: connection.reply()
+    kept = client(started)
+    for _ in range(2):
+        response = kept.request(version="HTTP/1.0", headers={"Connection": "keep-alive"})
+        assert response.body == b"ok" and response.get("Connection").lower() == "keep-alive"
+
+
+def test_connection_close_is_honoured(gateway, upstream, client):
+    behind = upstream()
+    connection = client(gateway(behind, workers=1))
+    response = connection.request(headers={"Connection": "close"})
+    assert response.get("Connection") == "close" and connection.is_closed()
+    assert behind.requests[0].get("Connection") is None
+
+
+def test_expect_100_continue_is_answered_by_the_upstream(gateway, upstream, client):
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.reply(body=connection.read_body(request))
+
+    behind = upstream(answer, whole=False)
+    connection = client(gateway(behind))
+    connection.ask("POST", headers={"Expect": "100-continue", "Content-Length": 5})
+    assert connection.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+    connection.send(b"hello")
+    assert connection.answer().body == b"hello"
+
+
+def test_103_passes(gateway, upstream, client):
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+        connection.reply()
+
+    response = client(gateway(upstream(answer))).request()
+    assert [(one.status, one.get("Link")) for one in response.interim] == [(103, "</style.css>")]
+
+
+def test_early_response_to_a_body_still_on_its_way(gateway, upstream, client):
+    def answer(connection, request):
+        connection.reply(413, b"too much", headers=[("Connection", "close")])
+        connection.read_body(request)
+
+    connection = client(gateway(upstream(answer, whole=False)))
+    connection.ask("POST", headers={"Content-Length": 2_000_000}, body=b"x" * 1000)
+    response = connection.answer()
+    assert (response.status, response.body) == (413, b"too much")
+
+
+def test_upgrade_makes_a_tunnel_both_ways(gateway, upstream, client):
+    def answer(connection, request):
+        assert request.get("Upgrade") == "websocket" and request.get("Connection").lower() == "upgrade"
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst words")
+        connection.send(connection.read(5).upper())
+        connection.send(connection.read(100_000))
+        assert not connection.more()
+        connection.send(b"last words")
+        connection.close()
+
+    connection = client(gateway(upstream(answer)))
+    connection.ask(headers={"Connection": "keep-alive, Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "abc"})
+    response = connection.answer()
+    assert response.status == 101 and response.get("Upgrade") == "websocket"
+    assert connection.read(11) == b"first words"
+    connection.send(b"hello")
+    assert connection.read(5) == b"HELLO"
+    connection.send(b"z" * 100_000)
+    assert connection.read(100_000) == b"z" * 100_000
+    connection.half_close()
+    assert connection.read_all() == b"last words"
+
+
+def test_slow_client_holds_the_upstream_back(gateway, upstream, client):
+    total, sent = 200 * 1024 * 1024, []
+
+    def answer(connection, request):
+        connection.socket.settimeout(1)
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total)
+        block = b"b" * 65536
+        try:
+            for _ in range(total // len(block)):
+                connection.socket.sendall(block)
+                sent.append(len(block))
+        except TimeoutError:
+            sent.append(None)
+
+    behind = upstream(answer)
+    connection = client(gateway(behind), receive_buffer=65536)
+    connection.ask()
+    until(lambda: sent and sent[-1] is None, "the upstream is held back", 30)
+    assert sum(filter(None, sent)) < 40 * 1024 * 1024
+    connection.reset()
+
+
+def test_slow_upstream_holds_the_client_back(gateway, upstream, client):
+    release = threading.Event()
+
+    def answer(connection, request):
+        release.wait(60)
+        connection.reply(body=str(len(connection.read_body(request))).encode())
+
+    connection = client(gateway(upstream(answer, whole=False, receive_buffer=65536)))
+    total, sent, block = 64 * 1024 * 1024, 0, b"c" * 65536
+    connection.ask("POST", headers={"Content-Length": total})
+    connection.socket.settimeout(1)
+    try:
+        while sent < total:
+            sent += connection.socket.send(block[:total - sent])
+    except TimeoutError:
+        pass
+    assert sent < 40 * 1024 * 1024
+    connection.socket.settimeout(30)
+    release.set()
+    while sent < total:
+        sent += connection.socket.send(block[:total - sent])
+    assert connection.answer().body == str(total).encode()
