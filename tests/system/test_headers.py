@@ -1,0 +1,127 @@
+"""Fields on their way: what belongs to one connection stays there, and what the gateway says of itself is true."""
+import re
+
+import pytest
+
+UUID_LIKE = re.compile(r"^[0-9a-zA-Z_-]{8,64}$")
+
+
+def arrived(behind):
+    return behind.requests[-1]
+
+
+def test_hop_by_hop_fields_stop_here(gateway, upstream, client):
+    behind = upstream(lambda connection, request: connection.reply(headers=[
+        ("Connection", "X-Back"), ("X-Back", "1"), ("Keep-Alive", "timeout=50"), ("Proxy-Authenticate", "Basic"),
+        ("X-Stays", "yes")]))
+    connection = client(gateway(behind))
+    for _ in range(2):
+        response = connection.request(headers=[
+            ("Connection", "X-Secret, keep-alive"), ("X-Secret", "1"), ("Keep-Alive", "timeout=5"), ("TE", "trailers"),
+            ("Proxy-Connection", "keep-alive"), ("Upgrade", "h2c"), ("X-Stays", "yes")])
+        names = arrived(behind).names()
+        assert "x-stays" in names
+        assert not {"x-secret", "keep-alive", "te", "proxy-connection", "upgrade"} & set(names)
+        assert response.get("X-Stays") == "yes"
+        assert not {"x-back", "keep-alive"} & set(response.names())
+
+
+def test_end_to_end_fields_pass_unchanged_and_in_order(gateway, upstream, client):
+    sent = [("X-A", "1"), ("Cookie", "a=b; c=d"), ("x-b", "two  words"), ("X-A", "2"), ("Authorization", "Basic eA=="),
+            ("X-Latin", "M\xfcller")]
+    behind = upstream(lambda connection, request: connection.reply(headers=[("Set-Cookie", "a"), ("Set-Cookie", "b")]))
+    response = client(gateway(behind)).request(headers=sent)
+    assert [field for field in arrived(behind).fields if field in sent] == sent
+    assert response.all("Set-Cookie") == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["Host", "Content-Length", "Transfer-Encoding", "X-Forwarded-For", "Via"])
+def test_connection_cannot_name_fields_away_that_the_gateway_lives_by(gateway, upstream, client, name):
+    behind = upstream()
+    response = client(gateway(behind)).request("POST", headers={"Connection": name}, body=b"hello")
+    if response.status == 400:
+        return
+    request = arrived(behind)
+    assert request.body == b"hello" and request.get("Host") is not None and request.get("X-Forwarded-For") == "127.0.0.1"
+
+
+def test_what_the_gateway_adds(gateway, upstream, client):
+    behind = upstream()
+    started = gateway(behind)
+    response = client(started).request(target="/patient/7", headers={"Host": "Hospital.Example:8080"})
+    request = arrived(behind)
+    assert request.get("Host") == "Hospital.Example:8080"
+    assert request.get("X-Forwarded-For") == "127.0.0.1"
+    assert request.get("X-Forwarded-Proto") == "http"
+    assert request.get("X-Forwarded-Host") == "Hospital.Example:8080"
+    assert "for=127.0.0.1" in request.get("Forwarded").replace('"', "")
+    assert UUID_LIKE.match(request.get("X-Request-Id"))
+    assert re.match(r"1\.1 \S+", request.get("Via"))
+    assert re.match(r"1\.1 \S+", response.get("Via"))
+    assert started.log(1)[0]["request_id"] == request.get("X-Request-Id")
+
+
+FORGED = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example",
+          "Forwarded": "for=6.6.6.6", "X-Request-Id": "chosen-by-client"}
+
+
+def test_a_stranger_is_not_believed(gateway, upstream, client):
+    behind = upstream()
+    client(gateway(behind)).request(headers=FORGED)
+    request = arrived(behind)
+    assert b"6.6.6.6" not in request.raw and b"evil.example" not in request.raw
+    assert request.get("X-Forwarded-For") == "127.0.0.1" and request.get("X-Forwarded-Proto") == "http"
+    assert request.get("X-Request-Id") != "chosen-by-client"
+
+
+def test_a_trusted_proxy_is_believed_and_added_to(gateway, upstream, client):
+    behind = upstream()
+    client(gateway(behind, trusted_proxies=["127.0.0.0/8"])).request(headers=FORGED)
+    request = arrived(behind)
+    assert request.get("X-Forwarded-For").replace(" ", "") == "6.6.6.6,127.0.0.1"
+    assert request.get("X-Forwarded-Proto") == "https"
+    assert request.get("X-Forwarded-Host") == "evil.example"
+    assert request.get("X-Request-Id") == "chosen-by-client"
+
+
+def test_each_request_has_an_id_of_its_own(gateway, upstream, client):
+    behind = upstream()
+    connection = client(gateway(behind))
+    for _ in range(50):
+        connection.request()
+    assert len({request.get("X-Request-Id") for request in behind.requests}) == 50
+
+
+def test_via_is_added_to(gateway, upstream, client):
+    behind = upstream()
+    client(gateway(behind)).request(headers={"Via": "1.1 before"})
+    via = ", ".join(arrived(behind).all("Via"))
+    assert via.startswith("1.1 before") and "1.1 " in via[len("1.1 before"):]
+
+
+def test_the_proxy_field_never_reaches_an_upstream(gateway, upstream, client):
+    behind = upstream()
+    client(gateway(behind)).request(headers={"Proxy": "http://evil.example"})
+    assert "proxy" not in arrived(behind).names()
+
+
+def test_large_heads_both_ways(gateway, upstream, client):
+    behind = upstream(lambda connection, request: connection.reply(headers=[("X-Large", "r" * 12_000)]))
+    connection = client(gateway(behind))
+    for _ in range(2):
+        assert connection.request(headers={"X-Large": "q" * 15_000}).get("X-Large") == "r" * 12_000
+        assert arrived(behind).get("X-Large") == "q" * 15_000
+
+
+def test_date_is_there_once(gateway, upstream, client):
+    behind = upstream(lambda connection, request: connection.reply(headers=[("Date", "Tue, 01 Jan 2030 00:00:00 GMT")]))
+    connection = client(gateway(behind))
+    assert connection.request().get("Date") == "Tue, 01 Jan 2030 00:00:00 GMT"
+    behind.handler = lambda connection, request: connection.reply()
+    assert connection.request().get("Date").endswith("GMT")
+
+
+def test_an_absolute_target_goes_on_as_a_path(gateway, upstream, client):
+    behind = upstream()
+    client(gateway(behind)).request(target="http://hospital.example/patient/7?x=1")
+    assert arrived(behind).target == "/patient/7?x=1" and arrived(behind).get("Host") == "hospital.example"
