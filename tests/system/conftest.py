@@ -43,8 +43,8 @@ def gateway(tmp_path, upstream):
         return started[-1]
 
     yield start
-    for process in started:
-        process.stop()
+    for one in started:
+        one.stop()
 
 
 @pytest.fixture
