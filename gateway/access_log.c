@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opened anew rather than dup'ed: O_NONBLOCK must not reach others who hold the same descriptor, such as a shell. A socket
@@ -14,6 +15,13 @@ static int open_stdout(void)
 	int fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
 
 	return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
+static bool is_regular(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 static int open_target(const struct access_log *log)
@@ -38,6 +46,7 @@ bool access_log_open(struct access_log *log, const struct config *config)
 	if (log->buffer == NULL || (is_file && log->path == NULL))
 		return false;
 	log->fd = open_target(log);
+	log->is_file = log->fd >= 0 && is_regular(log->fd);
 	return log->fd >= 0;
 }
 
@@ -54,6 +63,7 @@ bool access_log_reopen(struct access_log *log)
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = fd;
+	log->is_file = is_regular(fd);
 	return true;
 }
 
@@ -91,7 +101,7 @@ static size_t batch_length(const struct access_log *log, size_t from)
 	size_t most = log->used - from;
 	const char *newline;
 
-	if (most <= PIPE_BUF)
+	if (log->is_file || most <= PIPE_BUF)
 		return most;
 	newline = memrchr(log->buffer + from, '\n', PIPE_BUF);
 	return (size_t)(newline - (log->buffer + from)) + 1;

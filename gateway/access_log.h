@@ -1,8 +1,8 @@
 /*
  * Where one worker's access log lines wait for the end of the loop's turn, and go out in one write.
  *
- * Lines of several workers share the target without a lock: what is written at once is at most PIPE_BUF bytes of whole
- * lines, which pipes and O_APPEND files don't mix. A reader that is too slow never holds up the loop: what does not fit
+ * Lines of several workers share the target without a lock: a file is opened O_APPEND, and a pipe gets at most PIPE_BUF bytes
+ * of whole lines at once, which the kernel doesn't mix. A reader that is too slow never holds up the loop: what does not fit
  * waits here, and when the buffer is full lines are dropped and counted.
  */
 #ifndef GATEWAY_ACCESS_LOG_H
@@ -20,6 +20,7 @@ struct access_log {
 	int fd; /* -1: off, or could not be opened */
 	enum access_log_target target;
 	char *path; /* of a file */
+	bool is_file; /* a regular one */
 	char *buffer;
 	size_t used;
 	uint64_t lost;

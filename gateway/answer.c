@@ -72,7 +72,7 @@ static size_t write_head(struct exchange *exchange, const struct response *respo
 		.date = worker_date(worker),
 	};
 
-	if (forward_response_bound(&forward) > WORKER_HEAD_BYTES)
+	if (forward_response_bound(&forward) > worker->head_size)
 		return 0;
 	return (size_t)(forward_response(worker->head, &forward) - worker->head);
 }
@@ -172,39 +172,26 @@ static bool pass_interim(struct exchange *exchange, const struct response *respo
 	return send_down(exchange, &(struct iovec){ worker->head, (size_t)(end - worker->head) }, 1);
 }
 
-/* Keeps what is not yet a whole head. */
-static void keep_partial(struct exchange *exchange, const char *bytes, size_t length)
-{
-	if (!room_reserve(&exchange->partial, length)) {
-		exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
-		return;
-	}
-	memmove(exchange->partial.data, bytes, length);
-	exchange->partial_length = length;
-}
-
 void answer_head(struct exchange *exchange, char *bytes, size_t length)
 {
 	static const struct request_limits limits = { RESPONSE_HEAD_BYTES, RESPONSE_FIELDS };
 	struct worker *worker = exchange->worker;
 	struct response *response = &worker->response;
+	bool is_partial = exchange->partial.to > 0;
 
-	if (exchange->partial_length > 0) {
-		size_t whole = exchange->partial_length + length;
-
-		if (!room_reserve(&exchange->partial, whole)) {
+	if (is_partial) {
+		if (!buffer_append(&exchange->partial, bytes, length)) {
 			exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
 			return;
 		}
-		memcpy(exchange->partial.data + exchange->partial_length, bytes, length);
-		exchange->partial_length = 0;
-		bytes = exchange->partial.data;
-		length = whole;
+		bytes = buffer_bytes(&exchange->partial);
+		length = buffer_length(&exchange->partial);
 	}
 	while (length > 0) {
 		switch (response_parse(response, bytes, length, worker->fields, &limits, exchange->method == METHOD_HEAD)) {
 		case PARSE_MORE:
-			keep_partial(exchange, bytes, length);
+			if (!is_partial && !buffer_append(&exchange->partial, bytes, length))
+				exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
 			return;
 		case PARSE_REFUSED:
 			exchange->why = response->refused_why;
@@ -215,6 +202,8 @@ void answer_head(struct exchange *exchange, char *bytes, size_t length)
 		}
 		bytes += response->head_length;
 		length -= response->head_length;
+		if (is_partial)
+			buffer_take(&exchange->partial, response->head_length);
 		if (!response->is_interim) {
 			take_response(exchange, response, bytes, length);
 			return;
@@ -222,6 +211,7 @@ void answer_head(struct exchange *exchange, char *bytes, size_t length)
 		if (!pass_interim(exchange, response))
 			return;
 	}
+	buffer_clear(&exchange->partial);
 }
 
 /* ---- the body ------------------------------------------------------------------------------------------------------------ */

@@ -126,16 +126,13 @@ static bool keep_body(struct exchange *exchange, const struct transfer_parts *pa
 		length += parts->list[i].iov_len;
 	if (length == 0 || exchange->has_lost_body)
 		return true;
-	if (exchange->state != EXCHANGE_CONNECTING && exchange->kept_length + length > EXCHANGE_REPLAY_BYTES) {
+	if (exchange->state != EXCHANGE_CONNECTING && exchange->kept.to + length > EXCHANGE_REPLAY_BYTES) {
 		exchange->has_lost_body = true;
 		return true;
 	}
-	if (!room_reserve(&exchange->kept, exchange->kept_length + length))
-		return false;
-	for (int i = 0; i < parts->count; i++) {
-		memcpy(exchange->kept.data + exchange->kept_length, parts->list[i].iov_base, parts->list[i].iov_len);
-		exchange->kept_length += parts->list[i].iov_len;
-	}
+	for (int i = 0; i < parts->count; i++)
+		if (!buffer_append(&exchange->kept, parts->list[i].iov_base, parts->list[i].iov_len))
+			return false;
 	return true;
 }
 
@@ -163,12 +160,12 @@ static void send_request(struct exchange *exchange)
 {
 	struct connection *connection = exchange->connection;
 	struct iovec parts[2] = {
-		{ exchange->head.data, exchange->head_length },
-		{ exchange->kept.data, exchange->kept_length },
+		{ exchange->head.data, exchange->head.to },
+		{ exchange->kept.data, exchange->kept.to },
 	};
 
 	exchange_enter(exchange, EXCHANGE_AWAITING);
-	if (stream_send(&connection->stream, parts, exchange->kept_length > 0 ? 2 : 1) == SEND_FAILED) {
+	if (stream_send(&connection->stream, parts, exchange->kept.to > 0 ? 2 : 1) == SEND_FAILED) {
 		exchange_fail(exchange, errno == ENOMEM            ? OUTCOME_OUT_OF_MEMORY
 		                        : connection->is_reused ? OUTCOME_STALE_CONNECTION
 		                                                : OUTCOME_UPSTREAM_RESET);
@@ -178,98 +175,6 @@ static void send_request(struct exchange *exchange)
 	attempt_set_deadline(exchange);
 	if (!exchange->upload.is_whole || !exchange->client->stream.is_reading)
 		exchange_resume_client(exchange);
-}
-
-/* ---- what the upstream is waited for -------------------------------------------------------------------------------------- */
-
-static uint64_t streaming_due_ms(const struct exchange *exchange)
-{
-	const struct upstream_settings *settings = exchange_upstream(exchange);
-	uint64_t due_ms = UINT64_MAX;
-
-	if (!stream_is_pending(&exchange->client->stream)) /* else it waits for its client */
-		due_ms = exchange->received_ms + settings->idle_timeout_ms;
-	if (exchange->holds_permit && exchange->response_us / 1000 + settings->response_timeout_ms < due_ms)
-		due_ms = exchange->response_us / 1000 + settings->response_timeout_ms;
-	return due_ms;
-}
-
-static uint64_t awaiting_due_ms(struct exchange *exchange)
-{
-	const struct upstream_settings *settings = exchange_upstream(exchange);
-
-	if (stream_is_pending(&exchange->connection->stream)) {
-		exchange->watched = exchange->connection->stream.pending_from;
-		return worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
-	}
-	if (exchange->upload.is_whole || (exchange->expects_continue && exchange->upload.bytes == 0))
-		return exchange->sent_us / 1000 + settings->response_timeout_ms;
-	return UINT64_MAX; /* the client is waited for */
-}
-
-void attempt_set_deadline(struct exchange *exchange)
-{
-	const struct upstream_settings *settings = exchange_upstream(exchange);
-	struct deadlines *deadlines = &exchange->worker->io.deadlines;
-	struct deadline *deadline = &exchange->connection->deadline;
-	uint64_t due_ms = UINT64_MAX;
-
-	if (exchange->state == EXCHANGE_CONNECTING)
-		due_ms = exchange->attempt_us / 1000 + settings->connect_timeout_ms;
-	else if (exchange->state == EXCHANGE_AWAITING)
-		due_ms = awaiting_due_ms(exchange);
-	else if (exchange->state == EXCHANGE_STREAMING)
-		due_ms = streaming_due_ms(exchange);
-	else if (exchange->state == EXCHANGE_TUNNEL)
-		due_ms = exchange->received_ms + settings->idle_timeout_ms;
-	if (due_ms == UINT64_MAX)
-		deadline_clear(deadline);
-	else
-		deadline_set(deadlines, deadline, due_ms);
-}
-
-static void on_streaming_due(struct exchange *exchange)
-{
-	const struct upstream_settings *settings = exchange_upstream(exchange);
-	uint64_t now_ms = worker_now_ms(exchange->worker);
-
-	/* A long stream holds no permit: that its head came in time is all the breaker wants to know. */
-	if (now_ms >= exchange->response_us / 1000 + settings->response_timeout_ms)
-		exchange_settle(exchange, outcome_table[exchange->outcome].verdict);
-	if (!stream_is_pending(&exchange->client->stream) && now_ms >= exchange->received_ms + settings->idle_timeout_ms)
-		exchange_fail(exchange, OUTCOME_RESPONSE_STALLED);
-	else
-		attempt_set_deadline(exchange);
-}
-
-static void on_due(struct deadline *deadline)
-{
-	struct connection *connection = (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
-	struct exchange *exchange = connection->owner;
-
-	switch (exchange->state) {
-	case EXCHANGE_CONNECTING:
-		exchange_fail(exchange, OUTCOME_CONNECT_TIMEOUT);
-		return;
-	case EXCHANGE_AWAITING:
-		if (stream_is_pending(&connection->stream) && connection->stream.pending_from != exchange->watched)
-			attempt_set_deadline(exchange); /* slow, but alive */
-		else
-			exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);
-		return;
-	case EXCHANGE_STREAMING:
-		on_streaming_due(exchange);
-		return;
-	case EXCHANGE_TUNNEL:
-		if (worker_now_ms(exchange->worker) >= exchange->received_ms + exchange_upstream(exchange)->idle_timeout_ms)
-			exchange_abort(exchange, OUTCOME_UPGRADED);
-		else
-			attempt_set_deadline(exchange);
-		return;
-	case EXCHANGE_ANSWERING:
-	case EXCHANGE_ENDED:
-		return;
-	}
 }
 
 /* ---- the connection's events ------------------------------------------------------------------------------------------------ */
@@ -307,7 +212,7 @@ static void on_bytes(struct stream *stream, char *bytes, size_t length)
 /* The connection ended before a response had. */
 static void lose_response(struct exchange *exchange)
 {
-	bool is_silent = exchange->partial_length == 0 && exchange->received_ms == 0;
+	bool is_silent = exchange->partial.to == 0 && exchange->received_ms == 0;
 
 	exchange_fail(exchange, exchange->connection->is_reused && is_silent ? OUTCOME_STALE_CONNECTION : OUTCOME_UPSTREAM_RESET);
 }
@@ -369,7 +274,7 @@ static void reset_attempt(struct exchange *exchange)
 	exchange->attempt_us = io_now_us(&exchange->worker->io);
 	exchange->connected_us = exchange->sent_us = exchange->response_us = 0;
 	exchange->received_ms = 0;
-	exchange->partial_length = 0;
+	buffer_clear(&exchange->partial);
 	exchange->is_deaf = false;
 	exchange->keeps_connection = false;
 	exchange_enter(exchange, EXCHANGE_CONNECTING);
@@ -409,7 +314,7 @@ void attempt_begin(struct exchange *exchange)
 		counter_add(&worker->counters.upstream_reuses, 1);
 		connection->owner = exchange;
 		connection->stream.events = &attempt_events;
-		connection->deadline.on_due = on_due;
+		connection->deadline.on_due = attempt_on_due;
 		exchange->connection = connection;
 		send_request(exchange);
 		return;
@@ -424,7 +329,7 @@ void attempt_begin(struct exchange *exchange)
 		exchange_fail(exchange, exchange->outcome);
 		return;
 	}
-	connection->deadline.on_due = on_due;
+	connection->deadline.on_due = attempt_on_due;
 	exchange->connection = connection;
 	attempt_set_deadline(exchange);
 	exchange_resume_client(exchange);

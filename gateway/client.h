@@ -4,6 +4,8 @@
 #ifndef GATEWAY_CLIENT_H
 #define GATEWAY_CLIENT_H
 
+#include "gateway/base/buffer.h"
+#include "gateway/outcome.h"
 #include "gateway/worker.h"
 
 enum client_state {
@@ -27,8 +29,7 @@ struct client {
 	struct address peer;
 	char peer_text[ADDRESS_TEXT_MAX]; /* without port */
 	uint8_t peer_text_length;
-	char *held; /* from held_from to held_to: bytes that came before their turn */
-	uint32_t held_from, held_to, held_size;
+	struct buffer held; /* bytes that came before their turn; has memory only while there are such */
 	uint64_t head_began_us; /* of the request being read */
 	struct grave grave;
 };
@@ -40,6 +41,26 @@ void client_run(struct client *client);
 /* The worker begins to drain: whoever has been silent for a moment leaves. */
 void client_drain(struct client *client);
 void client_close(struct client *client, bool is_reset);
+
+/* ---- between client.c and client_request.c */
+/* The only place where a client's state changes. */
+void client_enter(struct client *client, enum client_state state);
+/* Its request waits in `held`, or it has to be read again: at the end of the turn, so that others come between. */
+void client_queue_to_run(struct client *client);
+void client_read_fresh(struct client *client, char *bytes, size_t length); /* nothing is held */
+void client_read_held(struct client *client);                              /* `held` has grown, or its turn has come */
+/* The exchange is over already, and the next request came with its last bytes. */
+void client_hold_next(struct client *client, const char *bytes, size_t length);
+/* The part of a head that is held never becomes whole. */
+void client_give_up_head(struct client *client, enum outcome outcome);
+static inline bool client_has_held(const struct client *client)
+{
+	return client->held.data != NULL;
+}
+static inline const struct limits *client_limits(const struct client *client)
+{
+	return &client->worker->snapshot->config->limits;
+}
 
 /* ---- for exchanges */
 /* Keeps bytes that are not for this exchange, and reads no more until it is over. */

@@ -79,114 +79,6 @@ static void stop(struct control *control)
 	event_base_loopbreak(control->base);
 }
 
-/* ---- reload --------------------------------------------------------------------------------------------------------------- */
-
-/* Before the memory of a configuration goes; any thread. */
-static void on_config_free(struct config *config)
-{
-	for (size_t i = 0; i < config->upstream_count; i++)
-		if (config->upstreams[i].upstream != NULL)
-			upstream_release(config->upstreams[i].upstream);
-}
-
-static bool give_counters(struct control *control, struct config *config)
-{
-	for (size_t i = 0; i < config->route_count; i++) {
-		config->routes[i].counters = control_counters(control, &config->routes[i]);
-		if (config->routes[i].counters == NULL)
-			return false;
-	}
-	return true;
-}
-
-/* Takes the reference. The rest happens when its names are known. */
-static bool prepare(struct control *control, struct config *config)
-{
-	char error[200] = "memory is short";
-
-	config->on_free = on_config_free;
-	control->prepared = config;
-	if (give_counters(control, config) && discovery_prepare(control->discovery, config, error, sizeof error))
-		return true;
-	log_error("%s: %s", config->file, error);
-	control->prepared = NULL;
-	config_release(config);
-	return false;
-}
-
-static bool is_same_listen(const struct config *a, const struct config *b)
-{
-	if (a->listen_count != b->listen_count)
-		return false;
-	for (size_t i = 0; i < a->listen_count; i++)
-		if (!address_equal(&a->listen[i], &b->listen[i]))
-			return false;
-	return true;
-}
-
-static void warn_of_restart(const struct config *old, const struct config *new)
-{
-	if (!is_same_listen(old, new))
-		log_warn("listen has changed: that takes a restart");
-	if (!address_equal(&old->admin, &new->admin))
-		log_warn("admin has changed: that takes a restart");
-	if (old->workers != new->workers)
-		log_warn("workers has changed: that takes a restart");
-	if (old->limits.connections != new->limits.connections)
-		log_warn("limits.connections has changed: that takes a restart");
-}
-
-static void reload(struct control *control)
-{
-	struct complaints complaints;
-	struct config *config;
-
-	if (control->prepared != NULL) {
-		control->must_reload_again = true;
-		return;
-	}
-	config = config_read(control->config->file, &complaints);
-	complaints_print(&complaints, control->config->file, stderr);
-	complaints_free(&complaints);
-	if (config == NULL || !prepare(control, config)) {
-		control->reload_failures++;
-		log_error("%s: not taken; the old configuration stays", control->config->file);
-	}
-}
-
-static void give_config(struct control *control, struct config *config)
-{
-	for (unsigned i = 0; i < control->worker_count; i++) {
-		config_reference(config);
-		if (!inbox_send(&control->workers[i].inbox, WORKER_CONFIG, NULL, config)) {
-			log_error("memory is short: worker %u keeps the old configuration", i);
-			config_release(config);
-		}
-	}
-}
-
-static void on_reloaded(struct control *control)
-{
-	struct config *old = control->config;
-
-	warn_of_restart(old, control->prepared);
-	control->config = control->prepared;
-	control->prepared = NULL;
-	discovery_commit(control->discovery);
-	give_config(control, control->config);
-	config_release(old);
-	log_set_level((enum log_level)control->config->log_level);
-	control->reloads++;
-	control->config_wall_ms = clock_wall_ms();
-	log_info("%s: taken, %zu routes, %zu upstreams", control->config->file, control->config->route_count,
-	         control->config->upstream_count);
-	notify_ready();
-	if (control->must_reload_again) {
-		control->must_reload_again = false;
-		reload(control);
-	}
-}
-
 /* ---- the beginning ---------------------------------------------------------------------------------------------------------- */
 
 static void log_ready(const struct control *control)
@@ -258,7 +150,7 @@ static void on_started(struct control *control)
 	notify_ready();
 	if (control->must_reload_again) {
 		control->must_reload_again = false;
-		reload(control);
+		control_reload(control);
 	}
 }
 
@@ -269,7 +161,7 @@ static void on_prepared(void *context)
 	if (control->state == CONTROL_STARTING)
 		on_started(control);
 	else if (control->state == CONTROL_SERVING)
-		on_reloaded(control);
+		control_take_prepared(control);
 	else { /* it is leaving */
 		config_release(control->prepared);
 		control->prepared = NULL;
@@ -291,7 +183,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 	switch ((int)number) {
 	case SIGHUP:
 		if (control->state == CONTROL_SERVING)
-			reload(control);
+			control_reload(control);
 		else
 			control->must_reload_again = control->state == CONTROL_STARTING;
 		return;
@@ -472,7 +364,7 @@ int control_run(struct config *config)
 	if (!init(&control, config)) {
 		config_release(config);
 		control.exit_status = 1;
-	} else if (!prepare(&control, config)) {
+	} else if (!control_prepare(&control, config)) {
 		control.exit_status = 1;
 	} else if (control.state != CONTROL_STOPPED) {
 		event_base_dispatch(control.base);

@@ -57,4 +57,10 @@ void control_send_endpoints(struct control *control, struct upstream *upstream, 
 void control_transition(struct control *control, const struct upstream *upstream,
                         const struct breaker_transition *transition);
 
+/* ---- reload.c */
+/* Takes the reference. When the names are known discovery says so, and control_take_prepared() follows. */
+bool control_prepare(struct control *control, struct config *config);
+void control_reload(struct control *control);
+void control_take_prepared(struct control *control);
+
 #endif

@@ -39,12 +39,6 @@ enum exchange_state {
 	EXCHANGE_ENDED,
 };
 
-/* A buffer that stays with the struct when it is used again, unless it grew large. */
-struct room {
-	char *data;
-	size_t size;
-};
-
 struct exchange {
 	enum exchange_state state;
 	enum outcome outcome; /* of the last attempt; final when state is ANSWERING or later */
@@ -57,8 +51,8 @@ struct exchange {
 	bool holds_permit, holds_place; /* to be given back: to the breaker, to the bulkhead */
 	uint64_t retry_after_ms;        /* what the breaker said when it refused; 0: it did not */
 
-	/* The request as it came: slices point into `raw`. */
-	struct room raw;
+	/* The request as it came: slices point into `raw`. (Buffers stay with the struct when it is used again.) */
+	struct buffer raw;
 	enum method method;
 	uint8_t version_minor;
 	bool is_trusted; /* the client is a trusted proxy */
@@ -68,10 +62,7 @@ struct exchange {
 	uint8_t request_id_length;
 
 	/* The request as it goes on: the head, and as much of the body as is kept for another try. */
-	struct room head;
-	size_t head_length;
-	struct room kept;
-	size_t kept_length;
+	struct buffer head, kept;
 	bool has_lost_body; /* more came than is kept */
 	bool is_deaf;       /* the upstream takes no more of the body; the rest is thrown away */
 	struct transfer upload, download;
@@ -86,8 +77,7 @@ struct exchange {
 	uint32_t watched;     /* where a pending stream stood when its deadline was set */
 
 	/* The response. */
-	struct room partial; /* of its head */
-	size_t partial_length;
+	struct buffer partial; /* of its head */
 	unsigned status; /* as the client gets it; 0: nothing */
 	unsigned replaced_status; /* the upstream's, when the fallback took its place */
 	uint64_t reply_bytes;     /* of the gateway's own body */
@@ -136,7 +126,6 @@ void exchange_free(struct exchange *exchange);         /* a spare one */
 bool exchange_keep_request(struct exchange *exchange, const struct request *request, const char *begin);
 /* The same for a request that was refused: fields of a refused head are not looked at. */
 void exchange_keep_line(struct exchange *exchange, const struct request *request);
-bool room_reserve(struct room *room, size_t size);
 
 /* upload.c: sets the deadline for what the client should send or take next */
 void exchange_watch_client(struct exchange *exchange);
@@ -149,8 +138,10 @@ bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome);
 void attempt_end(struct exchange *exchange);
 /* Sends these parts of the request's body on, or keeps them while connecting. False: the exchange has failed. */
 bool attempt_send_body(struct exchange *exchange, struct transfer_parts *parts);
-/* What the upstream is waited for has changed. */
+
+/* patience.c: what the upstream is waited for has changed */
 void attempt_set_deadline(struct exchange *exchange);
+void attempt_on_due(struct deadline *deadline); /* of a connection */
 
 /* answer.c: what the client gets */
 /* Bytes that belong to the response's head, and maybe more. */

@@ -1,5 +1,5 @@
 /*
- * What an exchange owns: itself and four rooms, which are used again by the next one unless they grew large; and what it keeps
+ * What an exchange owns: itself and four buffers, which are used again by the next one unless they grew large; and what it keeps
  * of the request's bytes, which don't stay where they were read.
  */
 #include "gateway/exchange.h"
@@ -8,39 +8,24 @@
 
 #include "gateway/base/text.h"
 
-enum { ROOM_LEAST = 1024, ROOM_KEPT_MOST = 8192, SPARE_MOST = 256 };
+enum { BUFFER_KEPT_MOST = 8192, SPARE_MOST = 256 };
 
 /* ---- memory ----------------------------------------------------------------------------------------------------------- */
 
-bool room_reserve(struct room *room, size_t size)
+static void recycle(struct buffer *buffer)
 {
-	char *grown;
-
-	if (size <= room->size)
-		return true;
-	size = size < ROOM_LEAST ? ROOM_LEAST : size + size / 4;
-	grown = realloc(room->data, size);
-	if (grown == NULL)
-		return false;
-	room->data = grown;
-	room->size = size;
-	return true;
-}
-
-static void room_shrink(struct room *room)
-{
-	if (room->size <= ROOM_KEPT_MOST)
-		return;
-	free(room->data);
-	*room = (struct room){ .data = NULL };
+	if (buffer->size > BUFFER_KEPT_MOST)
+		buffer_free(buffer);
+	else
+		buffer_clear(buffer);
 }
 
 void exchange_free(struct exchange *exchange)
 {
-	free(exchange->raw.data);
-	free(exchange->head.data);
-	free(exchange->kept.data);
-	free(exchange->partial.data);
+	buffer_free(&exchange->raw);
+	buffer_free(&exchange->head);
+	buffer_free(&exchange->kept);
+	buffer_free(&exchange->partial);
 	free(exchange);
 }
 
@@ -50,7 +35,7 @@ struct exchange *exchange_open(struct client *client)
 	struct exchange *exchange = worker->spare;
 
 	if (exchange != NULL) {
-		struct room raw = exchange->raw, head = exchange->head, kept = exchange->kept, partial = exchange->partial;
+		struct buffer raw = exchange->raw, head = exchange->head, kept = exchange->kept, partial = exchange->partial;
 
 		worker->spare = exchange->next_spare;
 		worker->spare_count--;
@@ -77,10 +62,10 @@ static void dig(struct grave *grave)
 		exchange_free(exchange);
 		return;
 	}
-	room_shrink(&exchange->raw);
-	room_shrink(&exchange->head);
-	room_shrink(&exchange->kept);
-	room_shrink(&exchange->partial);
+	recycle(&exchange->raw);
+	recycle(&exchange->head);
+	recycle(&exchange->kept);
+	recycle(&exchange->partial);
 	exchange->next_spare = worker->spare;
 	worker->spare = exchange;
 	worker->spare_count++;
@@ -150,9 +135,8 @@ bool exchange_keep_request(struct exchange *exchange, const struct request *requ
 	exchange->wants_keep_alive = request->keep_alive;
 	exchange->expects_continue = request->expects_continue;
 	exchange->wants_upgrade = request->wants_upgrade;
-	if (!room_reserve(&exchange->raw, length))
+	if (!buffer_append(&exchange->raw, begin, length))
 		return false;
-	memcpy(exchange->raw.data, begin, length);
 	exchange->method_text = rebase(request->method_text, begin, exchange->raw.data);
 	exchange->target = rebase(request->target, begin, exchange->raw.data);
 	for (size_t i = 0; i < request->field_count; i++) {
@@ -183,9 +167,8 @@ void exchange_keep_line(struct exchange *exchange, const struct request *request
 	                                             : begin + request->method_text.length;
 
 	make_request_id(exchange);
-	if (begin == NULL || !room_reserve(&exchange->raw, (size_t)(end - begin)))
+	if (begin == NULL || !buffer_append(&exchange->raw, begin, (size_t)(end - begin)))
 		return;
-	memcpy(exchange->raw.data, begin, (size_t)(end - begin));
 	exchange->method_text = rebase(request->method_text, begin, exchange->raw.data);
 	exchange->target = rebase(request->target, begin, exchange->raw.data);
 	exchange->method = request->method;

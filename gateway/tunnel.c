@@ -5,7 +5,6 @@
 #include "gateway/exchange.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 static struct stream *other_side(const struct exchange *exchange, const struct stream *stream)
 {
@@ -21,13 +20,12 @@ void tunnel_begin(struct exchange *exchange, char *rest, size_t length)
 	if (length > 0)
 		tunnel_relay(exchange, &client->stream, rest, length);
 	/* What the client sent before it heard the 101. */
-	if (exchange->state == EXCHANGE_TUNNEL && client->held != NULL) {
-		char *held = client->held;
+	if (exchange->state == EXCHANGE_TUNNEL && client->held.data != NULL) {
+		struct buffer held = client->held;
 
-		client->held = NULL;
-		tunnel_relay(exchange, upstream, held + client->held_from, client->held_to - client->held_from);
-		client->held_from = client->held_to = client->held_size = 0;
-		free(held);
+		client->held = (struct buffer){ .data = NULL };
+		tunnel_relay(exchange, upstream, buffer_bytes(&held), buffer_length(&held));
+		buffer_free(&held);
 	}
 	if (exchange->state == EXCHANGE_TUNNEL)
 		exchange_resume_client(exchange);

@@ -17,7 +17,7 @@ void exchange_resume_client(struct exchange *exchange)
 	case EXCHANGE_AWAITING:
 	case EXCHANGE_STREAMING:
 	case EXCHANGE_TUNNEL:
-		if ((upstream != NULL && stream_is_pending(upstream)) || exchange->client->held != NULL)
+		if ((upstream != NULL && stream_is_pending(upstream)) || exchange->client->held.data != NULL)
 			stream_pause(&exchange->client->stream);
 		else
 			stream_resume(&exchange->client->stream);

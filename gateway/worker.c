@@ -15,162 +15,6 @@
 #include "gateway/client.h"
 #include "gateway/exchange.h"
 
-/* ---- configurations ------------------------------------------------------------------------------------------------------ */
-
-struct snapshot *snapshot_use(struct worker *worker)
-{
-	worker->snapshot->uses++;
-	return worker->snapshot;
-}
-
-static void drop_pools(struct worker *worker, const struct endpoint_set *set, const struct endpoint_set *except)
-{
-	for (size_t i = 0; set != NULL && i < set->count; i++) {
-		struct endpoint *endpoint = set->endpoints[i];
-		bool stays = false;
-
-		for (size_t j = 0; except != NULL && j < except->count && !stays; j++)
-			stays = except->endpoints[j] == endpoint;
-		if (stays || worker->pools[endpoint->index] == NULL)
-			continue;
-		pool_withdraw(worker->pools[endpoint->index]);
-		worker->pools[endpoint->index] = NULL;
-	}
-}
-
-static void drop_local(struct worker *worker, struct local_upstream *local)
-{
-	drop_pools(worker, local->set, NULL);
-	endpoint_set_release(local->set);
-	upstream_release(local->upstream);
-	*local = (struct local_upstream){ .upstream = NULL };
-}
-
-void snapshot_release(struct worker *worker, struct snapshot *snapshot)
-{
-	struct config *config = snapshot->config;
-
-	if (--snapshot->uses > 0)
-		return;
-	for (size_t i = 0; i < config->upstream_count; i++) {
-		struct local_upstream *local = worker_local(worker, config->upstreams[i].upstream);
-
-		if (--local->snapshots == 0)
-			drop_local(worker, local);
-	}
-	config_release(config);
-	free(snapshot);
-}
-
-static bool grow(void **array, size_t *count, size_t index, size_t size)
-{
-	size_t wanted = index + 16;
-	char *grown;
-
-	if (index < *count)
-		return true;
-	grown = realloc(*array, wanted * size);
-	if (grown == NULL)
-		return false;
-	memset(grown + *count * size, 0, (wanted - *count) * size);
-	*array = grown;
-	*count = wanted;
-	return true;
-}
-
-struct local_upstream *worker_local(struct worker *worker, const struct upstream *upstream)
-{
-	return &worker->locals[upstream->index];
-}
-
-/* The place for this upstream; NULL: memory is short. */
-static struct local_upstream *make_local(struct worker *worker, struct upstream *upstream)
-{
-	struct local_upstream *local;
-
-	if (!grow((void **)&worker->locals, &worker->local_count, upstream->index, sizeof *worker->locals))
-		return NULL;
-	local = worker_local(worker, upstream);
-	if (local->upstream == NULL)
-		local->upstream = upstream_reference(upstream);
-	return local;
-}
-
-static bool make_pools(struct worker *worker, const struct endpoint_set *set)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		struct endpoint *endpoint = set->endpoints[i];
-
-		if (!grow((void **)&worker->pools, &worker->pool_count, endpoint->index, sizeof *worker->pools))
-			return false;
-		if (worker->pools[endpoint->index] == NULL)
-			worker->pools[endpoint->index] = pool_new(&worker->io, endpoint);
-		if (worker->pools[endpoint->index] == NULL)
-			return false;
-	}
-	return true;
-}
-
-/* Takes over a reference to each. On shortage the old endpoints stay: the next refresh that differs tries again. */
-static void take_endpoints(struct worker *worker, struct upstream *upstream, struct endpoint_set *set)
-{
-	struct local_upstream *local = make_local(worker, upstream);
-
-	if (local == NULL || !make_pools(worker, set)) {
-		log_error("worker %u: memory is short: the new endpoints of %s are not used", worker->index, upstream->name);
-		endpoint_set_release(set);
-	} else {
-		drop_pools(worker, local->set, set);
-		endpoint_set_release(local->set);
-		local->set = set;
-	}
-	upstream_release(upstream);
-}
-
-static bool take_config(struct worker *worker, struct config *config)
-{
-	struct snapshot *snapshot = malloc(sizeof *snapshot), *old = worker->snapshot;
-
-	if (snapshot == NULL || !worker_reserve_fields(worker, config->limits.request_fields)) {
-		free(snapshot);
-		return false;
-	}
-	for (size_t i = 0; i < config->upstream_count; i++) {
-		struct local_upstream *local = make_local(worker, config->upstreams[i].upstream);
-
-		if (local == NULL) {
-			while (i-- > 0)
-				worker_local(worker, config->upstreams[i].upstream)->snapshots--;
-			free(snapshot);
-			return false;
-		}
-		local->snapshots++;
-	}
-	*snapshot = (struct snapshot){ .config = config, .uses = 1 };
-	worker->snapshot = snapshot;
-	if (old != NULL)
-		snapshot_release(worker, old);
-	if (!access_log_open(&worker->log, config))
-		log_error("access log: %s can't be opened", config->access_log_path == NULL ? "stdout" : config->access_log_path);
-	return true;
-}
-
-bool worker_reserve_fields(struct worker *worker, size_t count)
-{
-	struct field *grown;
-
-	if (count < RESPONSE_FIELDS)
-		count = RESPONSE_FIELDS;
-	if (count <= worker->field_count)
-		return true;
-	grown = realloc(worker->fields, count * sizeof *grown);
-	if (grown == NULL)
-		return false;
-	worker->fields = grown;
-	worker->field_count = count;
-	return true;
-}
-
 /* ---- small services ------------------------------------------------------------------------------------------------------ */
 
 const char *worker_date(struct worker *worker)
@@ -237,10 +81,10 @@ static void take_message(struct worker *worker, const struct message *message)
 {
 	switch ((enum worker_message)message->kind) {
 	case WORKER_ENDPOINTS:
-		take_endpoints(worker, message->subject, message->object);
+		worker_take_endpoints(worker, message->subject, message->object);
 		return;
 	case WORKER_CONFIG:
-		if (!take_config(worker, message->object)) {
+		if (!worker_take_config(worker, message->object)) {
 			log_error("worker %u: memory is short: it keeps the old configuration", worker->index);
 			config_release(message->object);
 		}
@@ -427,14 +271,13 @@ bool worker_init(struct worker *worker, unsigned index, struct shared *shared, s
 	worker->run_last = &worker->run_first;
 	worker->io.base = new_base();
 	worker->io.scratch = malloc(IO_SCRATCH_BYTES);
-	worker->head = malloc(WORKER_HEAD_BYTES);
-	if (worker->io.base == NULL || worker->io.scratch == NULL || worker->head == NULL || !inbox_init(&worker->inbox))
+	if (worker->io.base == NULL || worker->io.scratch == NULL || !inbox_init(&worker->inbox))
 		return false;
 	deadlines_init(&worker->io.deadlines, clock_now_ms());
 	random_seed(&worker->random);
 	event_assign(&worker->inbox_event, worker->io.base, worker->inbox.descriptor, EV_READ | EV_PERSIST, on_message, worker);
 	evtimer_assign(&worker->timer, worker->io.base, on_timer, worker);
-	return event_add(&worker->inbox_event, NULL) == 0 && take_config(worker, config_reference(config)) &&
+	return event_add(&worker->inbox_event, NULL) == 0 && worker_take_config(worker, config_reference(config)) &&
 	       open_listeners(worker, config, listen_fds);
 }
 

@@ -66,7 +66,7 @@ struct local_upstream {
 	unsigned snapshots;        /* that name it */
 };
 
-enum { WORKER_HEAD_BYTES = 256 * 1024, RESPONSE_HEAD_BYTES = 64 * 1024, RESPONSE_FIELDS = 256 };
+enum { WORKER_HEAD_LEAST = 256 * 1024, RESPONSE_HEAD_BYTES = 64 * 1024, RESPONSE_FIELDS = 256 };
 
 struct worker {
 	unsigned index;
@@ -96,7 +96,8 @@ struct worker {
 	struct response response;
 	struct field *fields;
 	size_t field_count;
-	char *head; /* WORKER_HEAD_BYTES */
+	char *head; /* also the room for normalising a path */
+	size_t head_size;
 	char date[32];
 	uint64_t date_s;
 	char log_time[24]; /* of the second log_s, as far as the dot */
@@ -113,11 +114,13 @@ void worker_join(struct worker *worker);
 void worker_destroy(struct worker *worker); /* after worker_join() */
 
 /* For the worker's own thread: */
+/* Takes a reference of each. On shortage the old endpoints stay. */
+void worker_take_endpoints(struct worker *worker, struct upstream *upstream, struct endpoint_set *set);
+/* Takes the reference, unless memory is short: then the old configuration stays. */
+bool worker_take_config(struct worker *worker, struct config *config);
 struct snapshot *snapshot_use(struct worker *worker);
 void snapshot_release(struct worker *worker, struct snapshot *snapshot);
 struct local_upstream *worker_local(struct worker *worker, const struct upstream *upstream);
-/* Room for `count` fields in worker->fields. */
-bool worker_reserve_fields(struct worker *worker, size_t count);
 /* TEXT_HTTP_DATE bytes of the current second. */
 const char *worker_date(struct worker *worker);
 void worker_count_exchange(struct worker *worker, int change);

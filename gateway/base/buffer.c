@@ -1,0 +1,50 @@
+#include "gateway/base/buffer.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool buffer_reserve(struct buffer *buffer, size_t length)
+{
+	size_t wanted = buffer->to + length;
+	char *grown;
+
+	if (wanted <= buffer->size)
+		return true;
+	if (length > SIZE_MAX / 2 - buffer->to)
+		return false;
+	if (wanted < 2 * buffer->size)
+		wanted = 2 * buffer->size;
+	grown = realloc(buffer->data, wanted);
+	if (grown == NULL)
+		return false;
+	buffer->data = grown;
+	buffer->size = wanted;
+	return true;
+}
+
+bool buffer_append(struct buffer *buffer, const char *bytes, size_t length)
+{
+	if (!buffer_reserve(buffer, length))
+		return false;
+	if (length > 0)
+		memcpy(buffer->data + buffer->to, bytes, length);
+	buffer->to += length;
+	return true;
+}
+
+void buffer_take(struct buffer *buffer, size_t length)
+{
+	buffer->from += length;
+}
+
+void buffer_clear(struct buffer *buffer)
+{
+	buffer->from = buffer->to = 0;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+	free(buffer->data);
+	*buffer = (struct buffer){ .data = NULL };
+}

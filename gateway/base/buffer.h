@@ -1,0 +1,33 @@
+/* Bytes that wait for their turn: appended at the end, taken from the front. Zero-initialised = empty, no memory. */
+#ifndef GATEWAY_BASE_BUFFER_H
+#define GATEWAY_BASE_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer {
+	char *data;
+	size_t from, to; /* what waits is between them */
+	size_t size;
+};
+
+static inline size_t buffer_length(const struct buffer *buffer)
+{
+	return buffer->to - buffer->from;
+}
+
+static inline char *buffer_bytes(const struct buffer *buffer)
+{
+	return buffer->data + buffer->from;
+}
+
+/* Room for `length` bytes more. False: memory is short, nothing has changed. */
+bool buffer_reserve(struct buffer *buffer, size_t length);
+/* False: memory is short, nothing was appended. */
+bool buffer_append(struct buffer *buffer, const char *bytes, size_t length);
+void buffer_take(struct buffer *buffer, size_t length);
+/* Empty, but the memory stays. */
+void buffer_clear(struct buffer *buffer);
+void buffer_free(struct buffer *buffer);
+
+#endif

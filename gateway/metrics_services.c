@@ -1,0 +1,357 @@
+/*
+ * Metrics of upstreams, endpoints and the process. Tables of name, help and a function that gives the figure: a family is
+ * written whole, over all upstreams, before the next begins, as the text format wants it.
+ */
+#include "gateway/metrics_services.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* ---- shapes ------------------------------------------------------------------------------------------------------------- */
+
+void metrics_head(FILE *to, const char *name, const char *type, const char *help)
+{
+	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void metrics_label(FILE *to, const char *name, const char *value)
+{
+	fprintf(to, "%s=\"", name);
+	for (; *value != '\0'; value++) {
+		if (*value == '\n')
+			fputs("\\n", to);
+		else if (*value == '\\' || *value == '"')
+			fprintf(to, "\\%c", *value);
+		else
+			fputc(*value, to);
+	}
+	fputc('"', to);
+}
+
+void metrics_status_name(char *text, size_t size, unsigned status)
+{
+	static const struct {
+		unsigned status;
+		const char *name;
+	} names[] = {
+		{ 100, "CONTINUE" }, { 101, "SWITCHING_PROTOCOLS" }, { 103, "EARLY_HINTS" },
+		{ 200, "OK" }, { 201, "CREATED" }, { 202, "ACCEPTED" }, { 203, "NON_AUTHORITATIVE_INFORMATION" },
+		{ 204, "NO_CONTENT" }, { 205, "RESET_CONTENT" }, { 206, "PARTIAL_CONTENT" }, { 207, "MULTI_STATUS" },
+		{ 300, "MULTIPLE_CHOICES" }, { 301, "MOVED_PERMANENTLY" }, { 302, "FOUND" }, { 303, "SEE_OTHER" },
+		{ 304, "NOT_MODIFIED" }, { 307, "TEMPORARY_REDIRECT" }, { 308, "PERMANENT_REDIRECT" },
+		{ 400, "BAD_REQUEST" }, { 401, "UNAUTHORIZED" }, { 402, "PAYMENT_REQUIRED" }, { 403, "FORBIDDEN" },
+		{ 404, "NOT_FOUND" }, { 405, "METHOD_NOT_ALLOWED" }, { 406, "NOT_ACCEPTABLE" },
+		{ 407, "PROXY_AUTHENTICATION_REQUIRED" }, { 408, "REQUEST_TIMEOUT" }, { 409, "CONFLICT" }, { 410, "GONE" },
+		{ 411, "LENGTH_REQUIRED" }, { 412, "PRECONDITION_FAILED" }, { 413, "PAYLOAD_TOO_LARGE" },
+		{ 414, "URI_TOO_LONG" }, { 415, "UNSUPPORTED_MEDIA_TYPE" }, { 416, "REQUESTED_RANGE_NOT_SATISFIABLE" },
+		{ 417, "EXPECTATION_FAILED" }, { 418, "I_AM_A_TEAPOT" }, { 422, "UNPROCESSABLE_ENTITY" }, { 423, "LOCKED" },
+		{ 424, "FAILED_DEPENDENCY" }, { 425, "TOO_EARLY" }, { 426, "UPGRADE_REQUIRED" },
+		{ 428, "PRECONDITION_REQUIRED" }, { 429, "TOO_MANY_REQUESTS" }, { 431, "REQUEST_HEADER_FIELDS_TOO_LARGE" },
+		{ 451, "UNAVAILABLE_FOR_LEGAL_REASONS" }, { 500, "INTERNAL_SERVER_ERROR" }, { 501, "NOT_IMPLEMENTED" },
+		{ 502, "BAD_GATEWAY" }, { 503, "SERVICE_UNAVAILABLE" }, { 504, "GATEWAY_TIMEOUT" },
+		{ 505, "HTTP_VERSION_NOT_SUPPORTED" }, { 507, "INSUFFICIENT_STORAGE" },
+		{ 511, "NETWORK_AUTHENTICATION_REQUIRED" },
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (names[i].status == status) {
+			snprintf(text, size, "%s", names[i].name);
+			return;
+		}
+	}
+	snprintf(text, size, "%u", status);
+}
+
+/* ---- upstreams ------------------------------------------------------------------------------------------------------------ */
+
+/* One upstream, looked at once for all families. */
+struct look {
+	const struct upstream_settings *settings;
+	const struct upstream *upstream;
+	const struct endpoint_set *set;
+	struct breaker_view breaker;
+};
+
+static const enum breaker_state states[] = { BREAKER_CLOSED,      BREAKER_OPEN,     BREAKER_HALF_OPEN,
+	                                     BREAKER_FORCED_OPEN, BREAKER_DISABLED, BREAKER_METRICS_ONLY };
+
+static int64_t not_permitted(const struct look *look)
+{
+	return (int64_t)look->breaker.not_permitted;
+}
+
+static int64_t failed(const struct look *look)
+{
+	return look->breaker.failures;
+}
+
+static int64_t successful(const struct look *look)
+{
+	return look->breaker.calls > look->breaker.failures ? look->breaker.calls - look->breaker.failures : 0;
+}
+
+static int64_t slow(const struct look *look)
+{
+	return look->breaker.slow_calls;
+}
+
+static int64_t none(const struct look *look)
+{
+	(void)look;
+	return 0;
+}
+
+static int64_t failure_rate(const struct look *look)
+{
+	return look->breaker.failure_rate_percent;
+}
+
+static int64_t slow_rate(const struct look *look)
+{
+	return look->breaker.slow_rate_percent;
+}
+
+/* Half-open counts as open, as with Hystrix: its dashboards and alerts mean "not closed". */
+static int64_t is_open(const struct look *look)
+{
+	return look->breaker.state == BREAKER_OPEN || look->breaker.state == BREAKER_HALF_OPEN ||
+	       look->breaker.state == BREAKER_FORCED_OPEN;
+}
+
+static int64_t in_flight(const struct look *look)
+{
+	return atomic_load_explicit((_Atomic uint32_t *)&look->upstream->bulkhead.in_flight, memory_order_relaxed);
+}
+
+static int64_t max_in_flight(const struct look *look)
+{
+	return look->settings->bulkhead_max_in_flight;
+}
+
+static int64_t available(const struct look *look)
+{
+	int64_t used = in_flight(look), most = max_in_flight(look);
+
+	return used < most ? most - used : 0; /* a reload may have lowered the limit */
+}
+
+static int64_t rejected(const struct look *look)
+{
+	return (int64_t)counter_read(&look->upstream->bulkhead.rejected_total);
+}
+
+static int64_t retries_refused(const struct look *look)
+{
+	return (int64_t)counter_read(&look->upstream->retry_budget.refused_total);
+}
+
+static int64_t endpoints(const struct look *look)
+{
+	return look->set == NULL ? 0 : (int64_t)look->set->count;
+}
+
+/* Rows with the same name stand together; `more` are labels beside the upstream's. */
+static const struct {
+	const char *name, *type, *help, *key, *more;
+	int64_t (*figure)(const struct look *look);
+} service_rows[] = {
+	{ "resilience4j_circuitbreaker_not_permitted_calls_total", "counter", "Calls that the breaker rejected.", "name",
+	  ",kind=\"not_permitted\"", not_permitted },
+	{ "resilience4j_circuitbreaker_buffered_calls", "gauge", "Calls in the breaker's window.", "name", ",kind=\"failed\"", failed },
+	{ "resilience4j_circuitbreaker_buffered_calls", "gauge", "", "name", ",kind=\"successful\"", successful },
+	{ "resilience4j_circuitbreaker_slow_calls", "gauge",
+	  "Slow calls in the breaker's window; failed ones are not told apart and stand under successful.", "name",
+	  ",kind=\"successful\"", slow },
+	{ "resilience4j_circuitbreaker_slow_calls", "gauge", "", "name", ",kind=\"failed\"", none },
+	{ "resilience4j_circuitbreaker_failure_rate", "gauge", "Per cent; -1: too few calls.", "name", "", failure_rate },
+	{ "resilience4j_circuitbreaker_slow_call_rate", "gauge", "Per cent; -1: too few calls.", "name", "", slow_rate },
+	{ "resilience4j_bulkhead_available_concurrent_calls", "gauge", "Further requests the upstream may get at once.", "name", "",
+	  available },
+	{ "resilience4j_bulkhead_max_allowed_concurrent_calls", "gauge", "Requests the upstream may get at once.", "name", "",
+	  max_in_flight },
+	{ "hystrix_circuit_breaker_open", "gauge", "1: open, forced open or half-open.", "key",
+	  ",group=\"HystrixGatewayFilterFactory\"", is_open },
+	{ "gateway_bulkhead_in_flight", "gauge", "Requests in flight to the upstream.", "upstream", "", in_flight },
+	{ "gateway_bulkhead_rejected_total", "counter", "Requests that found the bulkhead full.", "upstream", "", rejected },
+	{ "gateway_retry_budget_refused_total", "counter", "Retries that the budget did not allow.", "upstream", "",
+	  retries_refused },
+	{ "gateway_upstream_endpoints", "gauge", "Addresses known of the upstream.", "upstream", "", endpoints },
+};
+
+static void write_service_rows(const struct look *looks, size_t count, FILE *to)
+{
+	for (size_t i = 0; i < sizeof service_rows / sizeof service_rows[0]; i++) {
+		if (i == 0 || strcmp(service_rows[i].name, service_rows[i - 1].name) != 0)
+			metrics_head(to, service_rows[i].name, service_rows[i].type, service_rows[i].help);
+		for (size_t j = 0; j < count; j++) {
+			fprintf(to, "%s{", service_rows[i].name);
+			metrics_label(to, service_rows[i].key, looks[j].settings->name);
+			fprintf(to, "%s} %" PRId64 "\n", service_rows[i].more, service_rows[i].figure(&looks[j]));
+		}
+	}
+}
+
+static void write_states(const char *name, const char *key, const struct look *looks, size_t count, FILE *to)
+{
+	metrics_head(to, name, "gauge", "1 for the state that the breaker is in.");
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < sizeof states / sizeof states[0]; j++) {
+			fprintf(to, "%s{", name);
+			metrics_label(to, key, looks[i].settings->name);
+			metrics_label(to, ",state", breaker_state_name(states[j]));
+			fprintf(to, "} %d\n", looks[i].breaker.state == states[j]);
+		}
+	}
+}
+
+/* ---- endpoints --------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t endpoint_in_flight(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	(void)now_ms;
+	return atomic_load_explicit((_Atomic uint32_t *)&endpoint->in_flight, memory_order_relaxed);
+}
+
+static uint64_t endpoint_ejected(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	return ejection_is_resting(&endpoint->ejection, now_ms);
+}
+
+static uint64_t endpoint_ejections(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	(void)now_ms;
+	return counter_read(&endpoint->ejection.ejections_total);
+}
+
+static uint64_t endpoint_failures(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	(void)now_ms;
+	return counter_read(&endpoint->failures_total);
+}
+
+static uint64_t endpoint_requests(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	(void)now_ms;
+	return counter_read(&endpoint->requests_total);
+}
+
+static const struct {
+	const char *name, *type, *help;
+	uint64_t (*figure)(const struct endpoint *endpoint, uint64_t now_ms);
+} endpoint_rows[] = {
+	{ "gateway_endpoint_in_flight", "gauge", "Requests in flight to the endpoint.", endpoint_in_flight },
+	{ "gateway_endpoint_ejected", "gauge", "1: it rests after failures.", endpoint_ejected },
+	{ "gateway_endpoint_ejections_total", "counter", "Times it was ejected.", endpoint_ejections },
+	{ "gateway_endpoint_requests_total", "counter", "Requests sent to the endpoint.", endpoint_requests },
+	{ "gateway_endpoint_failures_total", "counter", "Failures of the endpoint.", endpoint_failures },
+};
+
+/* A name server may give an address twice; its series must stand here once. */
+static bool was_before(const struct endpoint_set *set, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(set->endpoints[i]->text, set->endpoints[index]->text) == 0)
+			return true;
+	return false;
+}
+
+static void write_endpoints(const struct look *look, size_t row, uint64_t now_ms, FILE *to)
+{
+	for (size_t i = 0; look->set != NULL && i < look->set->count; i++) {
+		if (was_before(look->set, i))
+			continue;
+		fprintf(to, "%s{", endpoint_rows[row].name);
+		metrics_label(to, "upstream", look->settings->name);
+		metrics_label(to, ",endpoint", look->set->endpoints[i]->text);
+		fprintf(to, "} %" PRIu64 "\n", endpoint_rows[row].figure(look->set->endpoints[i], now_ms));
+	}
+}
+
+void metrics_write_services(const struct metrics_input *input, FILE *to)
+{
+	struct look *looks = calloc(input->service_count + 1, sizeof *looks);
+	size_t count = 0;
+
+	for (size_t i = 0; looks != NULL && i < input->service_count; i++) {
+		const struct upstream_settings *settings = input->services[i].settings;
+
+		if (settings->upstream == NULL)
+			continue;
+		looks[count++] = (struct look){ settings, settings->upstream, input->services[i].set,
+			                        breaker_look(settings->upstream->breaker, &settings->breaker, input->now_ms) };
+	}
+	if (count > 0) {
+		write_states("resilience4j_circuitbreaker_state", "name", looks, count, to);
+		write_states("gateway_breaker_state", "upstream", looks, count, to);
+		write_service_rows(looks, count, to);
+		for (size_t i = 0; i < sizeof endpoint_rows / sizeof endpoint_rows[0]; i++) {
+			metrics_head(to, endpoint_rows[i].name, endpoint_rows[i].type, endpoint_rows[i].help);
+			for (size_t j = 0; j < count; j++)
+				write_endpoints(&looks[j], i, input->now_ms, to);
+		}
+	}
+	free(looks);
+}
+
+/* ---- the process --------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name, *type, *help;
+	size_t offset;
+} worker_rows[] = {
+#define ROW(name_, type_, field_, help_) { name_, type_, help_, offsetof(struct worker_counters, field_) }
+	ROW("gateway_requests_received_total", "counter", requests_received, "Requests begun; those under way have not ended."),
+	ROW("gateway_connections_accepted_total", "counter", connections_accepted, "Client connections accepted."),
+	ROW("gateway_connections_open", "gauge", connections_open, "Client connections open."),
+	ROW("gateway_accept_rests_total", "counter", accept_rests, "Times accepting rested: descriptors or the limit were short."),
+	ROW("gateway_retries_total", "counter", retries, "Further tries of requests."),
+	ROW("gateway_upstream_connects_total", "counter", upstream_connects, "Connections opened to upstreams."),
+	ROW("gateway_upstream_reuses_total", "counter", upstream_reuses, "Requests sent on a connection that was open."),
+	ROW("gateway_request_body_bytes_total", "counter", bytes_in, "Bytes of request bodies."),
+	ROW("gateway_response_body_bytes_total", "counter", bytes_out, "Bytes of response bodies."),
+	ROW("gateway_log_lines_lost_total", "counter", log_lines_lost, "Access log lines that their reader was too slow for."),
+#undef ROW
+};
+
+static void write_one(FILE *to, const char *name, const char *type, const char *help, double value)
+{
+	metrics_head(to, name, type, help);
+	fprintf(to, "%s %.3f\n", name, value);
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage) != 0)
+		return 0;
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+void metrics_write_process(const struct metrics_input *input, FILE *to)
+{
+	for (size_t i = 0; i < sizeof worker_rows / sizeof worker_rows[0]; i++) {
+		uint64_t sum = 0;
+
+		for (size_t j = 0; j < input->worker_count; j++)
+			sum += counter_read((const _Atomic uint64_t *)((const char *)input->workers[j] + worker_rows[i].offset));
+		metrics_head(to, worker_rows[i].name, worker_rows[i].type, worker_rows[i].help);
+		fprintf(to, "%s %" PRIu64 "\n", worker_rows[i].name, sum);
+	}
+	metrics_head(to, "gateway_workers", "gauge", "Proxying threads.");
+	fprintf(to, "gateway_workers %zu\n", input->worker_count);
+	metrics_head(to, "gateway_reloads_total", "counter", "Reloads of the configuration, by whether it was taken.");
+	fprintf(to, "gateway_reloads_total{result=\"taken\"} %" PRIu64 "\n", input->reloads);
+	fprintf(to, "gateway_reloads_total{result=\"refused\"} %" PRIu64 "\n", input->reload_failures);
+	metrics_head(to, "gateway_build_info", "gauge", "The version.");
+	fprintf(to, "gateway_build_info{version=\"%s\"} 1\n", GATEWAY_VERSION);
+	write_one(to, "gateway_config_time_seconds", "gauge", "When the configuration in use was taken, since 1970.",
+	          (double)input->config_wall_ms / 1e3);
+	write_one(to, "process_start_time_seconds", "gauge", "When the gateway started, since 1970.",
+	          (double)input->started_wall_ms / 1e3);
+	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", cpu_seconds());
+}

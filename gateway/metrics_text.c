@@ -1,0 +1,416 @@
+/*
+ * Many series that workers keep become few lines that Prometheus reads.
+ *
+ *   series (route x worker x method x status x outcome)  --read once-->  samples
+ *   samples  --labels of one family, as text-->  lines  --sort, merge equal labels-->  written
+ *
+ * Labels are rendered first and compared as text, so that one label set can appear only once, whatever falls together:
+ * workers, routes with one path, outcomes that a family does not tell apart. Each series is read once, before anything is
+ * written: count and buckets of a family come from the same reading, and a writer that goes on can't make them disagree.
+ * When memory is short a family is left out rather than written by halves.
+ */
+#include "gateway/metrics_text.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/metrics_services.h"
+
+struct figures {
+	uint64_t count, sum_us, max_us;
+	uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
+};
+
+struct sample {
+	const struct metrics_route *route;
+	enum method method;
+	unsigned status;
+	enum outcome outcome;
+	struct figures figures;
+};
+
+struct samples {
+	struct sample *list;
+	size_t count;
+};
+
+struct line {
+	size_t at; /* of its labels in the text */
+	const char *labels;
+	struct figures figures;
+};
+
+struct lines {
+	FILE *text;
+	char *buffer;
+	size_t size;
+	struct line *list;
+	size_t count, room;
+	bool is_short;
+};
+
+/* ---- reading ------------------------------------------------------------------------------------------------------ */
+
+static struct figures read_series(const struct series *series)
+{
+	struct figures figures = { 0 };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < METRICS_BUCKETS; i++)
+		sum += figures.buckets[i] = counter_read(&series->buckets[i]);
+	figures.count = counter_read(&series->count);
+	/* Another thread's stores may be seen in any order. */
+	if (figures.count < sum)
+		figures.count = sum;
+	figures.sum_us = counter_read(&series->sum_us);
+	figures.max_us = counter_read(&series->max_us);
+	return figures;
+}
+
+static const struct series *series_at(const struct metrics_shard *shard, size_t index)
+{
+	return index >= METRICS_SERIES_MAX
+	               ? NULL
+	               : atomic_load_explicit((_Atomic(struct series *) *)&shard->series[index], memory_order_acquire);
+}
+
+static bool add_sample(struct samples *samples, size_t *room, const struct metrics_route *route, const struct series *series)
+{
+	if (samples->count == *room) {
+		size_t larger_room = *room * 2 + 64;
+		struct sample *larger = realloc(samples->list, larger_room * sizeof *larger);
+
+		if (larger == NULL)
+			return false;
+		samples->list = larger;
+		*room = larger_room;
+	}
+	samples->list[samples->count++] = (struct sample){ route, series->method, series->status, series->outcome,
+		                                           read_series(series) };
+	return true;
+}
+
+static bool read_samples(const struct metrics_input *input, struct samples *samples)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; i < input->route_count; i++) {
+		const struct metrics_route *route = &input->routes[i];
+
+		for (unsigned j = 0; j < route->metrics->shard_count; j++) {
+			const struct series *series;
+
+			for (size_t k = 0; (series = series_at(&route->metrics->shards[j], k)) != NULL; k++)
+				if (!add_sample(samples, &room, route, series))
+					return false;
+		}
+	}
+	return true;
+}
+
+/* ---- lines of one family ------------------------------------------------------------------------------------------- */
+
+static void lines_begin(struct lines *lines)
+{
+	*lines = (struct lines){ 0 };
+	lines->text = open_memstream(&lines->buffer, &lines->size);
+	lines->is_short = lines->text == NULL;
+}
+
+/* Where the line's labels are to be written; NULL: memory is short. */
+static FILE *lines_add(struct lines *lines, const struct figures *figures)
+{
+	if (lines->is_short)
+		return NULL;
+	if (lines->count == lines->room) {
+		size_t room = lines->room * 2 + 64;
+		struct line *larger = realloc(lines->list, room * sizeof *larger);
+
+		lines->is_short = larger == NULL;
+		if (larger == NULL)
+			return NULL;
+		lines->list = larger;
+		lines->room = room;
+	}
+	if (lines->count > 0)
+		fputc('\0', lines->text);
+	lines->list[lines->count++] = (struct line){ .at = (size_t)ftello(lines->text), .figures = *figures };
+	return lines->text;
+}
+
+static int by_labels(const void *a, const void *b)
+{
+	return strcmp(((const struct line *)a)->labels, ((const struct line *)b)->labels);
+}
+
+static void add_figures(struct figures *to, const struct figures *from)
+{
+	to->count += from->count;
+	to->sum_us += from->sum_us;
+	to->max_us = from->max_us > to->max_us ? from->max_us : to->max_us;
+	for (size_t i = 0; i < METRICS_BUCKETS; i++)
+		to->buckets[i] += from->buckets[i];
+}
+
+/* False: memory was short, there is nothing to write. */
+static bool lines_merge(struct lines *lines)
+{
+	size_t kept = 0;
+
+	if (lines->text != NULL && fclose(lines->text) != 0)
+		lines->is_short = true;
+	lines->text = NULL;
+	if (lines->is_short || lines->count == 0)
+		return false;
+	for (size_t i = 0; i < lines->count; i++)
+		lines->list[i].labels = lines->buffer + lines->list[i].at;
+	qsort(lines->list, lines->count, sizeof *lines->list, by_labels);
+	for (size_t i = 1; i < lines->count; i++) {
+		if (by_labels(&lines->list[kept], &lines->list[i]) == 0)
+			add_figures(&lines->list[kept].figures, &lines->list[i].figures);
+		else
+			lines->list[++kept] = lines->list[i];
+	}
+	lines->count = kept + 1;
+	return true;
+}
+
+static void lines_free(struct lines *lines)
+{
+	if (lines->text != NULL)
+		fclose(lines->text);
+	free(lines->buffer);
+	free(lines->list);
+}
+
+static void write_seconds(FILE *to, uint64_t us)
+{
+	fprintf(to, "%" PRIu64 ".%06u\n", us / 1000000, (unsigned)(us % 1000000));
+}
+
+static void write_buckets(FILE *to, const char *name, const struct line *line)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < METRICS_BUCKETS; i++) {
+		sum += line->figures.buckets[i];
+		fprintf(to, "%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name, line->labels, metrics_bucket_us[i] / 1e6, sum);
+	}
+	fprintf(to, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, line->labels, line->figures.count);
+}
+
+/* Micrometer's timer: a histogram or a summary, and a gauge for the slowest. */
+static void write_timer(FILE *to, const char *name, const char *help, bool is_histogram, const struct lines *lines)
+{
+	metrics_head(to, name, is_histogram ? "histogram" : "summary", help);
+	for (size_t i = 0; i < lines->count; i++) {
+		const struct line *line = &lines->list[i];
+
+		if (is_histogram)
+			write_buckets(to, name, line);
+		fprintf(to, "%s_count{%s} %" PRIu64 "\n%s_sum{%s} ", name, line->labels, line->figures.count, name, line->labels);
+		write_seconds(to, line->figures.sum_us);
+	}
+	fprintf(to, "# HELP %s_max The slowest since the start.\n# TYPE %s_max gauge\n", name, name);
+	for (size_t i = 0; i < lines->count; i++) {
+		fprintf(to, "%s_max{%s} ", name, lines->list[i].labels);
+		write_seconds(to, lines->list[i].figures.max_us);
+	}
+}
+
+/* ---- the families ---------------------------------------------------------------------------------------------------- */
+
+static const char *method_name(enum method method)
+{
+	static const char *const names[] = {
+		[METHOD_OTHER] = "UNKNOWN",   [METHOD_GET] = "GET",       [METHOD_HEAD] = "HEAD",
+		[METHOD_POST] = "POST",       [METHOD_PUT] = "PUT",       [METHOD_DELETE] = "DELETE",
+		[METHOD_OPTIONS] = "OPTIONS", [METHOD_PATCH] = "PATCH",   [METHOD_TRACE] = "TRACE",
+		[METHOD_CONNECT] = "CONNECT",
+	};
+
+	return names[method];
+}
+
+/* A client that went away got no status; where labels ran out none is known. */
+static bool has_status(const struct sample *sample)
+{
+	return sample->status != 0 && sample->outcome != OUTCOME_CLIENT_ABORTED && sample->outcome != OUTCOME_CLIENT_STALLED;
+}
+
+static const char *outcome_series(const struct sample *sample, const char *success)
+{
+	static const char *const names[] = { "INFORMATIONAL", "", "REDIRECTION", "CLIENT_ERROR", "SERVER_ERROR" };
+	unsigned hundreds = sample->status / 100;
+
+	if (!has_status(sample) || hundreds < 1 || hundreds > 5)
+		return "UNKNOWN";
+	return hundreds == 2 ? success : names[hundreds - 1];
+}
+
+static void write_server_requests(const struct samples *samples, FILE *to)
+{
+	struct lines lines;
+
+	lines_begin(&lines);
+	for (size_t i = 0; i < samples->count; i++) {
+		const struct sample *sample = &samples->list[i];
+		const struct outcome_row *row = &outcome_table[sample->outcome];
+		FILE *text = lines_add(&lines, &sample->figures);
+		char status[16] = "UNKNOWN";
+
+		if (text == NULL)
+			break;
+		if (has_status(sample))
+			snprintf(status, sizeof status, "%u", sample->status);
+		metrics_label(text, "exception", row->answer == ANSWER_PASSED ? "None" : row->name);
+		metrics_label(text, ",method", method_name(sample->method));
+		metrics_label(text, ",outcome", outcome_series(sample, "SUCCESS"));
+		metrics_label(text, ",status", status);
+		metrics_label(text, ",uri", sample->outcome == OUTCOME_NOT_FOUND ? "NOT_FOUND" : sample->route->uri);
+	}
+	if (lines_merge(&lines))
+		write_timer(to, "http_server_requests_seconds", "Requests, by what the client got.", true, &lines);
+	lines_free(&lines);
+}
+
+static const char *url_of(const struct metrics_input *input, const char *upstream)
+{
+	for (size_t i = 0; i < input->service_count; i++)
+		if (strcmp(input->services[i].settings->name, upstream) == 0)
+			return input->services[i].settings->url;
+	return upstream; /* of an earlier configuration */
+}
+
+static void write_spring_requests(const struct metrics_input *input, const struct samples *samples, FILE *to)
+{
+	struct lines lines;
+
+	lines_begin(&lines);
+	for (size_t i = 0; i < samples->count; i++) {
+		const struct sample *sample = &samples->list[i];
+		char code[16] = "NA", status[32] = "NA";
+		FILE *text;
+
+		if (sample->route->upstream == NULL)
+			continue;
+		text = lines_add(&lines, &sample->figures);
+		if (text == NULL)
+			break;
+		if (has_status(sample)) {
+			snprintf(code, sizeof code, "%u", sample->status);
+			metrics_status_name(status, sizeof status, sample->status);
+		}
+		metrics_label(text, "httpMethod", method_name(sample->method));
+		metrics_label(text, ",httpStatusCode", code);
+		metrics_label(text, ",outcome", outcome_series(sample, "SUCCESSFUL"));
+		metrics_label(text, ",routeId", sample->route->route);
+		metrics_label(text, ",routeUri", url_of(input, sample->route->upstream));
+		metrics_label(text, ",status", status);
+	}
+	if (lines_merge(&lines)) {
+		write_timer(to, "spring_cloud_gateway_requests_seconds", "Requests that had a route.", false, &lines);
+		write_timer(to, "gateway_requests_seconds", "The same, as Spring Cloud Gateway 2 named it.", false, &lines);
+	}
+	lines_free(&lines);
+}
+
+/* NULL: no call of the upstream. */
+static const char *kind_of(enum outcome outcome)
+{
+	switch (outcome_table[outcome].verdict) {
+	case BREAKER_SUCCESS:
+		return "successful";
+	case BREAKER_FAILURE:
+		return "failed";
+	case BREAKER_NEITHER:
+		break;
+	}
+	if (outcome == OUTCOME_REPLACED)
+		return "failed";
+	return outcome == OUTCOME_CLIENT_ABORTED || outcome == OUTCOME_CLIENT_STALLED ? "ignored" : NULL;
+}
+
+static void add_call(struct lines *lines, const char *upstream, const char *kind, const struct figures *figures)
+{
+	FILE *text = lines_add(lines, figures);
+
+	if (text == NULL)
+		return;
+	metrics_label(text, "kind", kind);
+	metrics_label(text, ",name", upstream);
+}
+
+static void write_breaker_calls(const struct metrics_input *input, const struct samples *samples, FILE *to)
+{
+	static const char *const kinds[] = { "successful", "failed", "ignored" };
+	struct lines lines;
+
+	lines_begin(&lines);
+	for (size_t i = 0; i < input->service_count; i++)
+		for (size_t j = 0; j < sizeof kinds / sizeof kinds[0]; j++)
+			add_call(&lines, input->services[i].settings->name, kinds[j], &(struct figures){ 0 });
+	for (size_t i = 0; i < samples->count; i++) {
+		const struct sample *sample = &samples->list[i];
+		const char *kind = kind_of(sample->outcome);
+
+		if (sample->route->upstream != NULL && kind != NULL)
+			add_call(&lines, sample->route->upstream, kind, &sample->figures);
+	}
+	if (lines_merge(&lines))
+		write_timer(to, "resilience4j_circuitbreaker_calls_seconds", "Calls that the breaker let through.", false, &lines);
+	lines_free(&lines);
+}
+
+static void add_outcome(struct lines *lines, const struct metrics_route *route, const char *outcome, uint64_t count)
+{
+	FILE *text = lines_add(lines, &(struct figures){ .count = count });
+
+	if (text == NULL)
+		return;
+	metrics_label(text, "outcome", outcome);
+	metrics_label(text, ",route", route->route);
+	metrics_label(text, ",upstream", route->upstream == NULL ? "" : route->upstream);
+}
+
+/* Every outcome of every route, seen or not: an alert on a rate needs the zero before the first. */
+static void write_outcomes(const struct metrics_input *input, const struct samples *samples, FILE *to)
+{
+	struct lines lines;
+
+	lines_begin(&lines);
+	for (size_t i = 0; i < input->route_count; i++) {
+		const struct metrics_route *route = &input->routes[i];
+
+		for (size_t j = 0; j < OUTCOME_COUNT; j++)
+			add_outcome(&lines, route, outcome_table[j].name, 0);
+		for (unsigned j = 0; j < route->metrics->shard_count; j++)
+			add_outcome(&lines, route, "uncounted", counter_read(&route->metrics->shards[j].lost));
+	}
+	for (size_t i = 0; i < samples->count; i++)
+		add_outcome(&lines, samples->list[i].route, outcome_table[samples->list[i].outcome].name,
+		            samples->list[i].figures.count);
+	if (lines_merge(&lines)) {
+		metrics_head(to, "gateway_requests_total", "counter", "Requests that are over, by how they ended.");
+		for (size_t i = 0; i < lines.count; i++)
+			fprintf(to, "gateway_requests_total{%s} %" PRIu64 "\n", lines.list[i].labels, lines.list[i].figures.count);
+	}
+	lines_free(&lines);
+}
+
+void metrics_write(const struct metrics_input *input, FILE *to)
+{
+	struct samples samples = { 0 };
+
+	if (read_samples(input, &samples)) {
+		write_server_requests(&samples, to);
+		write_spring_requests(input, &samples, to);
+		write_breaker_calls(input, &samples, to);
+		write_outcomes(input, &samples, to);
+	}
+	free(samples.list);
+	metrics_write_services(input, to);
+	metrics_write_process(input, to);
+}

@@ -1,0 +1,194 @@
+#include "gateway/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/worker.h"
+
+/* ---- breakers tell ------------------------------------------------------------------------------------------------------- */
+
+/* Any thread. A report that finds no memory is lost to the log; the breaker itself has changed all the same. */
+static void on_transition(void *context, const struct breaker_transition *transition)
+{
+	struct service *service = context;
+	struct breaker_transition *copy = malloc(sizeof *copy);
+
+	if (copy == NULL)
+		return;
+	*copy = *transition;
+	if (!inbox_send(service->discovery->inbox, CONTROL_TRANSITION, upstream_reference(service->upstream), copy)) {
+		upstream_release(service->upstream);
+		free(copy);
+	}
+}
+
+/* ---- endpoints ----------------------------------------------------------------------------------------------------------- */
+
+static void *grown(void *array, size_t *count, size_t size)
+{
+	size_t wanted = *count == 0 ? 16 : *count * 2;
+	char *larger = realloc(array, wanted * size);
+
+	if (larger == NULL)
+		return NULL;
+	memset(larger + *count * size, 0, (wanted - *count) * size);
+	*count = wanted;
+	return larger;
+}
+
+/* A place whose endpoint only we still know of is free again. SIZE_MAX: memory is short. */
+static size_t free_endpoint_index(struct discovery *discovery)
+{
+	struct endpoint **larger;
+	size_t index;
+
+	for (index = 0; index < discovery->endpoint_count; index++) {
+		struct endpoint *endpoint = discovery->endpoints[index];
+
+		if (endpoint != NULL && atomic_load(&endpoint->references) == 1) {
+			endpoint_release(endpoint);
+			discovery->endpoints[index] = NULL;
+		}
+		if (discovery->endpoints[index] == NULL)
+			return index;
+	}
+	larger = grown(discovery->endpoints, &discovery->endpoint_count, sizeof *larger);
+	if (larger == NULL)
+		return SIZE_MAX;
+	discovery->endpoints = larger;
+	return index;
+}
+
+static struct endpoint *make_endpoint(struct discovery *discovery, const struct address *address, const char *discovered_by)
+{
+	size_t index = free_endpoint_index(discovery);
+
+	if (index == SIZE_MAX)
+		return NULL;
+	discovery->endpoints[index] = endpoint_new(address, (unsigned)index, clock_now_ms(), discovered_by);
+	return discovery->endpoints[index];
+}
+
+static struct endpoint *find_endpoint(const struct endpoint_set *set, const struct address *address)
+{
+	for (size_t i = 0; set != NULL && i < set->count; i++)
+		if (address_equal(&set->endpoints[i]->address, address))
+			return set->endpoints[i];
+	return NULL;
+}
+
+bool service_has_addresses(const struct endpoint_set *set, const struct address *addresses, size_t count)
+{
+	if (set == NULL || set->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (find_endpoint(set, &addresses[i]) == NULL)
+			return false;
+	return true;
+}
+
+static void log_endpoints(const struct service *service, const struct endpoint_set *set)
+{
+	char list[400];
+	size_t used = 0;
+
+	list[0] = '\0';
+	for (size_t i = 0; i < set->count && used + ADDRESS_TEXT_MAX + 8 < sizeof list; i++)
+		used += (size_t)snprintf(list + used, sizeof list - used, " %s", set->endpoints[i]->text);
+	log_info("upstream %s: %zu endpoint%s%s%s", service->upstream->name, set->count, set->count == 1 ? "" : "s",
+	         set->count == 0 ? "" : ":", list);
+}
+
+/* Addresses without ports. On shortage the old set stays and the next answer tries again. */
+void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
+{
+	struct discovery *discovery = service->discovery;
+	struct endpoint **list = calloc(count + 1, sizeof *list);
+	struct endpoint_set *set = NULL;
+	size_t made = 0;
+
+	while (list != NULL && made < count) {
+		struct address address = addresses[made];
+
+		address.port = service->upstream->port;
+		list[made] = find_endpoint(service->set, &address);
+		if (list[made] == NULL)
+			list[made] = make_endpoint(discovery, &address, service->is_literal ? "address" : "dns");
+		if (list[made] == NULL)
+			break;
+		made++;
+	}
+	if (list != NULL && made == count)
+		set = endpoint_set_new(list, count);
+	free(list);
+	if (set == NULL) {
+		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
+		return;
+	}
+	endpoint_set_release(service->set);
+	service->set = set;
+	log_endpoints(service, set);
+	discovery->events->on_endpoints(discovery->context, service->upstream, set);
+}
+
+/* ---- services ------------------------------------------------------------------------------------------------------------ */
+
+void service_free(struct service *service)
+{
+	if (service->query != NULL)
+		resolver_cancel(service->query);
+	event_del(&service->timer);
+	endpoint_set_release(service->set);
+	upstream_release(service->upstream);
+	free(service);
+}
+
+static bool is_unused(const struct service *service)
+{
+	return !service->is_current && !service->is_prepared && atomic_load(&service->upstream->references) == 1;
+}
+
+static size_t free_service_index(struct discovery *discovery)
+{
+	struct service **larger;
+	size_t index;
+
+	for (index = 0; index < discovery->service_count; index++) {
+		if (discovery->services[index] != NULL && is_unused(discovery->services[index])) {
+			service_free(discovery->services[index]);
+			discovery->services[index] = NULL;
+		}
+		if (discovery->services[index] == NULL)
+			return index;
+	}
+	larger = grown(discovery->services, &discovery->service_count, sizeof *larger);
+	if (larger == NULL)
+		return SIZE_MAX;
+	discovery->services = larger;
+	return index;
+}
+
+/* `old`: the service of this name whose breaker is taken over, or NULL. */
+struct service *service_new(struct discovery *discovery, const struct upstream_settings *settings, struct service *old)
+{
+	size_t index = free_service_index(discovery);
+	struct service *service = index == SIZE_MAX ? NULL : calloc(1, sizeof *service);
+
+	if (service == NULL)
+		return NULL;
+	service->discovery = discovery;
+	service->born_with = settings->breaker;
+	service->is_literal = settings->address.family != 0;
+	service->upstream = upstream_new(settings, (unsigned)index, old == NULL ? NULL : old->upstream, clock_now_ms(),
+	                                 on_transition, service);
+	if (service->upstream == NULL) {
+		free(service);
+		return NULL;
+	}
+	evtimer_assign(&service->timer, discovery->base, service_on_timer, service);
+	discovery->services[index] = service;
+	return service;
+}

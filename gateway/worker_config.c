@@ -1,0 +1,171 @@
+/*
+ * What a worker knows: the configuration it serves, those that exchanges still use, and of each upstream that one of them names
+ * the endpoints and their pools.
+ */
+#include "gateway/worker.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/log.h"
+
+struct snapshot *snapshot_use(struct worker *worker)
+{
+	worker->snapshot->uses++;
+	return worker->snapshot;
+}
+
+static void drop_pools(struct worker *worker, const struct endpoint_set *set, const struct endpoint_set *except)
+{
+	for (size_t i = 0; set != NULL && i < set->count; i++) {
+		struct endpoint *endpoint = set->endpoints[i];
+		bool stays = false;
+
+		for (size_t j = 0; except != NULL && j < except->count && !stays; j++)
+			stays = except->endpoints[j] == endpoint;
+		if (stays || worker->pools[endpoint->index] == NULL)
+			continue;
+		pool_withdraw(worker->pools[endpoint->index]);
+		worker->pools[endpoint->index] = NULL;
+	}
+}
+
+static void drop_local(struct worker *worker, struct local_upstream *local)
+{
+	drop_pools(worker, local->set, NULL);
+	endpoint_set_release(local->set);
+	upstream_release(local->upstream);
+	*local = (struct local_upstream){ .upstream = NULL };
+}
+
+void snapshot_release(struct worker *worker, struct snapshot *snapshot)
+{
+	struct config *config = snapshot->config;
+
+	if (--snapshot->uses > 0)
+		return;
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		struct local_upstream *local = worker_local(worker, config->upstreams[i].upstream);
+
+		if (--local->snapshots == 0)
+			drop_local(worker, local);
+	}
+	config_release(config);
+	free(snapshot);
+}
+
+static bool grow(void **array, size_t *count, size_t index, size_t size)
+{
+	size_t wanted = index + 16;
+	char *grown;
+
+	if (index < *count)
+		return true;
+	grown = realloc(*array, wanted * size);
+	if (grown == NULL)
+		return false;
+	memset(grown + *count * size, 0, (wanted - *count) * size);
+	*array = grown;
+	*count = wanted;
+	return true;
+}
+
+struct local_upstream *worker_local(struct worker *worker, const struct upstream *upstream)
+{
+	return &worker->locals[upstream->index];
+}
+
+/* The place for this upstream; NULL: memory is short. */
+static struct local_upstream *make_local(struct worker *worker, struct upstream *upstream)
+{
+	struct local_upstream *local;
+
+	if (!grow((void **)&worker->locals, &worker->local_count, upstream->index, sizeof *worker->locals))
+		return NULL;
+	local = worker_local(worker, upstream);
+	if (local->upstream == NULL)
+		local->upstream = upstream_reference(upstream);
+	return local;
+}
+
+static bool make_pools(struct worker *worker, const struct endpoint_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct endpoint *endpoint = set->endpoints[i];
+
+		if (!grow((void **)&worker->pools, &worker->pool_count, endpoint->index, sizeof *worker->pools))
+			return false;
+		if (worker->pools[endpoint->index] == NULL)
+			worker->pools[endpoint->index] = pool_new(&worker->io, endpoint);
+		if (worker->pools[endpoint->index] == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Takes over a reference to each. On shortage the old endpoints stay: the next refresh that differs tries again. */
+void worker_take_endpoints(struct worker *worker, struct upstream *upstream, struct endpoint_set *set)
+{
+	struct local_upstream *local = make_local(worker, upstream);
+
+	if (local == NULL || !make_pools(worker, set)) {
+		log_error("worker %u: memory is short: the new endpoints of %s are not used", worker->index, upstream->name);
+		endpoint_set_release(set);
+	} else {
+		drop_pools(worker, local->set, set);
+		endpoint_set_release(local->set);
+		local->set = set;
+	}
+	upstream_release(upstream);
+}
+
+/* Room for the largest head that this configuration allows. */
+static bool reserve_scratch(struct worker *worker, const struct limits *limits)
+{
+	size_t fields = limits->request_fields > RESPONSE_FIELDS ? limits->request_fields : RESPONSE_FIELDS;
+	size_t bytes = limits->request_head_bytes > WORKER_HEAD_LEAST ? limits->request_head_bytes : WORKER_HEAD_LEAST;
+	void *grown;
+
+	if (fields > worker->field_count) {
+		grown = realloc(worker->fields, fields * sizeof *worker->fields);
+		if (grown == NULL)
+			return false;
+		worker->fields = grown;
+		worker->field_count = fields;
+	}
+	if (bytes > worker->head_size) {
+		grown = realloc(worker->head, bytes);
+		if (grown == NULL)
+			return false;
+		worker->head = grown;
+		worker->head_size = bytes;
+	}
+	return true;
+}
+
+bool worker_take_config(struct worker *worker, struct config *config)
+{
+	struct snapshot *snapshot = malloc(sizeof *snapshot), *old = worker->snapshot;
+
+	if (snapshot == NULL || !reserve_scratch(worker, &config->limits)) {
+		free(snapshot);
+		return false;
+	}
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		struct local_upstream *local = make_local(worker, config->upstreams[i].upstream);
+
+		if (local == NULL) {
+			while (i-- > 0)
+				worker_local(worker, config->upstreams[i].upstream)->snapshots--;
+			free(snapshot);
+			return false;
+		}
+		local->snapshots++;
+	}
+	*snapshot = (struct snapshot){ .config = config, .uses = 1 };
+	worker->snapshot = snapshot;
+	if (old != NULL)
+		snapshot_release(worker, old);
+	if (!access_log_open(&worker->log, config))
+		log_error("access log: %s can't be opened", config->access_log_path == NULL ? "stdout" : config->access_log_path);
+	return true;
+}
