@@ -1,0 +1,125 @@
+/*
+ * /actuator/gateway/routes in Spring Cloud Gateway's shape: predicates and filters are texts there, made for people.
+ */
+#include "gateway/admin/page.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "GET, HEAD" */
+static void put_methods(FILE *to, const struct route *route, const char *between)
+{
+	for (size_t i = 0; i < route->method_count; i++)
+		fprintf(to, "%s%s", i == 0 ? "" : between, route->methods[i]);
+}
+
+/* The name of the route in the metrics: its path, with methods and host when it has such. */
+static void put_id(FILE *to, const struct route *route)
+{
+	put_methods(to, route, ",");
+	fprintf(to, "%s%s%s", route->method_count > 0 ? " " : "", route->host == NULL ? "" : route->host, route->path);
+}
+
+static void put_predicate(FILE *to, const struct route *route)
+{
+	bool has_more = route->host != NULL || route->method_count > 0;
+	bool is_root = strcmp(route->path, "/") == 0;
+
+	fprintf(to, "%sPaths: [%s%s%s/**], match trailing slash: true", has_more ? "(" : "", is_root ? "" : route->path,
+	        is_root ? "" : ", ", is_root ? "" : route->path);
+	if (route->host != NULL)
+		fprintf(to, " && Hosts: [%s]", route->host);
+	if (route->method_count > 0) {
+		fputs(" && Methods: [", to);
+		put_methods(to, route, ", ");
+		fputc(']', to);
+	}
+	if (has_more)
+		fputc(')', to);
+}
+
+static json_t *text_of(void (*put)(FILE *to, const struct route *route), const struct route *route)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+	json_t *value = NULL;
+
+	if (to == NULL)
+		return NULL;
+	put(to, route);
+	if (fclose(to) == 0)
+		value = json_stringn(text, size);
+	free(text);
+	return value;
+}
+
+static void add_filter(json_t *filters, const char *words, const char *value)
+{
+	json_array_append_new(filters,
+	                      json_sprintf("[[%s%s], order = %d]", words, value, (int)json_array_size(filters) + 1));
+}
+
+static void add_edits(json_t *filters, const char *which, const struct header_edits *edits)
+{
+	static const char *const verbs[] = { [HEADER_SET] = "Set", [HEADER_ADD] = "Add", [HEADER_REMOVE] = "Remove" };
+
+	for (size_t i = 0; i < edits->count; i++) {
+		const struct header_edit *edit = &edits->edits[i];
+
+		json_array_append_new(filters, json_sprintf("[[%s%sHeader %s%s%s], order = %d]", verbs[edit->kind], which,
+		                                            edit->name, edit->value == NULL ? "" : " = ",
+		                                            edit->value == NULL ? "" : edit->value,
+		                                            (int)json_array_size(filters) + 1));
+	}
+}
+
+static json_t *filters_of(const struct route *route)
+{
+	json_t *filters = json_array();
+
+	if (route->upstream->breaker.enabled)
+		add_filter(filters, "SpringCloudCircuitBreakerResilience4J name = ", route->upstream->name);
+	if (route->strip_prefix != NULL)
+		add_filter(filters, "StripPrefix ", route->strip_prefix);
+	if (route->add_prefix != NULL)
+		add_filter(filters, "PrefixPath prefix = ", route->add_prefix);
+	add_edits(filters, "Request", &route->request_headers);
+	add_edits(filters, "Response", &route->response_headers);
+	if (route->upstream->retry_attempts > 0)
+		json_array_append_new(filters, json_sprintf("[[Retry retries = %u], order = %d]", route->upstream->retry_attempts,
+		                                            (int)json_array_size(filters) + 1));
+	return filters;
+}
+
+static json_t *describe(const struct route *route, size_t index)
+{
+	return json_pack("{s:o, s:o, s:o, s:s, s:i, s:{s:s, s:i}}", "predicate", text_of(put_predicate, route), "route_id",
+	                 text_of(put_id, route), "filters", filters_of(route), "uri", route->upstream->url, "order", (int)index,
+	                 "metadata", "upstream", route->upstream->name, "fallbackStatus", (int)route->fallback.status);
+}
+
+void routes_page(struct page_request *request)
+{
+	const struct config *config = request->view->config(request->view->context);
+	json_t *all = json_array(), *one = NULL;
+
+	for (size_t i = 0; config != NULL && i < config->route_count; i++)
+		json_array_append_new(all, describe(&config->routes[i], i));
+	if (request->rest[0] == '\0') {
+		page_json(request, 200, PAGE_ACTUATOR, all);
+		return;
+	}
+	/* Ids begin with a slash, which the path's own slash has swallowed. */
+	for (size_t i = 0; one == NULL && i < json_array_size(all); i++) {
+		const char *id = json_string_value(json_object_get(json_array_get(all, i), "route_id"));
+
+		if (id != NULL && strcmp(id[0] == '/' ? id + 1 : id, request->rest + (request->rest[0] == '/')) == 0)
+			one = json_incref(json_array_get(all, i));
+	}
+	json_decref(all);
+	if (one == NULL)
+		page_error(request, 404, "there is no route of this id");
+	else
+		page_json(request, 200, PAGE_ACTUATOR, one);
+}

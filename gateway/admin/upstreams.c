@@ -1,0 +1,76 @@
+/*
+ * /upstreams: where requests may go, and why not. The page to look at when a service answers strangely.
+ */
+#include "gateway/admin/page.h"
+
+#include "gateway/base/clock.h"
+
+static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	const struct ejection *ejection = &endpoint->ejection;
+	const char *last_error = atomic_load((_Atomic(const char *) *)&endpoint->last_error);
+	bool is_resting = ejection_is_resting(ejection, now_ms);
+	uint64_t until_ms = atomic_load((_Atomic uint64_t *)&ejection->until_ms);
+
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?, s:I}", "address", endpoint->text, "state",
+	                 is_resting ? "ejected" : "available", "inFlight",
+	                 (json_int_t)atomic_load((_Atomic uint32_t *)&endpoint->in_flight), "requests",
+	                 (json_int_t)atomic_load((_Atomic uint64_t *)&endpoint->requests_total), "failures",
+	                 (json_int_t)atomic_load((_Atomic uint64_t *)&endpoint->failures_total), "failuresInARow",
+	                 (json_int_t)atomic_load((_Atomic uint32_t *)&ejection->failures), "ejections",
+	                 (json_int_t)atomic_load((_Atomic uint64_t *)&ejection->ejections_total), "ejectedForMs",
+	                 (json_int_t)(is_resting && until_ms > now_ms ? until_ms - now_ms : 0), "lastError", last_error,
+	                 "discoveredBy", endpoint->discovered_by, "ageMs",
+	                 (json_int_t)(now_ms > endpoint->born_ms ? now_ms - endpoint->born_ms : 0));
+}
+
+static json_t *describe_discovery(const struct admin_service *service, uint64_t now_ms)
+{
+	const struct upstream_settings *settings = service->settings;
+	json_t *age = service->last_answer_ms == 0 || service->last_answer_ms > now_ms
+	                      ? json_null()
+	                      : json_integer((json_int_t)(now_ms - service->last_answer_ms));
+
+	return json_pack("{s:s, s:s, s:s?, s:o}", "by", settings->address.family == 0 ? "dns" : "address", "host", settings->host,
+	                 "error", service->discovery_error, "lastAnswerAgeMs", age);
+}
+
+static json_t *describe(const struct admin_service *service)
+{
+	const struct upstream_settings *settings = service->settings;
+	const struct upstream *upstream = settings->upstream;
+	uint64_t now_ms = clock_now_ms();
+	json_t *endpoints = json_array();
+
+	for (size_t i = 0; service->set != NULL && i < service->set->count; i++)
+		json_array_append_new(endpoints, describe_endpoint(service->set->endpoints[i], now_ms));
+	return json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:o}", "name", settings->name, "url",
+	                 settings->url, "breaker", breakers_figures(service), "discovery", describe_discovery(service, now_ms),
+	                 "bulkhead", "inFlight", (json_int_t)atomic_load((_Atomic uint32_t *)&upstream->bulkhead.in_flight),
+	                 "maxInFlight", (json_int_t)settings->bulkhead_max_in_flight, "rejected",
+	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->bulkhead.rejected_total), "retry", "attempts",
+	                 (json_int_t)settings->retry_attempts, "refusedByBudget",
+	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->retry_budget.refused_total), "endpoints",
+	                 endpoints);
+}
+
+void upstreams_page(struct page_request *request)
+{
+	const struct admin_view *view = request->view;
+	struct admin_service service;
+	json_t *all;
+
+	if (request->rest[0] != '\0') {
+		if (page_find_service(request, request->rest, &service))
+			page_json(request, 200, PAGE_JSON, describe(&service));
+		else
+			page_error(request, 404, "there is no upstream of this name");
+		return;
+	}
+	all = json_array();
+	for (size_t i = 0, count = view->service_count(view->context); i < count; i++) {
+		service = view->service(view->context, i);
+		json_array_append_new(all, describe(&service));
+	}
+	page_json(request, 200, PAGE_JSON, json_pack("{s:o}", "upstreams", all));
+}
