@@ -103,10 +103,9 @@ def test_an_idle_connection_that_died_is_replaced(gateway, upstream, client, met
 
 
 def test_a_connection_that_dies_under_an_idempotent_request(service, serve):
-    """Two are reset; the third try would go nowhere, but the other replica is well."""
     service.start(ONE)
     service.start(TWO, handler=resetting)
-    started, connection = serve(ONE, TWO, ejection="off")
+    started, connection = serve(ONE, TWO, ejection="off", retry={"attempts": 1, "budget": "100%"})
     for _ in range(10):
         assert connection.request("PUT", body=b"hello").body == ONE.encode()
     assert any(line["attempts"] == 2 for line in started.log(10))
@@ -196,7 +195,7 @@ def test_a_name_that_is_gone_twice_means_nobody(service, serve):
     service.announce("NXDOMAIN")
     response = until(lambda: (got := connection.request()).status == 503 and got, "the fallback")
     assert response.body == FALLBACK.encode()
-    assert started.log()[-1]["outcome"] == "no_endpoint"
+    until(lambda: started.log()[-1]["outcome"] == "no_endpoint", "a line that says so")
     service.announce(ONE)
     until(lambda: connection.request().status == 200, "it is found again")
 

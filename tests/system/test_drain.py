@@ -1,0 +1,137 @@
+"""SIGTERM: what is in flight is finished, clients are told to go, the exit is clean and in time."""
+import signal
+import threading
+
+import pytest
+
+from harness import until
+
+
+@pytest.fixture
+def held(upstream):
+    """An upstream that answers once `release` is set."""
+    release = threading.Event()
+
+    def answer(connection, request):
+        release.wait(30)
+        connection.reply(body=b"in time")
+
+    server = upstream(answer)
+    server.release = release
+    yield server
+    release.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_in_flight_is_finished(gateway, held, client, number):
+    started = gateway(held, drain={"delay": "0s", "timeout": "60s"})
+    waiting = [client(started) for _ in range(20)]
+    for connection in waiting:
+        connection.ask("POST", body=b"hello")
+    held.wait_for(20)
+    started.signal(number)
+    held.release.set()
+    for connection in waiting:
+        response = connection.answer()
+        assert response.body == b"in time" and response.get("Connection") == "close"
+    assert started.wait() == 0
+    assert len(started.log()) == 20
+
+
+def test_readiness_fails_while_connections_are_still_taken(gateway, held, client):
+    started = gateway(held, drain={"delay": "30s", "timeout": "30s"})
+    assert started.ask_admin("/readyz")[0] == 200
+    started.signal(signal.SIGTERM)
+    until(lambda: started.ask_admin("/readyz")[0] == 503, "not ready any more")
+    assert started.ask_admin("/livez")[0] == 200
+    held.release.set()
+    assert client(started).request().body == b"in time"
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+
+
+def test_no_new_connections_after_the_delay(gateway, held, client):
+    started = gateway(held, drain={"delay": "0s", "timeout": "60s"})
+    waiting = client(started)
+    waiting.ask()
+    held.wait_for(1)
+    started.signal(signal.SIGTERM)
+
+    def is_refused():
+        try:
+            connection = client(started)
+        except ConnectionRefusedError:
+            return True
+        connection.close()
+        return False
+
+    until(is_refused, "refused")
+    held.release.set()
+    assert waiting.answer().body == b"in time"
+    assert started.wait() == 0
+
+
+def test_an_idle_client_is_not_cut_off_in_mid_thought(gateway, upstream, client):
+    started = gateway(upstream(), drain={"delay": "0s", "timeout": "60s"})
+    connection = client(started)
+    connection.request()
+    started.signal(signal.SIGTERM)
+    connection.ask()
+    response = connection.answer()
+    assert response.status == 200 and connection.is_closed()
+    assert started.wait() == 0
+
+
+def test_a_second_signal_ends_it_at_once(gateway, held, client):
+    started = gateway(held, drain={"delay": "0s", "timeout": "3600s"})
+    waiting = client(started)
+    waiting.ask()
+    held.wait_for(1)
+    started.signal(signal.SIGTERM)
+    until(lambda: started.has_said("drain") or started.has_said("SIGTERM"), "word of the drain")
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert waiting.is_closed()
+    assert [line["outcome"] for line in started.log()] == ["drained"]
+
+
+def test_after_the_timeout_what_is_left_is_cut(gateway, held, client):
+    started = gateway(held, drain={"delay": "0s", "timeout": "300ms"})
+    waiting = client(started)
+    waiting.ask()
+    held.wait_for(1)
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert waiting.is_closed()
+    assert [line["outcome"] for line in started.log()] == ["drained"]
+
+
+def test_a_long_answer_is_finished(gateway, upstream, client):
+    release = threading.Event()
+
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"a" * 500_000)
+        release.wait(30)
+        connection.send(b"b" * 500_000)
+
+    started = gateway(upstream(answer), drain={"delay": "0s", "timeout": "60s"})
+    connection = client(started)
+    connection.ask()
+    connection.read_until(b"\r\n\r\n")
+    started.signal(signal.SIGTERM)
+    until(lambda: started.has_said("drain") or started.has_said("SIGTERM"), "word of the drain")
+    release.set()
+    assert connection.read(1_000_000) == b"a" * 500_000 + b"b" * 500_000
+    assert started.wait() == 0
+
+
+def test_reload_while_draining_is_harmless(gateway, held, client):
+    started = gateway(held, drain={"delay": "0s", "timeout": "60s"})
+    waiting = client(started)
+    waiting.ask()
+    held.wait_for(1)
+    started.signal(signal.SIGTERM)
+    started.signal(signal.SIGHUP)
+    held.release.set()
+    assert waiting.answer().body == b"in time"
+    assert started.wait() == 0

@@ -1,0 +1,124 @@
+"""SIGHUP: a new configuration for new requests, nothing lost, and a bad file changes nothing."""
+import signal
+import threading
+
+from harness import failing, plain, until
+
+FALLBACK = "Patient information is currently unavailable"
+
+
+def named(name):
+    return lambda connection, request: connection.reply(body=name)
+
+
+def test_a_new_file_is_followed(gateway, upstream, client):
+    one, two = upstream(named(b"one")), upstream(named(b"two"))
+    started = gateway(one)
+    connection = client(started)
+    assert connection.request().body == b"one"
+    started.configure(two)
+    started.signal(signal.SIGHUP)
+    until(lambda: connection.request().body == b"two", "the new upstream")
+    started.configure({"patient": two}, [{"path": "/only", "upstream": "patient"}])
+    started.signal(signal.SIGHUP)
+    until(lambda: connection.request().status == 404, "the new routes")
+    assert connection.request(target="/only/7").body == b"two"
+
+
+def test_a_bad_file_changes_nothing(gateway, upstream, client):
+    behind = upstream()
+    started = gateway(behind)
+    connection = client(started)
+    for text in ("routes: [", "listen: 99999\n", "", "rutes: []\n"):
+        before = len(started.errors)
+        started.write(text)
+        started.signal(signal.SIGHUP)
+        until(lambda: "gateway.yml" in "".join(started.errors[before:]), "a complaint")
+        assert connection.request().status == 200
+    started.configure(behind)
+    started.signal(signal.SIGHUP)
+    assert connection.request().status == 200
+
+
+def test_requests_under_way_keep_what_they_began_with(gateway, upstream, client):
+    release = threading.Event()
+
+    def held(connection, request):
+        release.wait(30)
+        connection.reply(body=b"one")
+
+    one, two = upstream(held), upstream(named(b"two"))
+    started = gateway(one)
+    waiting = client(started)
+    waiting.ask()
+    one.wait_for(1)
+    started.configure(two)
+    started.signal(signal.SIGHUP)
+    probe = client(started)
+    one.handler = named(b"old")
+    until(lambda: probe.request().body == b"two", "the reload")
+    release.set()
+    response = waiting.answer()
+    assert response.body == b"one" and response.get("Connection") is None
+    until(lambda: waiting.request().body == b"two", "the same connection, the new configuration")
+
+
+def test_a_storm_of_reloads_loses_nothing(gateway, upstream, client):
+    behind = upstream(plain)
+    started = gateway(behind, workers=2)
+    over, failures, counts = threading.Event(), [], []
+
+    def ask(connection):
+        count = 0
+        try:
+            while not over.is_set():
+                response = connection.request("POST", body=b"hello")
+                if response.status != 200 or response.get("Connection") is not None:
+                    failures.append(response)
+                count += 1
+        except (OSError, EOFError) as error:
+            failures.append(error)
+        counts.append(count)
+
+    threads = [threading.Thread(target=ask, args=(client(started),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(100):
+        reached = len(behind.requests)
+        started.configure(behind, [{"path": "/", "fallback": f"number {number}"}])
+        started.signal(signal.SIGHUP)
+        until(lambda: len(behind.requests) >= reached + 5 or failures, "requests between two reloads")
+    over.set()
+    for thread in threads:
+        thread.join(20)
+    assert not failures and sum(counts) == len(behind.requests)
+    assert len(started.log(sum(counts))) == sum(counts)
+
+
+def test_a_breaker_survives_under_its_name(gateway, upstream, client):
+    behind = upstream(failing)
+
+    def keys(open_for="60s"):
+        return {"patient": {"url": behind, "retry": {"attempts": 0}, "breaker": {"minimum_calls": 5, "open_for": open_for}}}
+
+    started = gateway(keys(), [{"path": "/", "fallback": FALLBACK}])
+    connection = client(started)
+    for _ in range(5):
+        connection.request()
+    until(lambda: connection.request().body == FALLBACK.encode(), "open")
+    reached = len(behind.requests)
+    started.configure(keys(), [{"path": "/", "fallback": "another text"}])
+    started.signal(signal.SIGHUP)
+    until(lambda: connection.request().body == b"another text", "the reload")
+    assert len(behind.requests) == reached
+
+
+def test_the_connections_to_an_upstream_stay(gateway, upstream, client):
+    behind = upstream()
+    started = gateway(behind, [{"path": "/"}], workers=1)
+    connection = client(started)
+    connection.request()
+    started.configure(behind, [{"path": "/", "response_headers": {"set": {"X-New": "1"}}}], workers=1)
+    started.signal(signal.SIGHUP)
+    until(lambda: connection.request().get("X-New") == "1", "the reload")
+    assert len(behind.connections) == 1
