@@ -19,7 +19,8 @@
 #include "gateway/admin/page.h"
 #include "gateway/base/clock.h"
 
-enum { STREAMS_MAX = 5, TURN_MS = 500, WINDOW_MS = 10000, RING = WINDOW_MS / TURN_MS + 1, BACKLOG_MAX_BYTES = 256 * 1024 };
+enum { STREAMS_MAX = 5, TURN_MS = 500, WINDOW_MS = 10000, RING = WINDOW_MS / TURN_MS + 1 };
+enum { BACKLOG_MAX_BYTES = 256 * 1024, INPUT_MAX_BYTES = 4096, WRITE_TIMEOUT_S = 10 };
 
 #define GROUP "HystrixGatewayFilterFactory"
 
@@ -39,7 +40,10 @@ struct streams {
 	struct event_base *base;
 	struct event *timer;
 	const struct admin_view *view;
-	struct evhttp_request *watchers[STREAMS_MAX];
+	struct watcher {
+		struct evhttp_request *request; /* NULL: the place is free */
+		struct evhttp_connection *connection;
+	} watchers[STREAMS_MAX];
 	struct watched *watched;
 	size_t watched_count;
 };
@@ -245,11 +249,9 @@ static void make_turn(struct streams *streams, struct evbuffer *turn)
 		evbuffer_add_printf(turn, "ping: \n\n");
 }
 
-static size_t backlog_of(struct evhttp_request *watcher)
+static size_t backlog_of(const struct watcher *watcher)
 {
-	struct bufferevent *io = evhttp_connection_get_bufferevent(evhttp_request_get_connection(watcher));
-
-	return evbuffer_get_length(bufferevent_get_output(io));
+	return evbuffer_get_length(bufferevent_get_output(evhttp_connection_get_bufferevent(watcher->connection)));
 }
 
 static size_t watcher_count(const struct streams *streams)
@@ -257,7 +259,7 @@ static size_t watcher_count(const struct streams *streams)
 	size_t count = 0;
 
 	for (size_t i = 0; i < STREAMS_MAX; i++)
-		count += streams->watchers[i] != NULL;
+		count += streams->watchers[i].request != NULL;
 	return count;
 }
 
@@ -270,18 +272,18 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
 	if (turn != NULL)
 		make_turn(streams, turn);
 	for (size_t i = 0; turn != NULL && i < STREAMS_MAX; i++) {
-		struct evhttp_request *watcher = streams->watchers[i];
+		const struct watcher *watcher = &streams->watchers[i];
 		struct evbuffer *copy;
 
-		if (watcher == NULL)
+		if (watcher->request == NULL)
 			continue;
 		if (backlog_of(watcher) > BACKLOG_MAX_BYTES) {
-			evhttp_connection_free(evhttp_request_get_connection(watcher)); /* on_close forgets it */
+			evhttp_connection_free(watcher->connection); /* on_close forgets it */
 			continue;
 		}
 		copy = evbuffer_new();
 		if (copy != NULL && evbuffer_add_buffer_reference(copy, turn) == 0)
-			evhttp_send_reply_chunk(watcher, copy);
+			evhttp_send_reply_chunk(watcher->request, copy);
 		if (copy != NULL)
 			evbuffer_free(copy);
 	}
@@ -293,13 +295,20 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
 
 /* ---- watchers ------------------------------------------------------------------------------------------------------------ */
 
+/* A connection that its client ended has parted with the request before it says so here, and left it to us. */
 static void on_close(struct evhttp_connection *connection, void *context)
 {
 	struct streams *streams = context;
 
-	for (size_t i = 0; i < STREAMS_MAX; i++)
-		if (streams->watchers[i] != NULL && evhttp_request_get_connection(streams->watchers[i]) == connection)
-			streams->watchers[i] = NULL;
+	for (size_t i = 0; i < STREAMS_MAX; i++) {
+		struct watcher *watcher = &streams->watchers[i];
+
+		if (watcher->request == NULL || watcher->connection != connection)
+			continue;
+		if (evhttp_request_get_connection(watcher->request) == NULL)
+			evhttp_request_free(watcher->request);
+		*watcher = (struct watcher){ 0 };
+	}
 	if (watcher_count(streams) == 0) {
 		event_del(streams->timer);
 		forget_watched(streams);
@@ -317,9 +326,10 @@ void stream_page(struct page_request *request)
 {
 	struct streams *streams = request->streams;
 	struct evhttp_connection *connection = evhttp_request_get_connection(request->http);
+	struct bufferevent *io;
 	size_t place = 0;
 
-	while (place < STREAMS_MAX && streams->watchers[place] != NULL)
+	while (place < STREAMS_MAX && streams->watchers[place].request != NULL)
 		place++;
 	if (request->is_head) {
 		page_text(request, 200, "text/event-stream;charset=UTF-8", NULL, 0);
@@ -333,9 +343,13 @@ void stream_page(struct page_request *request)
 	page_header(request, "Cache-Control", "no-cache, no-store, max-age=0, must-revalidate");
 	page_header(request, "Pragma", "no-cache");
 	page_header(request, "Connection", "close");
-	streams->watchers[place] = request->http;
+	streams->watchers[place] = (struct watcher){ request->http, connection };
 	evhttp_connection_set_closecb(connection, on_close, streams);
 	evhttp_send_reply_start(request->http, 200, "OK");
+	/* It has nothing more to say: its silence is no fault, and what it says all the same is not kept. */
+	io = evhttp_connection_get_bufferevent(connection);
+	bufferevent_set_timeouts(io, NULL, &(struct timeval){ .tv_sec = WRITE_TIMEOUT_S });
+	bufferevent_setwatermark(io, EV_READ, 0, INPUT_MAX_BYTES);
 	if (!event_pending(streams->timer, EV_TIMEOUT, NULL)) {
 		event_add(streams->timer, &(struct timeval){ .tv_usec = TURN_MS * 1000 });
 		event_active(streams->timer, EV_TIMEOUT, 0); /* the first turn at once */
@@ -363,8 +377,8 @@ void streams_free(struct streams *streams)
 	if (streams == NULL)
 		return;
 	for (size_t i = 0; i < STREAMS_MAX; i++)
-		if (streams->watchers[i] != NULL)
-			evhttp_connection_free(evhttp_request_get_connection(streams->watchers[i]));
+		if (streams->watchers[i].request != NULL)
+			evhttp_connection_free(streams->watchers[i].connection);
 	event_free(streams->timer);
 	forget_watched(streams);
 	free(streams);

@@ -1,0 +1,40 @@
+/*
+ * The lines of one family of metrics: added in any order, with labels as text, then sorted, and those with equal labels
+ * made one. So a label set appears once, whatever fell together on the way. Used by metrics_text.c.
+ */
+#ifndef GATEWAY_METRICS_LINES_H
+#define GATEWAY_METRICS_LINES_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "gateway/metrics.h"
+
+struct figures {
+	uint64_t count, sum_us, max_us;
+	uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
+};
+
+struct line {
+	size_t at;          /* of its labels in the text */
+	const char *labels; /* once merged */
+	struct figures figures;
+};
+
+struct lines {
+	FILE *text;
+	char *buffer;
+	size_t size;
+	struct line *list;
+	size_t count, room;
+	bool is_short;
+};
+
+void lines_begin(struct lines *lines);
+/* Where the line's labels are to be written; NULL: memory is short. */
+FILE *lines_add(struct lines *lines, const struct figures *figures);
+/* After the last was added. False: memory was short or none was added, there is nothing to write. */
+bool lines_merge(struct lines *lines);
+void lines_free(struct lines *lines);
+
+#endif
