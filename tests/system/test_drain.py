@@ -4,7 +4,19 @@ import threading
 
 import pytest
 
-from harness import until
+from harness import Client, until
+
+
+def wait_until_closed(started):
+    """Until no worker takes connections any more."""
+    def is_refused():
+        try:
+            Client(started.port).close()
+        except OSError:
+            return True
+        return False
+
+    until(is_refused, "connections are refused")
 
 
 @pytest.fixture
@@ -30,6 +42,7 @@ def test_what_is_in_flight_is_finished(gateway, held, client, number):
         connection.ask("POST", body=b"hello")
     held.wait_for(20)
     started.signal(number)
+    wait_until_closed(started)
     held.release.set()
     for connection in waiting:
         response = connection.answer()
@@ -56,16 +69,7 @@ def test_no_new_connections_after_the_delay(gateway, held, client):
     waiting.ask()
     held.wait_for(1)
     started.signal(signal.SIGTERM)
-
-    def is_refused():
-        try:
-            connection = client(started)
-        except ConnectionRefusedError:
-            return True
-        connection.close()
-        return False
-
-    until(is_refused, "refused")
+    wait_until_closed(started)
     held.release.set()
     assert waiting.answer().body == b"in time"
     assert started.wait() == 0

@@ -1,0 +1,155 @@
+"""One line for each request, whatever became of it, that nobody can forge."""
+import json
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from harness import until
+
+KEYS = {"time", "client", "method", "path", "route", "upstream", "endpoint", "status", "outcome", "breaker", "attempts",
+        "bytes_in", "bytes_out", "duration_ms", "connect_ms", "response_ms", "request_id", "trace_id", "user_agent"}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_what_a_line_tells(gateway, upstream, client):
+    behind = upstream(lambda connection, request: connection.reply(201, b"created"))
+    started = gateway(behind, [{"path": "/patient"}])
+    client(started).request("POST", "/patient/7?x=1", body=b"hello", headers={
+        "User-Agent": "test/1.0", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    (line,) = started.log(1)
+    assert KEYS <= line.keys()
+    for key, value in {"client": "127.0.0.1", "method": "POST", "path": "/patient/7?x=1", "route": "/patient",
+                       "upstream": "patient", "endpoint": f"127.0.0.1:{behind.port}", "status": 201, "outcome": "answered",
+                       "breaker": "closed", "attempts": 1, "bytes_in": 5, "bytes_out": 7, "user_agent": "test/1.0",
+                       "trace_id": TRACE}.items():
+        assert (key, line[key]) == (key, value)
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", line["time"])
+    assert 0 <= line["connect_ms"] <= line["response_ms"] <= line["duration_ms"] < 10_000
+
+
+def test_one_line_for_each_request_in_order(gateway, upstream, client):
+    started = gateway(upstream(), workers=1)
+    connection = client(started)
+    for number in range(200):
+        connection.request(target=f"/{number}")
+    assert [line["path"] for line in started.log(200)] == [f"/{number}" for number in range(200)]
+    started.stop()
+    assert len(started.lines) == 200
+
+
+@pytest.mark.parametrize("sent,status,outcome", [
+    (b"GET / HTTP/1.1\r\n\r\n", 400, "request_refused"),
+    (b"nonsense\r\n\r\n", 400, "request_refused"),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nX y\r\n\r\n", 400, "request_refused"),
+    (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n", 414, "request_refused"),
+])
+def test_refused_requests_have_a_line(gateway, upstream, client, sent, status, outcome):
+    started = gateway(upstream())
+    connection = client(started)
+    connection.send(sent)
+    connection.answer()
+    (line,) = started.log(1)
+    assert KEYS <= line.keys() and (line["status"], line["outcome"]) == (status, outcome)
+    assert line["attempts"] == 0 and line["upstream"] is None
+
+
+def test_a_client_that_leaves_in_mid_head_has_a_line(gateway, upstream, client):
+    started = gateway(upstream())
+    connection = client(started)
+    connection.send(b"GET /half HTTP/1.1\r\nHo")
+    connection.close()
+    assert started.log(1)[0]["outcome"] == "client_aborted"
+
+
+def test_a_connection_without_a_request_has_none(gateway, upstream, client):
+    started = gateway(upstream())
+    client(started).close()
+    client(started).request(target="/real")
+    started.stop()
+    assert [line["path"] for line in started.log()] == ["/real"]
+
+
+HOSTILE = 'a"b\\c</script>\xff\xe2\x80\xa8\x80{"status":200}'
+
+
+@pytest.mark.parametrize("form", ["json", "combined"])
+def test_nothing_a_client_sends_breaks_the_line(gateway, upstream, client, form):
+    started = gateway(upstream(), access_log={"to": "stdout", "format": form})
+    client(started).request(target="/%22%0a%5c", headers={"User-Agent": HOSTILE, "Referer": HOSTILE})
+    until(lambda: started.lines, "a line")
+    (line,) = started.lines
+    assert all(" " <= byte <= "~" for byte in line.rstrip("\n"))
+    if form == "json":
+        assert json.loads(line)["path"] == "/%22%0a%5c"
+        assert json.loads(line)["user_agent"].startswith('a"b\\c</script>')
+    else:
+        assert len(re.findall(r'(?<!\\)"', line)) == 6
+
+
+def test_combined(gateway, upstream, client):
+    started = gateway(upstream(), access_log={"to": "stdout", "format": "combined"})
+    client(started).request(target="/patient?x=1", headers={"User-Agent": "test/1.0", "Referer": "http://before.example/"})
+    until(lambda: started.lines, "a line")
+    assert re.match(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET /patient\?x=1 HTTP/1\.1" '
+                    r'200 2 "http://before\.example/" "test/1\.0"\n$', started.lines[0])
+
+
+def lines_of(file):
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_a_file_is_reopened_on_sigusr1(gateway, upstream, client, tmp_path):
+    file = tmp_path / "access.log"
+    started = gateway(upstream(), access_log=str(file))
+    connection = client(started)
+    connection.request(target="/before")
+    until(lambda: len(lines_of(file)) == 1, "a line")
+    rotated = tmp_path / "access.log.1"
+    os.rename(file, rotated)
+    started.signal(signal.SIGUSR1)
+    until(file.exists, "a new file")
+    until(lambda: connection.request(target="/after") and lines_of(file), "a line in the new file")
+    assert json.loads(lines_of(file)[-1])["path"] == "/after"
+    assert json.loads(lines_of(rotated)[0])["path"] == "/before"
+    assert started.lines == []
+
+
+def test_off(gateway, upstream, client):
+    started = gateway(upstream(), access_log="off")
+    client(started).request()
+    started.stop()
+    assert started.lines == []
+
+
+def test_a_reader_that_stops_reading_holds_nobody_up(gateway, upstream, client, tmp_path):
+    """The log goes to a pipe that nobody empties: lines are dropped, requests are not."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        started = gateway(upstream(), access_log=str(pipe))
+        connection = client(started)
+        for _ in range(1000):
+            assert connection.request(target="/" + "a" * 1000).status == 200
+    finally:
+        os.close(reader)
+    assert connection.request().status == 200
+
+
+def test_an_upgrade_has_its_line_when_it_ends(gateway, upstream, client):
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        connection.send(connection.read(5))
+
+    started = gateway(upstream(answer))
+    connection = client(started)
+    connection.ask(headers={"Connection": "Upgrade", "Upgrade": "x"})
+    assert connection.answer().status == 101
+    connection.send(b"hello")
+    assert connection.read(5) == b"hello"
+    connection.socket.shutdown(socket.SHUT_RDWR)
+    (line,) = started.log(1)
+    assert (line["status"], line["outcome"]) == (101, "upgraded")

@@ -1,0 +1,238 @@
+"""The admin listener, for people, dashboards and alerts; and the command line."""
+import http.client
+import json
+import os
+
+import pytest
+
+from harness import failing, free_port, plain
+from process import run
+
+HYSTRIX_FIELDS = """reportingHosts type name group isCircuitBreakerOpen errorPercentage errorCount requestCount
+rollingCountCollapsedRequests rollingCountExceptionsThrown rollingCountFailure rollingCountFallbackFailure
+rollingCountFallbackRejection rollingCountFallbackSuccess rollingCountResponsesFromCache rollingCountSemaphoreRejected
+rollingCountShortCircuited rollingCountSuccess rollingCountThreadPoolRejected rollingCountTimeout rollingCountBadRequests
+currentConcurrentExecutionCount latencyExecute_mean latencyExecute propertyValue_circuitBreakerRequestVolumeThreshold
+propertyValue_circuitBreakerSleepWindowInMilliseconds propertyValue_circuitBreakerErrorThresholdPercentage
+propertyValue_circuitBreakerForceOpen propertyValue_circuitBreakerForceClosed propertyValue_executionIsolationStrategy
+propertyValue_executionIsolationThreadTimeoutInMilliseconds propertyValue_executionIsolationThreadInterruptOnTimeout
+propertyValue_executionIsolationSemaphoreMaxConcurrentRequests propertyValue_fallbackIsolationSemaphoreMaxConcurrentRequests
+propertyValue_requestCacheEnabled propertyValue_requestLogEnabled
+propertyValue_metricsRollingStatisticalWindowInMilliseconds""".split()
+
+
+@pytest.fixture
+def services(gateway, upstream, client):
+    """A gateway with a patient service that fails after its breaker has seen it, and a reception that is well."""
+    bad, good = upstream(failing), upstream(plain)
+    started = gateway({"patient": {"url": bad, "retry": {"attempts": 0}, "breaker": {"minimum_calls": 5, "open_for": "60s"}},
+                       "reception": good},
+                      [{"path": "/patient", "upstream": "patient"}, {"path": "/reception", "upstream": "reception"}])
+    connection = client(started)
+    for _ in range(8):
+        connection.request(target="/patient/7")
+        connection.request(target="/reception")
+    connection.request(target="/elsewhere")
+    started.log(17)
+    return started
+
+
+def test_liveness_and_readiness(services):
+    for path in ("/livez", "/readyz"):
+        assert services.ask_admin(path)[0] == 200
+    assert services.ask_admin("/nowhere")[0] == 404
+
+
+def test_health_names_the_open_breaker_and_stays_up(services):
+    status, headers, text = services.ask_admin("/actuator/health")
+    health = json.loads(text)
+    assert status == 200 and health["status"] == "UP" and "json" in headers["Content-Type"]
+    details = health["components"]["circuitBreakers"]["details"]
+    assert details["patient"]["status"] == "CIRCUIT_OPEN" and details["patient"]["details"]["state"] == "OPEN"
+    assert details["reception"]["status"] == "UP"
+
+
+def test_circuit_breakers(services):
+    patient = services.breaker("patient")
+    assert patient["state"] == "OPEN" and patient["notPermittedCalls"] == 3
+    assert patient["failureRateThreshold"] == "50.0%"
+    reception = services.breaker("reception")
+    assert reception["state"] == "CLOSED" and reception["bufferedCalls"] == 8 and reception["failedCalls"] == 0
+    assert {"failureRate", "slowCallRate", "slowCallRateThreshold", "slowCalls", "slowFailedCalls"} <= reception.keys()
+
+
+def test_circuit_breaker_events(services):
+    events = services.admin("/actuator/circuitbreakerevents")["circuitBreakerEvents"]
+    assert [event["stateTransition"] for event in events if event["circuitBreakerName"] == "patient"] == ["CLOSED_TO_OPEN"]
+    assert events[0]["type"] == "STATE_TRANSITION" and events[0]["creationTime"]
+
+
+@pytest.mark.parametrize("path,body,status", [
+    ("/actuator/circuitbreakers/nobody", '{"updateState": "CLOSE"}', (404,)),
+    ("/actuator/circuitbreakers/patient", '{"updateState": "NONSENSE"}', (400,)),
+    ("/actuator/circuitbreakers/patient", "{", (400,)),
+    ("/actuator/circuitbreakers/patient", "", (400,)),
+])
+def test_bad_wishes(services, path, body, status):
+    assert services.ask_admin(path, "POST", body, {"Content-Type": "application/json"})[0] in status
+    assert services.breaker("patient")["state"] == "OPEN"
+
+
+def test_only_post_changes_something(services):
+    for method in ("PUT", "DELETE"):
+        assert services.ask_admin("/actuator/circuitbreakers/patient", method)[0] == 405
+    assert services.breaker("patient")["state"] == "OPEN"
+
+
+def test_routes(services):
+    routes = services.admin("/actuator/gateway/routes")
+    assert any("/patient" in route["predicate"] for route in routes)
+    assert all({"route_id", "uri", "order", "filters"} <= route.keys() for route in routes) and len(routes) == 2
+
+
+def test_upstreams(services):
+    for name in ("patient", "reception"):
+        (address,) = services.endpoints(name)
+        assert address.startswith("127.0.0.1:")
+
+
+def test_metrics_agree_with_what_was_sent(services):
+    metrics = services.metrics()
+    assert metrics.sum("http_server_requests_seconds_count") == 17
+    assert metrics.sum("http_server_requests_seconds_count", status="500", method="GET", outcome="SERVER_ERROR") == 5
+    assert metrics.sum("http_server_requests_seconds_count", status="503") == 3
+    assert metrics.sum("http_server_requests_seconds_count", uri="/reception", status="200", outcome="SUCCESS") == 8
+    assert metrics.sum("http_server_requests_seconds_count", status="404", outcome="CLIENT_ERROR") == 1
+    assert metrics.sum("spring_cloud_gateway_requests_seconds_count", outcome="SUCCESSFUL", httpStatusCode="200") == 8
+    assert metrics.sum("resilience4j_circuitbreaker_state", name="patient", state="open") == 1
+    assert metrics.sum("resilience4j_circuitbreaker_state", name="patient") == 1
+    assert metrics.sum("resilience4j_circuitbreaker_not_permitted_calls_total", name="patient") == 3
+    assert metrics.sum("hystrix_circuit_breaker_open", key="patient") == 1
+    assert metrics.sum("hystrix_circuit_breaker_open", key="reception") == 0
+    buckets = metrics.find("http_server_requests_seconds_bucket", uri="/reception", le="+Inf")
+    assert sum(value for _, value in buckets) == 8
+
+
+def test_outcomes_sum_up_to_the_requests(services, client):
+    for broken in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+        connection = client(services)
+        connection.send(broken)
+        connection.answer()
+    services.log(19)
+    metrics = services.metrics()
+    by_outcome = [(name, labels, value) for name, labels, value in metrics
+                  if name.startswith("gateway_") and "outcome" in labels and name.endswith("_total")]
+    names = {name for name, _, _ in by_outcome}
+    assert names, "no own metric with outcomes"
+    for name in names:
+        assert sum(value for series, _, value in by_outcome if series == name) == 19
+        found = {labels["outcome"]: 0 for series, labels, _ in by_outcome if series == name}
+        assert {"answered", "answered_failure", "breaker_open", "not_found", "request_refused"} <= found.keys()
+
+
+def test_metrics_are_well_formed(services):
+    status, headers, text = services.ask_admin("/actuator/prometheus")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain")
+    typed = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(typed) == len(set(typed)) and text.endswith("\n")
+    series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(series) == len(set(series))
+
+
+@pytest.mark.parametrize("path", ["/hystrix.stream", "/actuator/hystrix.stream"])
+def test_hystrix_stream(services, path):
+    connection = http.client.HTTPConnection("127.0.0.1", services.admin_port, timeout=10)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    assert response.status == 200 and response.headers["Content-Type"].startswith("text/event-stream")
+    messages = {}
+    while set(messages) != {"patient", "reception"}:
+        line = response.readline().decode()
+        assert line
+        if line.startswith("data:"):
+            message = json.loads(line[5:])
+            if message["type"] == "HystrixCommand":
+                messages[message["name"]] = message
+    connection.close()
+    for message in messages.values():
+        assert not set(HYSTRIX_FIELDS) - message.keys()
+    assert messages["patient"]["isCircuitBreakerOpen"] is True and messages["reception"]["isCircuitBreakerOpen"] is False
+
+
+def test_the_admin_listener_may_be_off(gateway, upstream, client):
+    started = gateway(upstream(), admin="off")
+    assert client(started).request().status == 200
+    with pytest.raises(ConnectionRefusedError):
+        started.ask_admin("/livez")
+
+
+# ---- the command line
+
+
+def test_healthcheck(services):
+    assert run("--healthcheck", "--config", services.file).returncode == 0
+    services.stop()
+    assert run("--healthcheck", "--config", services.file).returncode == 1
+
+
+GOOD = """upstreams:
+  patient:   { url: "http://tasks.patient:2222" }
+  reception: { url: "http://tasks.reception:2223" }
+routes:
+  - { path: /patient,   upstream: patient,   fallback: Patient information is currently unavailable }
+  - { path: /reception, upstream: reception, fallback: Reception information is currently unavailable }
+"""
+
+
+def test_check(tmp_path):
+    file = tmp_path / "gateway.yml"
+    file.write_text(GOOD)
+    assert run("--check", "--config", str(file)).returncode == 0
+    assert run("--check", cwd=tmp_path).returncode == 0
+    file.write_text(GOOD.replace("fallback:", "falback:") + "lissten: 80\n")
+    done = run("--check", "--config", str(file))
+    told = done.stdout + done.stderr
+    assert done.returncode == 2
+    for place in ("gateway.yml:5:", "gateway.yml:6:", "gateway.yml:7:1: error:"):
+        assert place in told
+    assert "fallback" in told and "listen" in told
+    assert run("--check", "--config", str(tmp_path / "missing.yml")).returncode == 2
+
+
+def test_print_config_can_be_fed_back(tmp_path):
+    file = tmp_path / "gateway.yml"
+    file.write_text(GOOD)
+    first = run("--print-config", "--config", str(file))
+    assert first.returncode == 0
+    file.write_text(first.stdout)
+    second = run("--print-config", "--config", str(file))
+    assert (second.returncode, second.stdout) == (0, first.stdout)
+
+
+def test_the_environment_is_filled_in(tmp_path):
+    file = tmp_path / "gateway.yml"
+    file.write_text(GOOD + "listen: ${TEST_PORT:-1234}\n")
+    assert "1234" in run("--print-config", "--config", str(file)).stdout
+    assert "4321" in run("--print-config", "--config", str(file), env={**os.environ, "TEST_PORT": "4321"}).stdout
+
+
+def test_version_help_and_wrong_usage():
+    assert run("--version").returncode == 0 and "gateway" in run("--version").stdout
+    assert run("--help").returncode == 0 and "--check" in run("--help").stdout
+    assert run("--nonsense").returncode == 2
+    assert run("nonsense").returncode == 2
+
+
+def test_a_taken_port_is_told(gateway, upstream, tmp_path):
+    behind = upstream()
+    file = tmp_path / "gateway.yml"
+    file.write_text(json.dumps({"listen": f"127.0.0.1:{free_port()}", "admin": f"127.0.0.1:{behind.port}",
+                                "upstreams": {"a": {"url": behind.url}}, "routes": [{"path": "/", "upstream": "a"}]}))
+    done = run("--config", str(file))
+    assert done.returncode == 1 and str(behind.port) in done.stderr
+
+
+def test_the_ready_line_names_the_listeners(gateway, upstream):
+    started = gateway(upstream())
+    (ready,) = [line for line in started.errors if "ready" in line]
+    assert f"127.0.0.1:{started.port}" in ready and f"127.0.0.1:{started.admin_port}" in ready
