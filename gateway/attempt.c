@@ -43,9 +43,9 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 	const struct upstream_settings *settings = exchange_upstream(exchange);
 	const struct outcome_row *row = &outcome_table[exchange->outcome];
 	struct worker *worker = exchange->worker;
-	bool is_connection_failure = row->retry == RETRY_UNSENT || exchange->outcome == OUTCOME_UPSTREAM_RESET;
+	bool could_not_connect = row->retry == RETRY_UNSENT || row->retry == RETRY_UNSENT_LATE;
 
-	if (row->retry == RETRY_UNSENT)
+	if (could_not_connect)
 		ask_to_resolve(exchange);
 	if (row->verdict == BREAKER_SUCCESS)
 		ejection_success(&endpoint->ejection);
@@ -55,7 +55,7 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 	atomic_store_explicit(&endpoint->last_error, row->words, memory_order_relaxed);
 	if (settings->ejection.enabled &&
 	    ejection_failure(&endpoint->ejection, &settings->ejection, worker_now_ms(worker), (uint32_t)random_next(&worker->random),
-	                     is_connection_failure))
+	                     could_not_connect || exchange->outcome == OUTCOME_UPSTREAM_RESET))
 		log_info("upstream %s: endpoint %s is ejected after failures in a row, the last: %s", settings->name, endpoint->text,
 		         row->words);
 }
@@ -83,10 +83,26 @@ void attempt_end(struct exchange *exchange)
 	pool_release(connection, &limits);
 }
 
+/* What was tried may have left the set since. */
+static bool has_untried_endpoint(const struct exchange *exchange)
+{
+	const struct endpoint_set *set = worker_local(exchange->worker, exchange_upstream(exchange)->upstream)->set;
+	const struct balance_avoid *avoid = &exchange->avoid;
+
+	for (size_t i = 0; set != NULL && avoid->count < BALANCE_AVOID_MAX && i < set->count; i++) {
+		unsigned tried = 0;
+
+		while (tried < avoid->count && avoid->tried[tried] != set->endpoints[i])
+			tried++;
+		if (tried == avoid->count)
+			return true;
+	}
+	return false;
+}
+
 bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome)
 {
 	const struct upstream_settings *settings;
-	const struct endpoint_set *set;
 
 	if (outcome_table[outcome].retry == RETRY_NEVER)
 		return false;
@@ -95,8 +111,12 @@ bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome)
 		return false;
 	switch (outcome_table[outcome].retry) {
 	case RETRY_UNSENT:
-		set = worker_local(exchange->worker, settings->upstream)->set;
-		return set != NULL && exchange->avoid.count < BALANCE_AVOID_MAX && exchange->avoid.count < set->count;
+		return has_untried_endpoint(exchange);
+	case RETRY_UNSENT_LATE:
+		if (exchange->retries >= settings->retry_attempts || !has_untried_endpoint(exchange))
+			return false;
+		exchange->retries++;
+		return true;
 	case RETRY_STALE:
 		exchange->must_connect = true;
 		exchange->avoid.count = 0;

@@ -51,7 +51,7 @@ static void on_answer(void *context, const struct resolver_answer *answer)
 		service->last_answer_ms = clock_now_ms();
 		service->no_name_count = 0;
 		service->error = NULL;
-		if (!service_has_addresses(service->set, answer->addresses, answer->count))
+		if (!service_has_addresses(service, answer->addresses, answer->count))
 			service_take_addresses(service, answer->addresses, answer->count);
 		break;
 	case RESOLVER_NO_NAME:

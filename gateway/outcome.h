@@ -17,7 +17,8 @@ enum fault { FAULT_NONE, FAULT_CLIENT, FAULT_UPSTREAM, FAULT_GATEWAY };
 
 enum retry {
 	RETRY_NEVER,
-	RETRY_UNSENT,     /* nothing was sent: any method, outside the budget */
+	RETRY_UNSENT,     /* nothing was sent: any method, outside the budget, as long as there is an endpoint not yet tried */
+	RETRY_UNSENT_LATE, /* the same, but the client has waited: only retry.attempts times */
 	RETRY_STALE,      /* an idle connection was dead: what may be replayed, on a fresh one, outside the budget */
 	RETRY_IDEMPOTENT, /* may have been acted upon: idempotent and replayable, within the budget */
 };
@@ -40,7 +41,7 @@ enum answer {
 	X(BULKHEAD_FULL,        "bulkhead_full",        503, FAULT_GATEWAY,  BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, "connection_limit_reached", "too many requests in flight") \
 	X(NO_ENDPOINT,          "no_endpoint",          503, FAULT_UPSTREAM, BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, "destination_unavailable", "no endpoint is known") \
 	X(CONNECT_FAILED,       "connect_failed",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT,     ANSWER_FALLBACK, "connection_refused", "could not connect") \
-	X(CONNECT_TIMEOUT,      "connect_timeout",      503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT,     ANSWER_FALLBACK, "connection_timeout", "connecting took too long") \
+	X(CONNECT_TIMEOUT,      "connect_timeout",      503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT_LATE,ANSWER_FALLBACK, "connection_timeout", "connecting took too long") \
 	X(STALE_CONNECTION,     "stale_connection",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_STALE,      ANSWER_FALLBACK, "connection_terminated", "an idle connection was closed under the request") \
 	X(UPSTREAM_RESET,       "upstream_reset",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "closed before a response") \
 	X(RESPONSE_TIMEOUT,     "response_timeout",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_FALLBACK, "http_response_timeout", "no response in time") \

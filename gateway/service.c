@@ -62,6 +62,7 @@ static size_t free_endpoint_index(struct discovery *discovery)
 	return index;
 }
 
+/* A reference for the caller, another for the register. */
 static struct endpoint *make_endpoint(struct discovery *discovery, const struct address *address, const char *discovered_by)
 {
 	size_t index = free_endpoint_index(discovery);
@@ -69,23 +70,26 @@ static struct endpoint *make_endpoint(struct discovery *discovery, const struct 
 	if (index == SIZE_MAX)
 		return NULL;
 	discovery->endpoints[index] = endpoint_new(address, (unsigned)index, clock_now_ms(), discovered_by);
-	return discovery->endpoints[index];
+	return discovery->endpoints[index] == NULL ? NULL : endpoint_reference(discovery->endpoints[index]);
 }
 
-static struct endpoint *find_endpoint(const struct endpoint_set *set, const struct address *address)
+static struct endpoint *find_endpoint(const struct service *service, const struct address *address)
 {
-	for (size_t i = 0; set != NULL && i < set->count; i++)
-		if (address_equal(&set->endpoints[i]->address, address))
-			return set->endpoints[i];
+	struct address wanted = *address;
+
+	wanted.port = service->upstream->port;
+	for (size_t i = 0; service->set != NULL && i < service->set->count; i++)
+		if (address_equal(&service->set->endpoints[i]->address, &wanted))
+			return service->set->endpoints[i];
 	return NULL;
 }
 
-bool service_has_addresses(const struct endpoint_set *set, const struct address *addresses, size_t count)
+bool service_has_addresses(const struct service *service, const struct address *addresses, size_t count)
 {
-	if (set == NULL || set->count != count)
+	if (service->set == NULL || service->set->count != count)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (find_endpoint(set, &addresses[i]) == NULL)
+		if (find_endpoint(service, &addresses[i]) == NULL)
 			return false;
 	return true;
 }
@@ -102,28 +106,39 @@ static void log_endpoints(const struct service *service, const struct endpoint_s
 	         set->count == 0 ? "" : ":", list);
 }
 
-/* Addresses without ports. On shortage the old set stays and the next answer tries again. */
-void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
+/* The one that is there already, or a new one; a reference either way. */
+static struct endpoint *keep_or_make(struct service *service, const struct address *address)
 {
-	struct discovery *discovery = service->discovery;
+	struct endpoint *known = find_endpoint(service, address);
+	struct address wanted = *address;
+
+	if (known != NULL)
+		return endpoint_reference(known);
+	wanted.port = service->upstream->port;
+	return make_endpoint(service->discovery, &wanted, service->is_literal ? "address" : "dns");
+}
+
+static struct endpoint_set *make_set(struct service *service, const struct address *addresses, size_t count)
+{
 	struct endpoint **list = calloc(count + 1, sizeof *list);
 	struct endpoint_set *set = NULL;
 	size_t made = 0;
 
-	while (list != NULL && made < count) {
-		struct address address = addresses[made];
-
-		address.port = service->upstream->port;
-		list[made] = find_endpoint(service->set, &address);
-		if (list[made] == NULL)
-			list[made] = make_endpoint(discovery, &address, service->is_literal ? "address" : "dns");
-		if (list[made] == NULL)
-			break;
+	while (list != NULL && made < count && (list[made] = keep_or_make(service, &addresses[made])) != NULL)
 		made++;
-	}
 	if (list != NULL && made == count)
 		set = endpoint_set_new(list, count);
+	for (size_t i = 0; i < made; i++)
+		endpoint_release(list[i]);
 	free(list);
+	return set;
+}
+
+void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
+{
+	struct discovery *discovery = service->discovery;
+	struct endpoint_set *set = make_set(service, addresses, count);
+
 	if (set == NULL) {
 		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
 		return;
