@@ -354,7 +354,8 @@ static int check(const char *url)
 	fd = connect_to(host, port);
 	query = evhttp_uri_get_query(uri);
 	got = snprintf(text, sizeof text, "GET %s%s%s HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n",
-	               path == NULL || *path == '\0' ? "/" : path, query != NULL ? "?" : "", query != NULL ? query : "", host, port);
+	               path == NULL || *path == '\0' ? "/" : path, query != NULL ? "?" : "", query != NULL ? query : "", host,
+	               port);
 	if (got >= (ssize_t)sizeof text || send(fd, text, (size_t)got, MSG_NOSIGNAL) != got)
 		fail(url, "could not ask");
 	while (length < 12 && (got = recv(fd, text + length, sizeof text - (size_t)length, 0)) > 0)
