@@ -88,7 +88,7 @@ class Wire:
         self.socket = connected
         self.socket.settimeout(GUARD)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.held = b""
+        self.held = bytearray()
 
     def send(self, data):
         self.socket.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
@@ -99,25 +99,27 @@ class Wire:
         self.held += got
         return bool(got)
 
+    def take(self, length):
+        taken = bytes(self.held[:length])
+        del self.held[:length]
+        return taken
+
     def read_until(self, mark):
         while mark not in self.held:
             if not self.more():
-                raise EOFError(f"closed after {self.held!r}")
-        found, self.held = self.held.split(mark, 1)
-        return found + mark
+                raise EOFError(f"closed after {bytes(self.held)!r}")
+        return self.take(self.held.index(mark) + len(mark))
 
     def read(self, length):
         while len(self.held) < length:
             if not self.more():
                 raise EOFError(f"closed after {len(self.held)} of {length} bytes")
-        found, self.held = self.held[:length], self.held[length:]
-        return found
+        return self.take(length)
 
     def read_all(self):
         while self.more():
             pass
-        found, self.held = self.held, b""
-        return found
+        return self.take(len(self.held))
 
     def read_chunked(self, message):
         body = []

@@ -32,12 +32,12 @@ class Metrics(list):
                 name, labels, value = SERIES.match(line).groups()
                 self.append((name, dict(LABEL.findall(labels or "")), float(value)))
 
-    def find(self, name, **labels):
-        return [(found, value) for series, found, value in self
-                if series == name and labels.items() <= found.items()]
+    def find(self, series, /, **labels):
+        return [(found, value) for name, found, value in self
+                if name == series and labels.items() <= found.items()]
 
-    def sum(self, name, **labels):
-        return sum(value for _, value in self.find(name, **labels))
+    def sum(self, series, /, **labels):
+        return sum(value for _, value in self.find(series, **labels))
 
 
 class Gateway:
