@@ -227,7 +227,7 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 
 /* ---- birth and death ----------------------------------------------------------------------------------------------------------- */
 
-/* Client connections need a descriptor each, and most of them one to an upstream while a request is under way. */
+/* A descriptor for each client connection, and a quarter for connections to upstreams: few clients have a request under way. */
 static uint32_t connection_limit(const struct config *config)
 {
 	struct rlimit limit;
@@ -243,7 +243,7 @@ static uint32_t connection_limit(const struct config *config)
 		return config->limits.connections;
 	if (limit.rlim_cur > 2000000)
 		return 1000000;
-	return limit.rlim_cur > 200 ? (uint32_t)(limit.rlim_cur - 100) / 2 : 50;
+	return limit.rlim_cur > 200 ? (uint32_t)((limit.rlim_cur - 100) / 4 * 3) : 50;
 }
 
 static bool listen_all(struct control *control, const struct config *config)

@@ -75,7 +75,7 @@ void control_reload(struct control *control)
 	complaints_free(&complaints);
 	if (config == NULL || !control_prepare(control, config)) {
 		control->reload_failures++;
-		log_error("%s: not taken; the old configuration stays", control->config->file);
+		log_error("reload: %s is not taken, the old configuration stays", control->config->file);
 	}
 }
 
@@ -103,7 +103,7 @@ void control_take_prepared(struct control *control)
 	log_set_level((enum log_level)control->config->log_level);
 	control->reloads++;
 	control->config_wall_ms = clock_wall_ms();
-	log_info("%s: taken, %zu routes, %zu upstreams", control->config->file, control->config->route_count,
+	log_info("reload: %s is taken, %zu routes, %zu upstreams", control->config->file, control->config->route_count,
 	         control->config->upstream_count);
 	notify_ready();
 	if (control->must_reload_again) {

@@ -21,6 +21,7 @@ struct admin {
 	struct evhttp *http;
 	const struct admin_view *view;
 	struct streams *streams;
+	struct connections *connections;
 };
 
 static void index_page(struct page_request *request);
@@ -171,10 +172,12 @@ static void serve(struct page_request *request, const struct page *page, const c
 static void on_request(struct evhttp_request *http, void *context)
 {
 	struct admin *admin = context;
-	struct page_request request = { .http = http, .view = admin->view, .streams = admin->streams };
+	struct page_request request = { .http = http, .view = admin->view, .streams = admin->streams,
+		                        .connections = admin->connections };
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
 	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
 
+	connections_note(admin->connections, evhttp_connection_get_bufferevent(evhttp_request_get_connection(http)), false);
 	request.is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
 	for (size_t i = 0; path != NULL && i < PAGE_COUNT; i++) {
 		const char *rest = rest_of(&pages[i], path);
@@ -210,14 +213,16 @@ struct admin *admin_new(struct event_base *base, const struct address *address, 
 		admin->view = view;
 		admin->http = evhttp_new(base);
 		admin->streams = streams_new(base, view);
+		admin->connections = connections_new(base);
 	}
-	if (admin == NULL || admin->http == NULL || admin->streams == NULL) {
+	if (admin == NULL || admin->http == NULL || admin->streams == NULL || admin->connections == NULL) {
 		snprintf(error, size, "memory is short");
 		admin_free(admin);
 		return NULL;
 	}
 	set_limits(admin->http);
 	evhttp_set_gencb(admin->http, on_request, admin);
+	evhttp_set_bevcb(admin->http, connections_accept, admin->connections);
 	errno = 0;
 	if (evhttp_bind_socket(admin->http, ip, address->port) != 0) {
 		char text[ADDRESS_TEXT_MAX];
@@ -237,5 +242,6 @@ void admin_free(struct admin *admin)
 	streams_free(admin->streams);
 	if (admin->http != NULL)
 		evhttp_free(admin->http);
+	connections_free(admin->connections);
 	free(admin);
 }

@@ -10,6 +10,8 @@
 
 #include "gateway/admin/admin.h"
 
+struct bufferevent;
+struct connections;
 struct evhttp_request;
 struct streams;
 
@@ -23,6 +25,7 @@ struct page_request {
 	struct evhttp_request *http;
 	const struct admin_view *view;
 	struct streams *streams;
+	struct connections *connections;
 	bool is_head, is_post;
 	char rest[PAGE_REST_MAX]; /* what follows the page's path, decoded, without its first slash; "" = nothing */
 };
@@ -65,8 +68,15 @@ void routes_page(struct page_request *request);
 /* upstreams.c */
 void upstreams_page(struct page_request *request);
 
+/* connections.c */
+struct connections *connections_new(struct event_base *base);
+void connections_free(struct connections *connections); /* after evhttp's are gone */
+/* For evhttp: makes the bufferevent of a connection that is about to be accepted. */
+struct bufferevent *connections_accept(struct event_base *base, void *connections);
+/* A request came on it; of a stream no more are awaited. */
+void connections_note(struct connections *connections, struct bufferevent *io, bool is_stream);
+
 /* stream.c */
-struct event_base;
 struct streams *streams_new(struct event_base *base, const struct admin_view *view);
 void streams_free(struct streams *streams); /* ends all of them */
 void stream_page(struct page_request *request);

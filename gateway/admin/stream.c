@@ -350,6 +350,7 @@ void stream_page(struct page_request *request)
 	io = evhttp_connection_get_bufferevent(connection);
 	bufferevent_set_timeouts(io, NULL, &(struct timeval){ .tv_sec = WRITE_TIMEOUT_S });
 	bufferevent_setwatermark(io, EV_READ, 0, INPUT_MAX_BYTES);
+	connections_note(request->connections, io, true);
 	if (!event_pending(streams->timer, EV_TIMEOUT, NULL)) {
 		event_add(streams->timer, &(struct timeval){ .tv_usec = TURN_MS * 1000 });
 		event_active(streams->timer, EV_TIMEOUT, 0); /* the first turn at once */
