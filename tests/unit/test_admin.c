@@ -691,6 +691,39 @@ static void test_streams_are_few(void **state)
 		close(fds[i]);
 }
 
+/* Whoever opens connections and says nothing loses the oldest of them; requests and streams go on. */
+static void test_many_connections(void **state)
+{
+	enum { MANY = 200 };
+	size_t used;
+	int fds[MANY], cut = 0, watcher = watch(&used);
+	char byte;
+
+	(void)state;
+	assert_true(listen_to(watcher, &used, "data: "));
+	for (int i = 0; i < MANY; i++) {
+		fds[i] = dial();
+		turn();
+	}
+	json_decref(get_json("/livez", 200));
+	for (int i = 0; i < MANY; i++) {
+		ssize_t got = recv(fds[i], &byte, 1, MSG_DONTWAIT);
+
+		cut += got == 0 || (got < 0 && errno != EAGAIN);
+		assert_true(got != 0 || i < MANY - 50);
+	}
+	assert_in_range(cut, MANY - 64, MANY - 50);
+	used = 0;
+	assert_true(listen_to(watcher, &used, "data: "));
+	close(watcher);
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+	for (int i = 0; i < 5; i++)
+		turn();
+	for (int i = 0; i < MANY; i++)
+		json_decref(get_json("/livez", 200));
+}
+
 static void test_addresses(void **state)
 {
 	struct address taken = { .family = 4, .port = world.port, .ip = { 127, 0, 0, 1 } };
@@ -717,7 +750,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_health), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_routes), TEST(test_changing_a_breaker),
 		TEST(test_refused_changes), TEST(test_events), TEST(test_methods_and_paths), TEST(test_limits),
-		TEST(test_slow_clients), TEST(test_stream), TEST(test_streams_are_few), TEST(test_addresses),
+		TEST(test_slow_clients), TEST(test_many_connections),
+		TEST(test_stream), TEST(test_streams_are_few), TEST(test_addresses),
 	};
 
 	return cmocka_run_group_tests_name("admin", tests, NULL, NULL);
