@@ -1,6 +1,6 @@
 /*
- * Metrics of upstreams, endpoints and the process. Tables of name, help and a function that gives the figure: a family is
- * written whole, over all upstreams, before the next begins, as the text format wants it.
+ * Metrics of upstreams, endpoints and the process. Tables of name, help and a function that gives the figure: a family
+ * is written whole, over all upstreams, before the next begins, as the text format wants it.
  */
 #include "gateway/metrics_services.h"
 
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* ---- shapes ------------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------------------------- */
 
 void metrics_head(FILE *to, const char *name, const char *type, const char *help)
 {
@@ -65,7 +65,7 @@ void metrics_status_name(char *text, size_t size, unsigned status)
 	snprintf(text, size, "%u", status);
 }
 
-/* ---- upstreams ------------------------------------------------------------------------------------------------------------ */
+/* ---- upstreams ------------------------------------------------------------------------------------------------- */
 
 /* One upstream, looked at once for all families. */
 struct look {
@@ -160,7 +160,8 @@ static const struct {
 } service_rows[] = {
 	{ "resilience4j_circuitbreaker_not_permitted_calls_total", "counter", "Calls that the breaker rejected.", "name",
 	  ",kind=\"not_permitted\"", not_permitted },
-	{ "resilience4j_circuitbreaker_buffered_calls", "gauge", "Calls in the breaker's window.", "name", ",kind=\"failed\"", failed },
+	{ "resilience4j_circuitbreaker_buffered_calls", "gauge", "Calls in the breaker's window.", "name",
+	  ",kind=\"failed\"", failed },
 	{ "resilience4j_circuitbreaker_buffered_calls", "gauge", "", "name", ",kind=\"successful\"", successful },
 	{ "resilience4j_circuitbreaker_slow_calls", "gauge",
 	  "Slow calls in the breaker's window; failed ones are not told apart and stand under successful.", "name",
@@ -168,8 +169,8 @@ static const struct {
 	{ "resilience4j_circuitbreaker_slow_calls", "gauge", "", "name", ",kind=\"failed\"", none },
 	{ "resilience4j_circuitbreaker_failure_rate", "gauge", "Per cent; -1: too few calls.", "name", "", failure_rate },
 	{ "resilience4j_circuitbreaker_slow_call_rate", "gauge", "Per cent; -1: too few calls.", "name", "", slow_rate },
-	{ "resilience4j_bulkhead_available_concurrent_calls", "gauge", "Further requests the upstream may get at once.", "name", "",
-	  available },
+	{ "resilience4j_bulkhead_available_concurrent_calls", "gauge", "Further requests the upstream may get at once.",
+	  "name", "", available },
 	{ "resilience4j_bulkhead_max_allowed_concurrent_calls", "gauge", "Requests the upstream may get at once.", "name", "",
 	  max_in_flight },
 	{ "hystrix_circuit_breaker_open", "gauge", "1: open, forced open or half-open.", "key",
@@ -207,7 +208,7 @@ static void write_states(const char *name, const char *key, const struct look *l
 	}
 }
 
-/* ---- endpoints --------------------------------------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------------------------- */
 
 static uint64_t endpoint_in_flight(const struct endpoint *endpoint, uint64_t now_ms)
 {
@@ -296,17 +297,17 @@ void metrics_write_services(const struct metrics_input *input, FILE *to)
 	free(looks);
 }
 
-/* ---- the process --------------------------------------------------------------------------------------------------------------- */
+/* ---- the process ----------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *type, *help;
 	size_t offset;
 } worker_rows[] = {
 #define ROW(name_, type_, field_, help_) { name_, type_, help_, offsetof(struct worker_counters, field_) }
-	ROW("gateway_requests_received_total", "counter", requests_received, "Requests begun; those under way have not ended."),
+	ROW("gateway_requests_received_total", "counter", requests_received, "Requests begun."),
 	ROW("gateway_connections_accepted_total", "counter", connections_accepted, "Client connections accepted."),
 	ROW("gateway_connections_open", "gauge", connections_open, "Client connections open."),
-	ROW("gateway_accept_rests_total", "counter", accept_rests, "Times accepting rested: descriptors or the limit were short."),
+	ROW("gateway_accept_rests_total", "counter", accept_rests, "Times accepting rested."),
 	ROW("gateway_retries_total", "counter", retries, "Further tries of requests."),
 	ROW("gateway_upstream_connects_total", "counter", upstream_connects, "Connections opened to upstreams."),
 	ROW("gateway_upstream_reuses_total", "counter", upstream_reuses, "Requests sent on a connection that was open."),

@@ -32,7 +32,7 @@ struct samples {
 	size_t count;
 };
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------------------------- */
 
 static struct figures read_series(const struct series *series)
 {
@@ -91,7 +91,7 @@ static bool read_samples(const struct metrics_input *input, struct samples *samp
 	return true;
 }
 
-/* ---- one family ------------------------------------------------------------------------------------------------------ */
+/* ---- one family ------------------------------------------------------------------------------------------------ */
 
 static void write_seconds(FILE *to, uint64_t us)
 {
@@ -128,7 +128,7 @@ static void write_timer(FILE *to, const char *name, const char *help, bool is_hi
 	}
 }
 
-/* ---- the families ---------------------------------------------------------------------------------------------------- */
+/* ---- the families ---------------------------------------------------------------------------------------------- */
 
 static const char *method_name(enum method method)
 {

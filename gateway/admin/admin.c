@@ -52,7 +52,7 @@ static const struct page {
 
 enum { PAGE_COUNT = sizeof pages / sizeof pages[0] };
 
-/* ---- pages of this file ------------------------------------------------------------------------------------------- */
+/* ---- pages of this file ---------------------------------------------------------------------------------------- */
 
 static void index_page(struct page_request *request)
 {
@@ -121,7 +121,7 @@ static void metrics_page(struct page_request *request)
 	page_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, size);
 }
 
-/* ---- dispatch ----------------------------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------------------------- */
 
 /* The rest after the page's path, beginning with its slash; NULL: this page has another path. */
 static const char *rest_of(const struct page *page, const char *path)
@@ -190,7 +190,7 @@ static void on_request(struct evhttp_request *http, void *context)
 	page_error(&request, 404, "there is no such page; / lists them");
 }
 
-/* ---- birth and death ------------------------------------------------------------------------------------------------ */
+/* ---- birth and death ------------------------------------------------------------------------------------------- */
 
 static void set_limits(struct evhttp *http)
 {

@@ -44,7 +44,7 @@ static void list(struct page_request *request)
 	page_json(request, 200, PAGE_ACTUATOR, json_pack("{s:o}", "circuitBreakers", all));
 }
 
-/* ---- POST .../NAME ---------------------------------------------------------------------------------------------------- */
+/* ---- POST .../NAME --------------------------------------------------------------------------------------------- */
 
 static bool find_wish(const char *word, enum breaker_state *state)
 {
@@ -106,7 +106,7 @@ void breakers_page(struct page_request *request)
 		page_json(request, 200, PAGE_ACTUATOR, breakers_figures(&service));
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------------------- */
 
 static json_t *describe(const struct admin_event *event)
 {

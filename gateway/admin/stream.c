@@ -48,7 +48,7 @@ struct streams {
 	size_t watched_count;
 };
 
-/* ---- figures ------------------------------------------------------------------------------------------------------ */
+/* ---- figures --------------------------------------------------------------------------------------------------- */
 
 static struct watched *find_watched(struct streams *streams, const char *name)
 {
@@ -102,7 +102,7 @@ static struct totals turn_ring(struct watched *watched, const struct totals *now
 	};
 }
 
-/* ---- one message --------------------------------------------------------------------------------------------------- */
+/* ---- one message ----------------------------------------------------------------------------------------------- */
 
 static void set_number(json_t *message, const char *key, uint64_t value)
 {
@@ -200,7 +200,7 @@ static json_t *describe(struct watched *watched, const struct upstream_settings 
 	return message;
 }
 
-/* ---- a turn ----------------------------------------------------------------------------------------------------------- */
+/* ---- a turn ---------------------------------------------------------------------------------------------------- */
 
 static void add_message(struct evbuffer *turn, json_t *message)
 {
@@ -293,7 +293,7 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
 		event_del(streams->timer);
 }
 
-/* ---- watchers ------------------------------------------------------------------------------------------------------------ */
+/* ---- watchers -------------------------------------------------------------------------------------------------- */
 
 /* A connection that its client ended has parted with the request before it says so here, and left it to us. */
 static void on_close(struct evhttp_connection *connection, void *context)

@@ -411,7 +411,8 @@ static void test_routes(void **state)
 	expect_text(value, "0.route_id", "/patient");
 	expect_text(value, "0.uri", "http://127.0.0.1:2222");
 	expect_text(value, "0.filters.1", "[[StripPrefix /patient], order = 2]");
-	expect_text(value, "1.predicate", "(Paths: [/**], match trailing slash: true && Hosts: [desk.example] && Methods: [GET, HEAD])");
+	expect_text(value, "1.predicate",
+	            "(Paths: [/**], match trailing slash: true && Hosts: [desk.example] && Methods: [GET, HEAD])");
 	expect_text(value, "1.route_id", "GET,HEAD desk.example/");
 	json_decref(value);
 	value = get_json("/actuator/gateway/routes/%2Fpatient", 200);
