@@ -32,7 +32,7 @@ struct samples {
 	size_t count;
 };
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------------- */
 
 static struct figures read_series(const struct series *series)
 {
@@ -91,7 +91,7 @@ static bool read_samples(const struct metrics_input *input, struct samples *samp
 	return true;
 }
 
-/* ---- one family ------------------------------------------------------------------------------------------------ */
+/* ---- one family ---------------------------------------------------------------------------------------------- */
 
 static void write_seconds(FILE *to, uint64_t us)
 {
@@ -128,7 +128,7 @@ static void write_timer(FILE *to, const char *name, const char *help, bool is_hi
 	}
 }
 
-/* ---- the families ---------------------------------------------------------------------------------------------- */
+/* ---- the families -------------------------------------------------------------------------------------------- */
 
 static const char *method_name(enum method method)
 {
@@ -239,6 +239,27 @@ static const char *kind_of(enum outcome outcome)
 	if (outcome == OUTCOME_REPLACED)
 		return "failed";
 	return outcome == OUTCOME_CLIENT_ABORTED || outcome == OUTCOME_CLIENT_STALLED ? "ignored" : NULL;
+}
+
+void metrics_add_latencies(const struct route_metrics *metrics, uint64_t buckets[METRICS_BUCKETS + 1], uint64_t *sum_us)
+{
+	for (unsigned i = 0; i < metrics->shard_count; i++) {
+		const struct series *series;
+
+		for (size_t j = 0; (series = series_at(&metrics->shards[i], j)) != NULL; j++) {
+			struct figures figures;
+
+			if (kind_of(series->outcome) == NULL)
+				continue;
+			figures = read_series(series);
+			*sum_us += figures.sum_us;
+			buckets[METRICS_BUCKETS] += figures.count;
+			for (size_t k = 0; k < METRICS_BUCKETS; k++) {
+				buckets[k] += figures.buckets[k];
+				buckets[METRICS_BUCKETS] -= figures.buckets[k]; /* read_series(): the count is never below their sum */
+			}
+		}
+	}
 }
 
 static void add_call(struct lines *lines, const char *upstream, const char *kind, const struct figures *figures)

@@ -32,6 +32,17 @@ struct admin_event { /* a breaker's transition */
 	uint64_t wall_ms;
 };
 
+/* How long requests to one upstream took, since the start. Bounds rise; what took longer than the last is in the bucket
+ * behind it. */
+enum { ADMIN_BOUNDS_MAX = 15 };
+
+struct admin_latencies {
+	const uint32_t *bounds_us;
+	size_t bound_count;
+	uint64_t buckets[ADMIN_BOUNDS_MAX + 1]; /* not cumulative */
+	uint64_t sum_us;
+};
+
 struct admin_view {
 	void *context;
 	const struct config *(*config)(void *context);
@@ -42,6 +53,8 @@ struct admin_view {
 	size_t (*event_count)(void *context);
 	struct admin_event (*event)(void *context, size_t index); /* oldest first */
 	void (*write_metrics)(void *context, FILE *to);           /* Prometheus text format 0.0.4 */
+	/* False: not known. May be NULL. */
+	bool (*latencies)(void *context, const char *upstream, struct admin_latencies *latencies);
 };
 
 /* `view` must outlive it. NULL: it can't listen; `error` says why. */

@@ -17,9 +17,11 @@ enum { CONNECTIONS_MAX = 64, PATIENCE_MS = 15000, SWEEP_S = 1 };
 
 struct connections {
 	struct event *timer;
+	uint64_t last_order;
 	struct place {
 		struct bufferevent *io; /* NULL: the place is free */
 		uint64_t active_ms;     /* accepted, or the last request */
+		uint64_t order;         /* the same as a sequence: many happen in one millisecond */
 		bool is_stream;
 	} places[CONNECTIONS_MAX];
 };
@@ -72,7 +74,7 @@ static struct place *make_place(struct connections *connections)
 
 		if (place->io == NULL)
 			return place;
-		if (!place->is_stream && (oldest == NULL || place->active_ms < oldest->active_ms))
+		if (!place->is_stream && (oldest == NULL || place->order < oldest->order))
 			oldest = place;
 	}
 	if (oldest != NULL)
@@ -92,7 +94,7 @@ struct bufferevent *connections_accept(struct event_base *base, void *context)
 	place = make_place(connections);
 	if (place != NULL) {
 		bufferevent_incref(io);
-		*place = (struct place){ .io = io, .active_ms = clock_now_ms() };
+		*place = (struct place){ .io = io, .active_ms = clock_now_ms(), .order = ++connections->last_order };
 	}
 	if (!event_pending(connections->timer, EV_TIMEOUT, NULL))
 		event_add(connections->timer, &(struct timeval){ .tv_sec = SWEEP_S });
@@ -104,6 +106,7 @@ void connections_note(struct connections *connections, struct bufferevent *io, b
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		if (connections->places[i].io == io) {
 			connections->places[i].active_ms = clock_now_ms();
+			connections->places[i].order = ++connections->last_order;
 			connections->places[i].is_stream = is_stream;
 		}
 	}

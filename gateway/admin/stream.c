@@ -1,11 +1,6 @@
 /*
- * The Hystrix dashboard's stream: an endless response, every half second one line for each upstream.
- *
- * The dashboard wants figures of the last ten seconds; the breaker has totals since its birth. While anybody watches, totals
- * are kept for ten seconds back in a ring, and what is shown is the difference; nobody watching costs nothing.
- *
- *   now_at                    oldest
- *   [t-0.0] [t-0.5] [t-1.0] ... [t-10]        one snapshot a turn, RING of them for each watched upstream
+ * The Hystrix dashboard's stream: an endless response, every half second one line for each upstream. While nobody watches
+ * it costs nothing. What a line says: hystrix.c.
  *
  * A watcher that takes nothing is cut as soon as more than BACKLOG_MAX_BYTES wait for it: what waits is stale anyway.
  */
@@ -16,23 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/admin/hystrix.h"
 #include "gateway/admin/page.h"
-#include "gateway/base/clock.h"
 
-enum { STREAMS_MAX = 5, TURN_MS = 500, WINDOW_MS = 10000, RING = WINDOW_MS / TURN_MS + 1 };
+enum { STREAMS_MAX = 5 };
 enum { BACKLOG_MAX_BYTES = 256 * 1024, INPUT_MAX_BYTES = 4096, WRITE_TIMEOUT_S = 10 };
-
-#define GROUP "HystrixGatewayFilterFactory"
-
-struct totals {
-	uint64_t successes, failures, neither, not_permitted, rejected;
-};
 
 struct watched {
 	char *name;
-	struct totals ring[RING];
-	size_t taken, current; /* snapshots in the ring; the newest */
-	uint32_t most_in_flight;
+	struct hystrix_history history;
 	bool was_seen; /* in this turn's configuration */
 };
 
@@ -48,7 +35,7 @@ struct streams {
 	size_t watched_count;
 };
 
-/* ---- figures --------------------------------------------------------------------------------------------------- */
+/* ---- what is watched --------------------------------------------------------------------------------------------------- */
 
 static struct watched *find_watched(struct streams *streams, const char *name)
 {
@@ -78,128 +65,6 @@ static void forget_watched(struct streams *streams)
 	streams->watched_count = 0;
 }
 
-static uint64_t risen(uint64_t from, uint64_t to)
-{
-	return to > from ? to - from : 0; /* a reload may have begun a new breaker */
-}
-
-/* Takes the totals of now; gives what came in the last ten seconds. */
-static struct totals turn_ring(struct watched *watched, const struct totals *now)
-{
-	const struct totals *oldest;
-
-	watched->current = (watched->current + 1) % RING;
-	watched->ring[watched->current] = *now;
-	if (watched->taken < RING)
-		watched->taken++;
-	oldest = &watched->ring[(watched->current + RING - (watched->taken - 1)) % RING];
-	return (struct totals){
-		.successes = risen(oldest->successes, now->successes),
-		.failures = risen(oldest->failures, now->failures),
-		.neither = risen(oldest->neither, now->neither),
-		.not_permitted = risen(oldest->not_permitted, now->not_permitted),
-		.rejected = risen(oldest->rejected, now->rejected),
-	};
-}
-
-/* ---- one message ----------------------------------------------------------------------------------------------- */
-
-static void set_number(json_t *message, const char *key, uint64_t value)
-{
-	json_object_set_new(message, key, json_integer((json_int_t)value));
-}
-
-static void set_truth(json_t *message, const char *key, bool value)
-{
-	json_object_set_new(message, key, json_boolean(value));
-}
-
-/* Nothing here measures latencies by upstream; the dashboard insists on the keys. The metrics have them. */
-static void set_latencies(json_t *message)
-{
-	static const char *const shares[] = { "0", "25", "50", "75", "90", "95", "99", "99.5", "100" };
-	static const char *const keys[] = { "latencyExecute", "latencyTotal" };
-	char mean[32];
-
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		json_t *latencies = json_object();
-
-		for (size_t j = 0; j < sizeof shares / sizeof shares[0]; j++)
-			set_number(latencies, shares[j], 0);
-		snprintf(mean, sizeof mean, "%s_mean", keys[i]);
-		set_number(message, mean, 0);
-		json_object_set_new(message, keys[i], latencies);
-	}
-}
-
-static void set_rolling(json_t *message, const struct totals *rolling)
-{
-	static const char *const nothing[] = {
-		"rollingCountBadRequests", "rollingCountCollapsedRequests", "rollingCountEmit", "rollingCountExceptionsThrown",
-		"rollingCountFallbackEmit", "rollingCountFallbackFailure", "rollingCountFallbackMissing",
-		"rollingCountFallbackRejection", "rollingCountResponsesFromCache", "rollingCountThreadPoolRejected",
-		"rollingCountTimeout",
-	};
-	uint64_t calls = rolling->successes + rolling->failures + rolling->rejected;
-	uint64_t errors = rolling->failures + rolling->rejected;
-
-	for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++)
-		set_number(message, nothing[i], 0);
-	set_number(message, "requestCount", calls);
-	set_number(message, "errorCount", errors);
-	set_number(message, "errorPercentage", calls == 0 ? 0 : errors * 100 / calls);
-	set_number(message, "rollingCountSuccess", rolling->successes);
-	set_number(message, "rollingCountFailure", rolling->failures); /* timeouts, too */
-	set_number(message, "rollingCountShortCircuited", rolling->not_permitted);
-	set_number(message, "rollingCountSemaphoreRejected", rolling->rejected);
-	set_number(message, "rollingCountFallbackSuccess", rolling->not_permitted + rolling->rejected);
-}
-
-static void set_properties(json_t *message, const struct upstream_settings *settings, enum breaker_state state)
-{
-	set_number(message, "propertyValue_circuitBreakerRequestVolumeThreshold", settings->breaker.minimum_calls);
-	set_number(message, "propertyValue_circuitBreakerSleepWindowInMilliseconds", settings->breaker.open_for_ms);
-	set_number(message, "propertyValue_circuitBreakerErrorThresholdPercentage", settings->breaker.failure_rate_percent);
-	set_truth(message, "propertyValue_circuitBreakerEnabled", settings->breaker.enabled);
-	set_truth(message, "propertyValue_circuitBreakerForceOpen", state == BREAKER_FORCED_OPEN);
-	set_truth(message, "propertyValue_circuitBreakerForceClosed",
-	          state == BREAKER_DISABLED || state == BREAKER_METRICS_ONLY || settings->breaker.observe);
-	json_object_set_new(message, "propertyValue_executionIsolationStrategy", json_string("SEMAPHORE"));
-	set_number(message, "propertyValue_executionIsolationThreadTimeoutInMilliseconds", settings->response_timeout_ms);
-	set_number(message, "propertyValue_executionTimeoutInMilliseconds", settings->response_timeout_ms);
-	set_truth(message, "propertyValue_executionIsolationThreadInterruptOnTimeout", true);
-	json_object_set_new(message, "propertyValue_executionIsolationThreadPoolKeyOverride", json_null());
-	set_number(message, "propertyValue_executionIsolationSemaphoreMaxConcurrentRequests", settings->bulkhead_max_in_flight);
-	/* A fallback is never refused. */
-	set_number(message, "propertyValue_fallbackIsolationSemaphoreMaxConcurrentRequests", INT32_MAX);
-	set_number(message, "propertyValue_metricsRollingStatisticalWindowInMilliseconds", WINDOW_MS);
-	set_truth(message, "propertyValue_requestCacheEnabled", false);
-	set_truth(message, "propertyValue_requestLogEnabled", false);
-}
-
-static json_t *describe(struct watched *watched, const struct upstream_settings *settings)
-{
-	struct upstream *upstream = settings->upstream;
-	struct breaker_view view = breaker_look(upstream->breaker, &settings->breaker, clock_now_ms());
-	uint32_t in_flight = atomic_load(&upstream->bulkhead.in_flight);
-	struct totals rolling = turn_ring(watched, &(struct totals){ view.successes_total, view.failures_total, view.neither_total,
-	                                                             view.not_permitted,
-	                                                             atomic_load(&upstream->bulkhead.rejected_total) });
-	json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "type", "HystrixCommand", "name", settings->name, "group",
-	                            GROUP, "threadPool", GROUP, "currentTime", (json_int_t)clock_wall_ms(), "reportingHosts", 1);
-
-	if (in_flight > watched->most_in_flight)
-		watched->most_in_flight = in_flight;
-	set_truth(message, "isCircuitBreakerOpen",
-	          view.state == BREAKER_OPEN || view.state == BREAKER_HALF_OPEN || view.state == BREAKER_FORCED_OPEN);
-	set_number(message, "currentConcurrentExecutionCount", in_flight);
-	set_number(message, "rollingMaxConcurrentExecutionCount", watched->most_in_flight);
-	set_rolling(message, &rolling);
-	set_latencies(message);
-	set_properties(message, settings, view.state);
-	return message;
-}
-
 /* ---- a turn ---------------------------------------------------------------------------------------------------- */
 
 static void add_message(struct evbuffer *turn, json_t *message)
@@ -223,8 +88,7 @@ static void drop_unseen(struct streams *streams, struct evbuffer *turn)
 			i++;
 			continue;
 		}
-		add_message(turn, json_pack("{s:s, s:s, s:s, s:s}", "type", "HystrixCommand", "name", watched->name, "group", GROUP,
-		                            "deleteData", "true"));
+		add_message(turn, hystrix_deletion(watched->name));
 		free(watched->name);
 		*watched = streams->watched[--streams->watched_count];
 	}
@@ -240,9 +104,9 @@ static void make_turn(struct streams *streams, struct evbuffer *turn)
 		struct watched *watched = find_watched(streams, service.settings->name);
 
 		if (watched == NULL)
-			continue;
+			continue; /* memory is short */
 		watched->was_seen = true;
-		add_message(turn, describe(watched, service.settings));
+		add_message(turn, hystrix_message(&watched->history, view, service.settings));
 	}
 	drop_unseen(streams, turn);
 	if (evbuffer_get_length(turn) == 0)
@@ -352,7 +216,7 @@ void stream_page(struct page_request *request)
 	bufferevent_setwatermark(io, EV_READ, 0, INPUT_MAX_BYTES);
 	connections_note(request->connections, io, true);
 	if (!event_pending(streams->timer, EV_TIMEOUT, NULL)) {
-		event_add(streams->timer, &(struct timeval){ .tv_usec = TURN_MS * 1000 });
+		event_add(streams->timer, &(struct timeval){ .tv_usec = HYSTRIX_TURN_MS * 1000 });
 		event_active(streams->timer, EV_TIMEOUT, 0); /* the first turn at once */
 	}
 }

@@ -43,6 +43,7 @@ static struct {
 	size_t event_count;
 	bool is_live, is_ready;
 	bool is_empty; /* no services at all */
+	uint64_t latencies[4]; /* buckets, sum */
 	uint16_t port;
 	char reply[REPLY_MAX];
 } world;
@@ -102,6 +103,16 @@ static void view_write_metrics(void *context, FILE *to)
 	fputs("gateway_build_info{version=\"1\"} 1\n", to);
 }
 
+static const uint32_t bounds_us[] = { 10000, 20000 };
+
+static bool view_latencies(void *context, const char *upstream, struct admin_latencies *latencies)
+{
+	(void)context;
+	*latencies = (struct admin_latencies){ bounds_us, 2, { world.latencies[0], world.latencies[1], world.latencies[2] },
+		                               world.latencies[3] };
+	return strcmp(upstream, "patient") == 0;
+}
+
 static void on_transition(void *context, const struct breaker_transition *transition)
 {
 	(void)context;
@@ -158,7 +169,8 @@ static int setup(void **state)
 	memset(&world, 0, sizeof world);
 	world.is_live = world.is_ready = true;
 	world.view = (struct admin_view){ &world,       view_config,      view_is_live, view_is_ready,     view_service_count,
-		                          view_service, view_event_count, view_event,   view_write_metrics };
+		                          view_service, view_event_count, view_event,   view_write_metrics,
+		                          view_latencies };
 	world.base = event_base_new();
 	make_services();
 	for (int i = 0; i < 10 && world.admin == NULL; i++) {
@@ -639,8 +651,13 @@ static void test_stream(void **state)
 			fail_msg("%s is missing", keys[i]);
 	assert_true(json_is_false(at(value, "isCircuitBreakerOpen")));
 	expect_number(value, "requestCount", 0);
+	expect_number(value, "latencyExecute.99", 0);
 	json_decref(value);
 	fail_calls(7);
+	world.latencies[0] = 50; /* evenly up to 10 ms */
+	world.latencies[1] = 49; /* from 10 to 20 */
+	world.latencies[2] = 1;
+	world.latencies[3] = 1200000;
 	used = 0;
 	assert_true(listen_to(fd, &used, "\"name\":\"reception\""));
 	value = message_of("patient");
@@ -648,6 +665,12 @@ static void test_stream(void **state)
 	expect_number(value, "requestCount", 4);
 	expect_number(value, "errorPercentage", 100);
 	expect_number(value, "rollingCountShortCircuited", 3);
+	expect_number(value, "latencyExecute.0", 0);
+	expect_number(value, "latencyExecute.25", 5);
+	expect_number(value, "latencyExecute.50", 10);
+	expect_number(value, "latencyExecute.99", 20);
+	expect_number(value, "latencyTotal.100", 20);
+	expect_number(value, "latencyTotal_mean", 12);
 	json_decref(value);
 	world.is_empty = true;
 	used = 0;

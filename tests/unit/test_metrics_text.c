@@ -362,6 +362,25 @@ static void test_what_could_not_be_counted(void **state)
 	assert_true(sum_of("gateway_requests_total") == value_of("gateway_requests_received_total"));
 }
 
+static void test_latencies(void **state)
+{
+	uint64_t buckets[METRICS_BUCKETS + 1] = { 0 }, sum_us = 0, sum = 0;
+
+	(void)state;
+	count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 400);
+	count(0, 1, METHOD_GET, 500, OUTCOME_ANSWERED_FAILURE, 600);
+	count(0, 1, METHOD_GET, 200, OUTCOME_ANSWERED, 20000000);
+	count(0, 1, METHOD_GET, 503, OUTCOME_BREAKER_OPEN, 100); /* did not get there */
+	metrics_add_latencies(world.metrics[0], buckets, &sum_us);
+	assert_int_equal(sum_us, 20001000);
+	assert_int_equal(buckets[0], 1);
+	assert_int_equal(buckets[1], 1);
+	assert_int_equal(buckets[METRICS_BUCKETS], 1);
+	for (unsigned i = 0; i <= METRICS_BUCKETS; i++)
+		sum += buckets[i];
+	assert_int_equal(sum, 3);
+}
+
 static void test_every_label(void **state)
 {
 	(void)state;
@@ -448,7 +467,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_what_could_not_be_counted), TEST(test_every_label),
+		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_what_could_not_be_counted), TEST(test_latencies),
+		TEST(test_every_label),
 		TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
 	};
 

@@ -1,0 +1,187 @@
+/*
+ * One upstream as a command of the Hystrix dashboard.
+ *
+ * The dashboard wants figures of the last ten seconds; what there is are totals since the start. While anybody watches,
+ * totals are kept for ten seconds back in a ring, one snapshot a turn, and what is shown is the newest less the oldest.
+ *
+ *   current                                 oldest
+ *   [t-0.0] [t-0.5] [t-1.0] ... [t-9.5] [t-10.0]
+ *
+ * A total that fell (a reload began a new breaker) counts as one that did not move.
+ */
+#include "gateway/admin/hystrix.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/clock.h"
+
+#define GROUP "HystrixGatewayFilterFactory"
+
+/* ---- the last ten seconds ---------------------------------------------------------------------------------------- */
+
+static uint64_t risen(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0; /* a reload may have begun a new breaker */
+}
+
+static struct admin_latencies risen_latencies(const struct admin_latencies *from, const struct admin_latencies *to)
+{
+	struct admin_latencies risen_by = { .bounds_us = to->bounds_us, .bound_count = to->bound_count };
+
+	for (size_t i = 0; i <= to->bound_count; i++)
+		risen_by.buckets[i] = risen(from->buckets[i], to->buckets[i]);
+	risen_by.sum_us = risen(from->sum_us, to->sum_us);
+	return risen_by;
+}
+
+/* Takes the totals of now; gives what came in the last ten seconds. */
+static struct hystrix_totals turn_ring(struct hystrix_history *history, const struct hystrix_totals *now)
+{
+	const struct hystrix_totals *oldest;
+
+	history->current = (history->current + 1) % HYSTRIX_RING;
+	history->ring[history->current] = *now;
+	if (history->taken < HYSTRIX_RING)
+		history->taken++;
+	oldest = &history->ring[(history->current + HYSTRIX_RING - (history->taken - 1)) % HYSTRIX_RING];
+	return (struct hystrix_totals){
+		.successes = risen(oldest->successes, now->successes),
+		.failures = risen(oldest->failures, now->failures),
+		.not_permitted = risen(oldest->not_permitted, now->not_permitted),
+		.rejected = risen(oldest->rejected, now->rejected),
+		.latencies = risen_latencies(&oldest->latencies, &now->latencies),
+	};
+}
+
+/* ---- one message ----------------------------------------------------------------------------------------------- */
+
+static void set_number(json_t *message, const char *key, uint64_t value)
+{
+	json_object_set_new(message, key, json_integer((json_int_t)value));
+}
+
+static void set_truth(json_t *message, const char *key, bool value)
+{
+	json_object_set_new(message, key, json_boolean(value));
+}
+
+/* The bound under which `share_percent` of them lie, in milliseconds; straight lines between the bounds. */
+static uint64_t latency_at(const struct admin_latencies *latencies, uint64_t count, double share_percent)
+{
+	double wanted = (double)count * share_percent / 100, below = 0, from_us = 0;
+
+	for (size_t i = 0; i < latencies->bound_count; i++) {
+		double here = (double)latencies->buckets[i], until_us = latencies->bounds_us[i];
+
+		if (here > 0 && below + here >= wanted)
+			return (uint64_t)((from_us + (until_us - from_us) * (wanted - below) / here) / 1000 + 0.5);
+		below += here;
+		from_us = until_us;
+	}
+	return count == 0 ? 0 : (uint64_t)(from_us / 1000); /* above the last bound nobody knows */
+}
+
+static void set_latencies(json_t *message, const struct admin_latencies *latencies)
+{
+	static const char *const shares[] = { "0", "25", "50", "75", "90", "95", "99", "99.5", "100" };
+	static const char *const keys[] = { "latencyExecute", "latencyTotal" };
+	uint64_t count = 0;
+
+	for (size_t i = 0; i <= latencies->bound_count; i++)
+		count += latencies->buckets[i];
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		json_t *values = json_object();
+		char mean[32];
+
+		for (size_t j = 0; j < sizeof shares / sizeof shares[0]; j++)
+			set_number(values, shares[j], latency_at(latencies, count, strtod(shares[j], NULL)));
+		snprintf(mean, sizeof mean, "%s_mean", keys[i]);
+		set_number(message, mean, count == 0 ? 0 : latencies->sum_us / count / 1000);
+		json_object_set_new(message, keys[i], values);
+	}
+}
+
+static void set_rolling(json_t *message, const struct hystrix_totals *rolling)
+{
+	static const char *const nothing[] = {
+		"rollingCountBadRequests", "rollingCountCollapsedRequests", "rollingCountEmit", "rollingCountExceptionsThrown",
+		"rollingCountFallbackEmit", "rollingCountFallbackFailure", "rollingCountFallbackMissing",
+		"rollingCountFallbackRejection", "rollingCountResponsesFromCache", "rollingCountThreadPoolRejected",
+		"rollingCountTimeout",
+	};
+	uint64_t calls = rolling->successes + rolling->failures + rolling->rejected;
+	uint64_t errors = rolling->failures + rolling->rejected;
+
+	for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++)
+		set_number(message, nothing[i], 0);
+	set_number(message, "requestCount", calls);
+	set_number(message, "errorCount", errors);
+	set_number(message, "errorPercentage", calls == 0 ? 0 : errors * 100 / calls);
+	set_number(message, "rollingCountSuccess", rolling->successes);
+	set_number(message, "rollingCountFailure", rolling->failures); /* timeouts, too */
+	set_number(message, "rollingCountShortCircuited", rolling->not_permitted);
+	set_number(message, "rollingCountSemaphoreRejected", rolling->rejected);
+	set_number(message, "rollingCountFallbackSuccess", rolling->not_permitted + rolling->rejected);
+}
+
+static void set_properties(json_t *message, const struct upstream_settings *settings, enum breaker_state state)
+{
+	set_number(message, "propertyValue_circuitBreakerRequestVolumeThreshold", settings->breaker.minimum_calls);
+	set_number(message, "propertyValue_circuitBreakerSleepWindowInMilliseconds", settings->breaker.open_for_ms);
+	set_number(message, "propertyValue_circuitBreakerErrorThresholdPercentage", settings->breaker.failure_rate_percent);
+	set_truth(message, "propertyValue_circuitBreakerEnabled", settings->breaker.enabled);
+	set_truth(message, "propertyValue_circuitBreakerForceOpen", state == BREAKER_FORCED_OPEN);
+	set_truth(message, "propertyValue_circuitBreakerForceClosed",
+	          state == BREAKER_DISABLED || state == BREAKER_METRICS_ONLY || settings->breaker.observe);
+	json_object_set_new(message, "propertyValue_executionIsolationStrategy", json_string("SEMAPHORE"));
+	set_number(message, "propertyValue_executionIsolationThreadTimeoutInMilliseconds", settings->response_timeout_ms);
+	set_number(message, "propertyValue_executionTimeoutInMilliseconds", settings->response_timeout_ms);
+	set_truth(message, "propertyValue_executionIsolationThreadInterruptOnTimeout", true);
+	json_object_set_new(message, "propertyValue_executionIsolationThreadPoolKeyOverride", json_null());
+	set_number(message, "propertyValue_executionIsolationSemaphoreMaxConcurrentRequests", settings->bulkhead_max_in_flight);
+	/* A fallback is never refused. */
+	set_number(message, "propertyValue_fallbackIsolationSemaphoreMaxConcurrentRequests", INT32_MAX);
+	set_number(message, "propertyValue_metricsRollingStatisticalWindowInMilliseconds", HYSTRIX_WINDOW_MS);
+	set_truth(message, "propertyValue_requestCacheEnabled", false);
+	set_truth(message, "propertyValue_requestLogEnabled", false);
+}
+
+static struct hystrix_totals totals_of(const struct admin_view *view, const struct upstream_settings *settings,
+                                       const struct breaker_view *breaker)
+{
+	struct hystrix_totals totals = {
+		.successes = breaker->successes_total,
+		.failures = breaker->failures_total,
+		.not_permitted = breaker->not_permitted,
+		.rejected = atomic_load(&settings->upstream->bulkhead.rejected_total),
+	};
+
+	if (view->latencies == NULL || !view->latencies(view->context, settings->name, &totals.latencies))
+		totals.latencies = (struct admin_latencies){ 0 };
+	return totals;
+}
+
+json_t *hystrix_message(struct hystrix_history *history, const struct admin_view *view, const struct upstream_settings *settings)
+{
+	struct breaker_view breaker = breaker_look(settings->upstream->breaker, &settings->breaker, clock_now_ms());
+	uint32_t in_flight = atomic_load(&settings->upstream->bulkhead.in_flight);
+	struct hystrix_totals now = totals_of(view, settings, &breaker), rolling = turn_ring(history, &now);
+	json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "type", "HystrixCommand", "name", settings->name, "group",
+	                            GROUP, "threadPool", GROUP, "currentTime", (json_int_t)clock_wall_ms(), "reportingHosts", 1);
+
+	if (in_flight > history->most_in_flight)
+		history->most_in_flight = in_flight;
+	set_truth(message, "isCircuitBreakerOpen",
+	          breaker.state == BREAKER_OPEN || breaker.state == BREAKER_HALF_OPEN || breaker.state == BREAKER_FORCED_OPEN);
+	set_number(message, "currentConcurrentExecutionCount", in_flight);
+	set_number(message, "rollingMaxConcurrentExecutionCount", history->most_in_flight);
+	set_rolling(message, &rolling);
+	set_latencies(message, &rolling.latencies);
+	set_properties(message, settings, breaker.state);
+	return message;
+}
+
+json_t *hystrix_deletion(const char *name)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "type", "HystrixCommand", "name", name, "group", GROUP, "deleteData", "true");
+}
