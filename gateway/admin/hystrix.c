@@ -161,7 +161,8 @@ static struct hystrix_totals totals_of(const struct admin_view *view, const stru
 	return totals;
 }
 
-json_t *hystrix_message(struct hystrix_history *history, const struct admin_view *view, const struct upstream_settings *settings)
+json_t *hystrix_message(struct hystrix_history *history, const struct admin_view *view,
+                        const struct upstream_settings *settings)
 {
 	struct breaker_view breaker = breaker_look(settings->upstream->breaker, &settings->breaker, clock_now_ms());
 	uint32_t in_flight = atomic_load(&settings->upstream->bulkhead.in_flight);

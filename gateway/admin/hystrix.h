@@ -26,7 +26,8 @@ struct hystrix_history {
 };
 
 /* Once a turn. NULL: memory is short. */
-json_t *hystrix_message(struct hystrix_history *history, const struct admin_view *view, const struct upstream_settings *settings);
+json_t *hystrix_message(struct hystrix_history *history, const struct admin_view *view,
+                        const struct upstream_settings *settings);
 /* Takes it from the dashboard's page. */
 json_t *hystrix_deletion(const char *name);
 
