@@ -381,34 +381,3 @@ void breaker_free(struct breaker *breaker)
 {
 	free(breaker);
 }
-
-/* ---- words ----------------------------------------------------------------------------------------------------- */
-
-const char *breaker_state_name(enum breaker_state state)
-{
-	static const char *const names[] = {
-		[BREAKER_CLOSED] = "closed",
-		[BREAKER_OPEN] = "open",
-		[BREAKER_HALF_OPEN] = "half_open",
-		[BREAKER_FORCED_OPEN] = "forced_open",
-		[BREAKER_DISABLED] = "disabled",
-		[BREAKER_METRICS_ONLY] = "metrics_only",
-	};
-
-	return names[state];
-}
-
-const char *breaker_reason_text(enum breaker_reason reason)
-{
-	static const char *const texts[] = {
-		[BREAKER_REASON_FAILURE_RATE] = "failure rate",
-		[BREAKER_REASON_SLOW_RATE] = "slow rate",
-		[BREAKER_REASON_OPEN_TIME_OVER] = "open time over",
-		[BREAKER_REASON_PROBES_PASSED] = "probes passed",
-		[BREAKER_REASON_PROBES_FAILED] = "probes failed",
-		[BREAKER_REASON_HALF_OPEN_TIMEOUT] = "half-open timeout",
-		[BREAKER_REASON_OPERATOR] = "operator",
-	};
-
-	return texts[reason];
-}

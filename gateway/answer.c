@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* ---- to the client ------------------------------------------------------------------------------------------------------ */
+/* ---- to the client ------------------------------------------------------------------------------------------- */
 
 /* False: the exchange is over. */
 static bool send_down(struct exchange *exchange, struct iovec *parts, int count)
@@ -26,7 +26,7 @@ static bool send_down(struct exchange *exchange, struct iovec *parts, int count)
 	return false;
 }
 
-/* ---- the head ------------------------------------------------------------------------------------------------------------ */
+/* ---- the head ------------------------------------------------------------------------------------------------ */
 
 static bool has_status(const uint64_t statuses[10], unsigned status)
 {
@@ -214,7 +214,7 @@ void answer_head(struct exchange *exchange, char *bytes, size_t length)
 	buffer_clear(&exchange->partial);
 }
 
-/* ---- the body ------------------------------------------------------------------------------------------------------------ */
+/* ---- the body ------------------------------------------------------------------------------------------------ */
 
 void answer_body(struct exchange *exchange, char *bytes, size_t length)
 {

@@ -26,7 +26,7 @@ static struct exchange *exchange_of(struct stream *stream)
 	return ((struct connection *)stream)->owner;
 }
 
-/* ---- what is learnt about the endpoint ------------------------------------------------------------------------------------ */
+/* ---- what is learnt about the endpoint ----------------------------------------------------------------------- */
 
 /* A worker could not connect: the address may be that of a container that is gone. */
 static void ask_to_resolve(struct exchange *exchange)
@@ -43,9 +43,10 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 	const struct upstream_settings *settings = exchange_upstream(exchange);
 	const struct outcome_row *row = &outcome_table[exchange->outcome];
 	struct worker *worker = exchange->worker;
-	bool could_not_connect = row->retry == RETRY_UNSENT || row->retry == RETRY_UNSENT_LATE;
+	bool is_unreachable = row->retry == RETRY_UNSENT || row->retry == RETRY_UNSENT_LATE ||
+	                      exchange->outcome == OUTCOME_UPSTREAM_UNREACHABLE;
 
-	if (could_not_connect)
+	if (is_unreachable)
 		ask_to_resolve(exchange);
 	if (row->verdict == BREAKER_SUCCESS)
 		ejection_success(&endpoint->ejection);
@@ -55,7 +56,7 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 	atomic_store_explicit(&endpoint->last_error, row->words, memory_order_relaxed);
 	if (settings->ejection.enabled &&
 	    ejection_failure(&endpoint->ejection, &settings->ejection, worker_now_ms(worker), (uint32_t)random_next(&worker->random),
-	                     could_not_connect || exchange->outcome == OUTCOME_UPSTREAM_RESET))
+	                     is_unreachable || exchange->outcome == OUTCOME_UPSTREAM_RESET))
 		log_info("upstream %s: endpoint %s is ejected after failures in a row, the last: %s", settings->name, endpoint->text,
 		         row->words);
 }
@@ -135,7 +136,7 @@ bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome)
 	return false;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------------------------------------------- */
 
 /* While the body is small it is kept, for another try. */
 static bool keep_body(struct exchange *exchange, const struct transfer_parts *parts)
@@ -197,7 +198,7 @@ static void send_request(struct exchange *exchange)
 		exchange_resume_client(exchange);
 }
 
-/* ---- the connection's events ------------------------------------------------------------------------------------------------ */
+/* ---- the connection's events --------------------------------------------------------------------------------- */
 
 static void on_connected(struct stream *stream)
 {
@@ -286,7 +287,7 @@ static const struct stream_events attempt_events = {
 	.on_connected = on_connected,
 };
 
-/* ---- the beginning ------------------------------------------------------------------------------------------------------ */
+/* ---- the beginning ------------------------------------------------------------------------------------------- */
 
 static void reset_attempt(struct exchange *exchange)
 {

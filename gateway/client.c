@@ -17,10 +17,7 @@
 
 #include "gateway/exchange.h"
 
-enum {
-	LINGER_MS = 2000,
-	DRAIN_IDLE_MS = 1000, /* a client may just be sending its next request: it is answered, with "Connection: close" */
-};
+enum { LINGER_MS = 2000 };
 
 static struct worker *worker_of(struct stream *stream)
 {
@@ -39,7 +36,7 @@ void client_enter(struct client *client, enum client_state state)
 	switch (state) {
 	case CLIENT_IDLE:
 		client->exchange = NULL;
-		set_deadline(client, client->worker->state == WORKER_SERVING ? client_limits(client)->idle_timeout_ms : DRAIN_IDLE_MS);
+		set_deadline(client, client_limits(client)->idle_timeout_ms);
 		break;
 	case CLIENT_READING_HEAD:
 		set_deadline(client, client_limits(client)->head_timeout_ms);
@@ -58,7 +55,7 @@ void client_enter(struct client *client, enum client_state state)
 	}
 }
 
-/* ---- bytes that wait --------------------------------------------------------------------------------------------------- */
+/* ---- bytes that wait ----------------------------------------------------------------------------------------- */
 
 void client_hold(struct client *client, const char *bytes, size_t length)
 {
@@ -103,7 +100,7 @@ void client_exchange_over(struct client *client, bool keep, bool may_linger)
 	client_close(client, false);
 }
 
-/* ---- events ----------------------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------------- */
 
 static void on_bytes(struct stream *stream, char *bytes, size_t length)
 {
@@ -211,7 +208,7 @@ static void on_due(struct deadline *deadline)
 	}
 }
 
-/* ---- birth and death --------------------------------------------------------------------------------------------------- */
+/* ---- birth and death ----------------------------------------------------------------------------------------- */
 
 bool client_open(struct worker *worker, int fd, const struct address *peer, uint16_t listener_port)
 {
@@ -285,10 +282,4 @@ void client_close(struct client *client, bool is_reset)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		listener_wake(&worker->listeners[i]);
 	io_bury(&worker->io, &client->grave, dig);
-}
-
-void client_drain(struct client *client)
-{
-	if (client->state == CLIENT_IDLE && !client_has_held(client))
-		set_deadline(client, DRAIN_IDLE_MS);
 }

@@ -38,8 +38,6 @@ struct client {
 bool client_open(struct worker *worker, int fd, const struct address *peer, uint16_t listener_port);
 /* The worker's turn: goes on with the request that waits in `held`. */
 void client_run(struct client *client);
-/* The worker begins to drain: whoever has been silent for a moment leaves. */
-void client_drain(struct client *client);
 void client_close(struct client *client, bool is_reset);
 
 /* ---- between client.c and client_request.c */

@@ -14,7 +14,7 @@
 
 static void stop(struct control *control);
 
-/* ---- signals of time ------------------------------------------------------------------------------------------------------ */
+/* ---- signals of time ----------------------------------------------------------------------------------------- */
 
 static void set_timer(struct event *timer, uint32_t wait_ms)
 {
@@ -28,7 +28,7 @@ static void tell_workers(struct control *control, enum worker_message kind)
 			log_error("memory is short: worker %u was not told", i);
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------------------------- */
 
 static void drain(struct control *control)
 {
@@ -79,7 +79,7 @@ static void stop(struct control *control)
 	event_base_loopbreak(control->base);
 }
 
-/* ---- the beginning ---------------------------------------------------------------------------------------------------------- */
+/* ---- the beginning ------------------------------------------------------------------------------------------- */
 
 static void log_ready(const struct control *control)
 {
@@ -173,7 +173,7 @@ static void on_endpoints(void *context, struct upstream *upstream, struct endpoi
 	control_send_endpoints(context, upstream, set);
 }
 
-/* ---- what comes in ----------------------------------------------------------------------------------------------------------- */
+/* ---- what comes in ------------------------------------------------------------------------------------------- */
 
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
@@ -225,9 +225,9 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 	}
 }
 
-/* ---- birth and death ----------------------------------------------------------------------------------------------------------- */
+/* ---- birth and death ----------------------------------------------------------------------------------------- */
 
-/* A descriptor for each client connection, and a quarter for connections to upstreams: few clients have a request under way. */
+/* A descriptor for each client, and a quarter of them for upstreams: few clients have a request under way at once. */
 static uint32_t connection_limit(const struct config *config)
 {
 	struct rlimit limit;

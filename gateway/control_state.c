@@ -4,7 +4,7 @@
 
 #include "gateway/base/log.h"
 
-/* ---- counters ------------------------------------------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------------------------------------------ */
 
 /* "/patient", or "GET,HEAD api.example/patient" where host or methods tell routes apart. */
 static char *route_id(const struct route *route)
@@ -63,7 +63,7 @@ struct route_metrics *control_counters(struct control *control, const struct rou
 	return add_route(control, id, route->path, route->upstream->name);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------------------------ */
 
 void control_send_endpoints(struct control *control, struct upstream *upstream, struct endpoint_set *set)
 {
@@ -95,7 +95,7 @@ void control_transition(struct control *control, const struct upstream *upstream
 	control->event_total++;
 }
 
-/* ---- the view --------------------------------------------------------------------------------------------------------------- */
+/* ---- the view ------------------------------------------------------------------------------------------------ */
 
 static const struct config *view_config(void *context)
 {
@@ -199,7 +199,7 @@ static void view_write_metrics(void *context, FILE *to)
 	free(workers);
 }
 
-/* ---- birth and death ----------------------------------------------------------------------------------------------------------- */
+/* ---- birth and death ----------------------------------------------------------------------------------------- */
 
 bool control_state_init(struct control *control)
 {

@@ -10,7 +10,7 @@
 
 enum { NO_NAME_LIMIT = 2 };
 
-/* ---- names --------------------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------------- */
 
 static void ask_in(struct service *service, uint32_t wait_ms)
 {
@@ -109,7 +109,7 @@ void discovery_refresh(struct discovery *discovery, const struct upstream *upstr
 		ask(service);
 }
 
-/* ---- configurations ------------------------------------------------------------------------------------------------------ */
+/* ---- configurations ------------------------------------------------------------------------------------------ */
 
 static struct service *find_fitting(struct discovery *discovery, const struct upstream_settings *settings, struct service **old)
 {
@@ -241,7 +241,7 @@ struct discovery_view discovery_look(const struct discovery *discovery, const st
 	return (struct discovery_view){ .set = service->set, .error = service->error, .last_answer_ms = service->last_answer_ms };
 }
 
-/* ---- birth and death ------------------------------------------------------------------------------------------------------ */
+/* ---- birth and death ----------------------------------------------------------------------------------------- */
 
 struct discovery *discovery_new(struct event_base *base, struct inbox *inbox, const struct discovery_events *events,
                                 void *context)

@@ -2,7 +2,7 @@
 
 #include "gateway/record.h"
 
-/* ---- the steps: each sets the outcome and returns false when the request goes no further --------------------------------- */
+/* ---- the steps: each sets the outcome and returns false when the request goes no further --------------------- */
 
 static bool stop(struct exchange *exchange, enum outcome outcome, const char *why)
 {
@@ -123,7 +123,7 @@ void exchange_refuse(struct client *client, const struct request *request, enum 
 	exchange_fail(exchange, outcome);
 }
 
-/* ---- endings ---------------------------------------------------------------------------------------------------------- */
+/* ---- endings ------------------------------------------------------------------------------------------------- */
 
 const struct upstream_settings *exchange_upstream(const struct exchange *exchange)
 {

@@ -10,7 +10,7 @@
 
 enum { BUFFER_KEPT_MOST = 8192, SPARE_MOST = 256 };
 
-/* ---- memory ----------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------------- */
 
 static void recycle(struct buffer *buffer)
 {
@@ -80,7 +80,7 @@ void exchange_close(struct exchange *exchange)
 	io_bury(&exchange->worker->io, &exchange->grave, dig);
 }
 
-/* ---- what is kept of the request ---------------------------------------------------------------------------------------- */
+/* ---- what is kept of the request ----------------------------------------------------------------------------- */
 
 static struct slice rebase(struct slice slice, const char *from, const char *to)
 {
@@ -162,12 +162,13 @@ bool exchange_keep_request(struct exchange *exchange, const struct request *requ
 
 void exchange_keep_line(struct exchange *exchange, const struct request *request)
 {
-	const char *begin = request->method_text.data;
-	const char *end = request->target.length > 0 ? request->target.data + request->target.length
-	                                             : begin + request->method_text.length;
+	const char *begin = request->method_text.data, *end;
 
 	make_request_id(exchange);
-	if (begin == NULL || !buffer_append(&exchange->raw, begin, (size_t)(end - begin)))
+	if (begin == NULL)
+		return;
+	end = request->target.length > 0 ? request->target.data + request->target.length : begin + request->method_text.length;
+	if (!buffer_append(&exchange->raw, begin, (size_t)(end - begin)))
 		return;
 	exchange->method_text = rebase(request->method_text, begin, exchange->raw.data);
 	exchange->target = rebase(request->target, begin, exchange->raw.data);

@@ -50,7 +50,7 @@ static bool is_edited(const struct header_edits *edits, struct slice name)
 	return false;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------------ */
 
 static size_t fields_bound(const struct field *fields, size_t count)
 {
@@ -250,7 +250,7 @@ char *forward_request(char *to, const struct request *request, const struct rout
 	return text_put_literal(to, "\r\n");
 }
 
-/* ---- responses ------------------------------------------------------------------------------------------------------ */
+/* ---- responses ----------------------------------------------------------------------------------------------- */
 
 size_t forward_response_bound(const struct forward_response *forward)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* ---- shapes ---------------------------------------------------------------------------------------------------- */
+/* ---- shapes -------------------------------------------------------------------------------------------------- */
 
 void metrics_head(FILE *to, const char *name, const char *type, const char *help)
 {
@@ -65,7 +65,7 @@ void metrics_status_name(char *text, size_t size, unsigned status)
 	snprintf(text, size, "%u", status);
 }
 
-/* ---- upstreams ------------------------------------------------------------------------------------------------- */
+/* ---- upstreams ----------------------------------------------------------------------------------------------- */
 
 /* One upstream, looked at once for all families. */
 struct look {
@@ -208,7 +208,7 @@ static void write_states(const char *name, const char *key, const struct look *l
 	}
 }
 
-/* ---- endpoints ------------------------------------------------------------------------------------------------- */
+/* ---- endpoints ----------------------------------------------------------------------------------------------- */
 
 static uint64_t endpoint_in_flight(const struct endpoint *endpoint, uint64_t now_ms)
 {
@@ -297,7 +297,7 @@ void metrics_write_services(const struct metrics_input *input, FILE *to)
 	free(looks);
 }
 
-/* ---- the process ----------------------------------------------------------------------------------------------- */
+/* ---- the process --------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *type, *help;

@@ -44,6 +44,7 @@ enum answer {
 	X(CONNECT_TIMEOUT,      "connect_timeout",      503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT_LATE,ANSWER_FALLBACK, "connection_timeout", "connecting took too long") \
 	X(STALE_CONNECTION,     "stale_connection",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_STALE,      ANSWER_FALLBACK, "connection_terminated", "an idle connection was closed under the request") \
 	X(UPSTREAM_RESET,       "upstream_reset",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "closed before a response") \
+	X(UPSTREAM_UNREACHABLE, "upstream_unreachable", 503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "its host acknowledges nothing") \
 	X(RESPONSE_TIMEOUT,     "response_timeout",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_FALLBACK, "http_response_timeout", "no response in time") \
 	X(RESPONSE_INVALID,     "response_invalid",     502, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_ERROR,    "http_protocol_error", "the response is not valid HTTP") \
 	X(RESPONSE_CUT,         "response_cut",         0,   FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_CUT,      NULL, "the response broke off") \

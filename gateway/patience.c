@@ -16,17 +16,26 @@ static uint64_t streaming_due_ms(const struct exchange *exchange)
 	return due_ms;
 }
 
+/* UINT64_MAX: it is the client who is waited for. */
+static uint64_t response_due_ms(const struct exchange *exchange)
+{
+	if (exchange->upload.is_whole || (exchange->expects_continue && exchange->upload.bytes == 0))
+		return exchange->sent_us / 1000 + exchange_upstream(exchange)->response_timeout_ms;
+	return UINT64_MAX;
+}
+
 static uint64_t awaiting_due_ms(struct exchange *exchange)
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
+	uint64_t due_ms, look_ms;
 
 	if (stream_is_pending(&exchange->connection->stream)) {
 		exchange->watched = exchange->connection->stream.pending_from;
 		return worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
 	}
-	if (exchange->upload.is_whole || (exchange->expects_continue && exchange->upload.bytes == 0))
-		return exchange->sent_us / 1000 + settings->response_timeout_ms;
-	return UINT64_MAX; /* the client is waited for */
+	due_ms = response_due_ms(exchange);
+	look_ms = exchange->sent_us / 1000 + settings->connect_timeout_ms; /* for on_awaiting_due() */
+	return look_ms < due_ms ? look_ms : due_ms;
 }
 
 void attempt_set_deadline(struct exchange *exchange)
@@ -64,6 +73,26 @@ static void on_streaming_due(struct exchange *exchange)
 		attempt_set_deadline(exchange);
 }
 
+/*
+ * A host that has vanished, with its network or its power, says nothing, while one that is slow still acknowledges what it was
+ * sent: its kernel does. So after the time that connecting may take the socket is asked; most answers come long before, and
+ * for them it costs nothing.
+ */
+static void on_awaiting_due(struct exchange *exchange)
+{
+	const struct stream *stream = &exchange->connection->stream;
+	uint64_t due_ms = response_due_ms(exchange);
+
+	if (stream_is_unreachable(stream, exchange_upstream(exchange)->connect_timeout_ms))
+		exchange_fail(exchange, OUTCOME_UPSTREAM_UNREACHABLE);
+	else if (stream_is_pending(stream) && stream->pending_from != exchange->watched)
+		attempt_set_deadline(exchange); /* slow, but alive */
+	else if (stream_is_pending(stream) || worker_now_ms(exchange->worker) >= due_ms)
+		exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);
+	else if (due_ms != UINT64_MAX)
+		deadline_set(&exchange->worker->io.deadlines, &exchange->connection->deadline, due_ms);
+}
+
 void attempt_on_due(struct deadline *deadline)
 {
 	struct connection *connection = (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
@@ -74,10 +103,7 @@ void attempt_on_due(struct deadline *deadline)
 		exchange_fail(exchange, OUTCOME_CONNECT_TIMEOUT);
 		return;
 	case EXCHANGE_AWAITING:
-		if (stream_is_pending(&connection->stream) && connection->stream.pending_from != exchange->watched)
-			attempt_set_deadline(exchange); /* slow, but alive */
-		else
-			exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);
+		on_awaiting_due(exchange);
 		return;
 	case EXCHANGE_STREAMING:
 		on_streaming_due(exchange);

@@ -8,7 +8,7 @@
 #include "gateway/base/log.h"
 #include "gateway/worker.h"
 
-/* ---- breakers tell ------------------------------------------------------------------------------------------------------- */
+/* ---- breakers tell ------------------------------------------------------------------------------------------- */
 
 /* Any thread. A report that finds no memory is lost to the log; the breaker itself has changed all the same. */
 static void on_transition(void *context, const struct breaker_transition *transition)
@@ -25,7 +25,7 @@ static void on_transition(void *context, const struct breaker_transition *transi
 	}
 }
 
-/* ---- endpoints ----------------------------------------------------------------------------------------------------------- */
+/* ---- endpoints ----------------------------------------------------------------------------------------------- */
 
 static void *grown(void *array, size_t *count, size_t size)
 {
@@ -149,7 +149,7 @@ void service_take_addresses(struct service *service, const struct address *addre
 	discovery->events->on_endpoints(discovery->context, service->upstream, set);
 }
 
-/* ---- services ------------------------------------------------------------------------------------------------------------ */
+/* ---- services ------------------------------------------------------------------------------------------------ */
 
 void service_free(struct service *service)
 {

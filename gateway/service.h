@@ -46,7 +46,8 @@ struct discovery {
 /* `old`: the service of this name whose breaker is taken over, or NULL. NULL: memory is short. */
 struct service *service_new(struct discovery *discovery, const struct upstream_settings *settings, struct service *old);
 void service_free(struct service *service);
-/* A new set of endpoints from addresses, whose ports are not looked at; those that stay keep their object. On shortage the old set stays and the next answer tries again. */
+/* A new set of endpoints from addresses, whose ports are not looked at; those that stay keep their object. On shortage the
+ * old set stays and the next answer tries again. */
 void service_take_addresses(struct service *service, const struct address *addresses, size_t count);
 bool service_has_addresses(const struct service *service, const struct address *addresses, size_t count);
 void service_on_timer(evutil_socket_t fd, short what, void *context); /* discovery.c: it is time to ask */

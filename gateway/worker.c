@@ -15,7 +15,7 @@
 #include "gateway/client.h"
 #include "gateway/exchange.h"
 
-/* ---- small services ------------------------------------------------------------------------------------------------------ */
+/* ---- small services ------------------------------------------------------------------------------------------ */
 
 const char *worker_date(struct worker *worker)
 {
@@ -50,8 +50,9 @@ void worker_count_exchange(struct worker *worker, int change)
 	worker->exchanges += (unsigned)change;
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------------------ */
+/* ---- messages ------------------------------------------------------------------------------------------------ */
 
+/* Idle clients stay: one may be sending its next request just now. It is answered, with "Connection: close". */
 static void begin_draining(struct worker *worker)
 {
 	if (worker->state != WORKER_SERVING)
@@ -60,8 +61,6 @@ static void begin_draining(struct worker *worker)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		listener_close(&worker->listeners[i]);
 	worker->state = WORKER_DRAINING;
-	for (struct client *client = worker->clients; client != NULL; client = client->next)
-		client_drain(client);
 }
 
 static void close_clients(struct worker *worker)
@@ -118,7 +117,7 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 	}
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------------------ */
+/* ---- the loop ------------------------------------------------------------------------------------------------ */
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
@@ -194,7 +193,7 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* ---- clients ------------------------------------------------------------------------------------------------------------- */
+/* ---- clients ------------------------------------------------------------------------------------------------- */
 
 static bool has_room(struct listener *listener)
 {
@@ -230,7 +229,7 @@ static void on_rest(struct listener *listener, int error)
 	         error == 0 ? "limits.connections is reached" : strerror(error));
 }
 
-/* ---- birth and death ------------------------------------------------------------------------------------------------------ */
+/* ---- birth and death ----------------------------------------------------------------------------------------- */
 
 static bool open_listeners(struct worker *worker, const struct config *config, const int *fds)
 {

@@ -1,4 +1,4 @@
-/* Fast random numbers for one thread: balancing, jitter, ids. Not for secrets. (xoshiro256**, Blackman and Vigna, public domain.) */
+/* Fast random numbers for one thread: balancing, jitter, ids. Not for secrets. (xoshiro256**, Blackman and Vigna.) */
 #ifndef GATEWAY_BASE_RANDOM_H
 #define GATEWAY_BASE_RANDOM_H
 

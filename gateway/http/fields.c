@@ -331,7 +331,8 @@ static const char *const not_in_trailers[] = {
 	"accept", "access-control-", "age$", "allow$", "alt-", "authentication-info$", "authorization$", "cache-control$",
 	"cdn-loop$", "content-disposition$", "content-encoding$", "content-language$", "content-length$",
 	"content-location$", "content-range$", "content-security-policy", "content-type$", "cookie", "cross-origin-",
-	"early-data$", "expires$", "host$", "if-", "location$", "max-forwards$", "origin", "pragma$", "prefer", "proxy-", "range$", "retry-after$",
+	"early-data$", "expires$", "host$", "if-", "location$", "max-forwards$", "origin",
+	"pragma$", "prefer", "proxy-", "range$", "retry-after$",
 	"sec-", "server$", "set-cookie", "strict-transport-security$", "transfer-encoding$", "vary$", "www-authenticate$",
 	"x-forwarded", "x-http-method", "x-method-override$", "x-original-", "x-rewrite-",
 };

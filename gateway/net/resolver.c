@@ -49,7 +49,7 @@ struct resolver_query {
 	size_t count;
 };
 
-/* ---- c-ares' sockets and clock -------------------------------------------------------------------------------------------- */
+/* ---- c-ares' sockets and clock ------------------------------------------------------------------------------- */
 
 static void set_timer(struct resolver *resolver)
 {
@@ -113,7 +113,7 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
 	resolver->watches = watch;
 }
 
-/* ---- answers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------------------------------------------- */
 
 static void free_query(struct resolver_query *query)
 {
@@ -280,7 +280,7 @@ void resolver_cancel(struct resolver_query *query)
 		free_query(query);
 }
 
-/* ---- birth and death ----------------------------------------------------------------------------------------------------------- */
+/* ---- birth and death ----------------------------------------------------------------------------------------- */
 
 static bool set_servers(struct resolver *resolver, const struct resolver_settings *settings)
 {

@@ -1,6 +1,8 @@
 #include "gateway/net/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -113,6 +115,15 @@ void stream_close(struct stream *stream, bool is_reset)
 void stream_finish(struct stream *stream)
 {
 	shutdown(stream->fd, SHUT_WR);
+}
+
+bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms)
+{
+	struct tcp_info info = { .tcpi_state = 0 };
+	socklen_t size = sizeof info;
+
+	return getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_unacked > 0 &&
+	       info.tcpi_retransmits > 0 && info.tcpi_last_ack_recv >= silent_ms - silent_ms / 8;
 }
 
 void stream_pause(struct stream *stream)

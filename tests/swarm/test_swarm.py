@@ -263,13 +263,10 @@ def test_a_node_that_vanishes_is_not_missed():
     assert {node_of(replica) for replica in replicas} == set(NODES), "swarm spreads new replicas"
     with Load(nodes=("node1",)) as load:
         time.sleep(1)
-        pulled = time.time()
         subprocess.run(["ip", "link", "set", "node2", "down"], check=True)
         try:
             time.sleep(15)
         finally:
             subprocess.run(["ip", "link", "set", "node2", "up"], check=True)
-    late = [failure for failure in load.failures if failure[0] > pulled + 8]
-    print(f"{len(load.failures)} failed:", load.failures[:5])
-    assert not late
-    assert len(load.failures) <= 16, load.failures
+    # What was under way to the lost node is noticed, as nobody acknowledges it, and asked of the other replica.
+    assert not load.failures, load.failures

@@ -80,9 +80,10 @@ def test_an_idle_client_is_not_cut_off_in_mid_thought(gateway, upstream, client)
     connection = client(started)
     connection.request()
     started.signal(signal.SIGTERM)
+    wait_until_closed(started)
     connection.ask()
     response = connection.answer()
-    assert response.status == 200 and connection.is_closed()
+    assert response.status == 200 and response.get("Connection") == "close" and connection.is_closed()
     assert started.wait() == 0
 
 
@@ -126,6 +127,7 @@ def test_a_long_answer_is_finished(gateway, upstream, client):
     until(lambda: started.has_said("draining"), "word of the drain")
     release.set()
     assert connection.read(1_000_000) == b"a" * 500_000 + b"b" * 500_000
+    connection.close()
     assert started.wait() == 0
 
 
