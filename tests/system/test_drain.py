@@ -72,6 +72,7 @@ def test_no_new_connections_after_the_delay(gateway, held, client):
     wait_until_closed(started)
     held.release.set()
     assert waiting.answer().body == b"in time"
+    waiting.close()
     assert started.wait() == 0
 
 
@@ -140,4 +141,5 @@ def test_reload_while_draining_is_harmless(gateway, held, client):
     started.signal(signal.SIGHUP)
     held.release.set()
     assert waiting.answer().body == b"in time"
+    waiting.close()
     assert started.wait() == 0
