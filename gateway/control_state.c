@@ -199,6 +199,20 @@ static void view_write_metrics(void *context, FILE *to)
 	free(workers);
 }
 
+static bool view_latencies(void *context, const char *upstream, struct admin_latencies *latencies)
+{
+	const struct control *control = context;
+
+	*latencies = (struct admin_latencies){ .bounds_us = metrics_bucket_us, .bound_count = METRICS_BUCKETS };
+	for (size_t i = 0; i < control->route_count; i++) {
+		const struct counted_route *route = &control->routes[i];
+
+		if (route->upstream != NULL && strcmp(route->upstream, upstream) == 0)
+			metrics_add_latencies(route->metrics, latencies->buckets, &latencies->sum_us);
+	}
+	return true;
+}
+
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
 
 bool control_state_init(struct control *control)
@@ -213,6 +227,7 @@ bool control_state_init(struct control *control)
 		.event_count = view_event_count,
 		.event = view_event,
 		.write_metrics = view_write_metrics,
+		.latencies = view_latencies,
 	};
 	control->pulses = calloc(control->worker_wanted, sizeof *control->pulses);
 	control->shared.unrouted = add_route(control, strdup("UNKNOWN"), "UNKNOWN", NULL);
