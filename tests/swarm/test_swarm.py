@@ -23,14 +23,18 @@ def scale(replicas):
     docker("service", "scale", "--detach", f"{STACK}_patient={replicas}")
 
 
-def replicas_now():
-    """What 40 requests over all nodes are answered by."""
-    return {replica_of(get(node, "/patient/1").body) for _ in range(20) for node in NODES}
+def replicas_seen_by(node):
+    """What 20 requests are answered by."""
+    return {replica_of(get(node, "/patient/1").body) for _ in range(20)}
 
 
 def wait_for_replicas(count, seconds=60):
-    return eventually(lambda: (found := replicas_now()) and None not in found and len(found) == count and found,
-                      seconds, f"{count} replicas answer")
+    """Until the gateway of every node uses that many, and the same."""
+    def found():
+        seen = [replicas_seen_by(node) for node in NODES]
+        return None not in seen[0] and len(seen[0]) == count and all(those == seen[0] for those in seen) and seen[0]
+
+    return eventually(found, seconds, f"{count} replicas answer on every node")
 
 
 def first_healthy(container, node):
