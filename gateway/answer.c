@@ -6,6 +6,9 @@
 
 #include <errno.h>
 
+/* Below it a copy is cheaper than the calls it saves. */
+enum { SPLICE_LEAST_BYTES = 64 * 1024 };
+
 /* ---- to the client ------------------------------------------------------------------------------------------- */
 
 /* False: the exchange is over. */
@@ -109,6 +112,8 @@ static void pass(struct exchange *exchange, const struct response *response, cha
 	exchange_enter(exchange, EXCHANGE_STREAMING);
 	parts[0] = (struct iovec){ exchange->worker->head, head_length };
 	memcpy(parts + 1, body.list, (size_t)body.count * sizeof body.list[0]);
+	if (exchange->download.body.kind == BODY_LENGTH && exchange->download.remaining >= SPLICE_LEAST_BYTES)
+		attempt_splice(exchange, true);
 	if (send_down(exchange, parts, 1 + body.count))
 		after_body(exchange, taken == TRANSFER_WHOLE, length - body.used);
 }
@@ -230,6 +235,41 @@ void answer_body(struct exchange *exchange, char *bytes, size_t length)
 		return;
 	if (taken == TRANSFER_WHOLE)
 		after_body(exchange, true, length - parts.used);
+}
+
+static void lose_rest(struct exchange *exchange, ssize_t taken)
+{
+	if (taken < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (taken < 0 && (errno == EINVAL || errno == ENOMEM || errno == EMFILE || errno == ENFILE)) {
+		attempt_splice(exchange, false); /* it works without, too */
+		stream_read(&exchange->connection->stream);
+		return;
+	}
+	exchange_fail(exchange, OUTCOME_RESPONSE_CUT);
+}
+
+void answer_splice(struct exchange *exchange)
+{
+	struct stream *upstream = &exchange->connection->stream, *client = &exchange->client->stream;
+	bool has_client_failed;
+	ssize_t taken = stream_splice(upstream, client, exchange->download.remaining, &has_client_failed);
+
+	if (taken <= 0) {
+		lose_rest(exchange, taken);
+		return;
+	}
+	transfer_skip(&exchange->download, (size_t)taken);
+	if (has_client_failed) {
+		exchange_abort(exchange, OUTCOME_CLIENT_ABORTED);
+		return;
+	}
+	if (stream_is_pending(client)) {
+		stream_pause(upstream);
+		exchange_watch_client(exchange);
+	}
+	if (exchange->download.is_whole)
+		after_body(exchange, true, 0);
 }
 
 void answer_close(struct exchange *exchange)

@@ -287,6 +287,28 @@ static const struct stream_events attempt_events = {
 	.on_connected = on_connected,
 };
 
+static void on_readable(struct stream *stream)
+{
+	struct exchange *exchange = exchange_of(stream);
+
+	exchange->received_ms = worker_now_ms(exchange->worker);
+	answer_splice(exchange);
+}
+
+static const struct stream_events splicing_events = {
+	.on_bytes = on_bytes,
+	.on_end = on_end,
+	.on_error = on_error,
+	.on_drained = on_drained,
+	.on_connected = on_connected,
+	.on_readable = on_readable,
+};
+
+void attempt_splice(struct exchange *exchange, bool is_splicing)
+{
+	exchange->connection->stream.events = is_splicing ? &splicing_events : &attempt_events;
+}
+
 /* ---- the beginning ------------------------------------------------------------------------------------------- */
 
 static void reset_attempt(struct exchange *exchange)

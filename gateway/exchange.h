@@ -134,6 +134,8 @@ void exchange_watch_client(struct exchange *exchange);
 void attempt_begin(struct exchange *exchange);
 /* May the request be sent again after this outcome? Takes from the retry budget. */
 bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome);
+/* From now on the response's body comes by answer_splice(), or by answer_body() again. */
+void attempt_splice(struct exchange *exchange, bool is_splicing);
 /* Parts with the connection: back to its pool when it is clean, else closed. */
 void attempt_end(struct exchange *exchange);
 /* Sends these parts of the request's body on, or keeps them while connecting. False: the exchange has failed. */
@@ -147,6 +149,7 @@ void attempt_on_due(struct deadline *deadline); /* of a connection */
 /* Bytes that belong to the response's head, and maybe more. */
 void answer_head(struct exchange *exchange, char *bytes, size_t length);
 void answer_body(struct exchange *exchange, char *bytes, size_t length);
+void answer_splice(struct exchange *exchange); /* there is something to read */
 /* The upstream closed. */
 void answer_close(struct exchange *exchange);
 

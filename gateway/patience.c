@@ -30,7 +30,7 @@ static uint64_t awaiting_due_ms(struct exchange *exchange)
 	uint64_t due_ms, look_ms;
 
 	if (stream_is_pending(&exchange->connection->stream)) {
-		exchange->watched = exchange->connection->stream.pending_from;
+		exchange->watched = exchange->connection->stream.progress;
 		return worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
 	}
 	due_ms = response_due_ms(exchange);
@@ -85,7 +85,7 @@ static void on_awaiting_due(struct exchange *exchange)
 
 	if (stream_is_unreachable(stream, exchange_upstream(exchange)->connect_timeout_ms))
 		exchange_fail(exchange, OUTCOME_UPSTREAM_UNREACHABLE);
-	else if (stream_is_pending(stream) && stream->pending_from != exchange->watched)
+	else if (stream_is_pending(stream) && stream->progress != exchange->watched)
 		attempt_set_deadline(exchange); /* slow, but alive */
 	else if (stream_is_pending(stream) || worker_now_ms(exchange->worker) >= due_ms)
 		exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);

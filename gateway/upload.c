@@ -38,7 +38,7 @@ void exchange_watch_client(struct exchange *exchange)
 	struct deadlines *deadlines = &exchange->worker->io.deadlines;
 
 	if (stream_is_pending(&client->stream)) {
-		exchange->watched = client->stream.pending_from;
+		exchange->watched = client->stream.progress;
 		deadline_set(deadlines, &client->deadline, now_ms + limits->write_timeout_ms);
 	} else if (!exchange->upload.is_whole && client->stream.is_reading && exchange->state < EXCHANGE_TUNNEL) {
 		deadline_set(deadlines, &client->deadline, now_ms + limits->body_timeout_ms);
@@ -106,7 +106,7 @@ void exchange_on_client_due(struct exchange *exchange)
 	const struct stream *stream = &exchange->client->stream;
 
 	if (stream_is_pending(stream)) {
-		if (stream->pending_from != exchange->watched)
+		if (stream->progress != exchange->watched)
 			exchange_watch_client(exchange); /* slow, but alive */
 		else
 			exchange_abort(exchange, OUTCOME_CLIENT_STALLED);

@@ -14,6 +14,7 @@
 #include "gateway/base/text.h"
 #include "gateway/client.h"
 #include "gateway/exchange.h"
+#include "gateway/net/pipe.h"
 
 /* ---- small services ------------------------------------------------------------------------------------------ */
 
@@ -305,6 +306,7 @@ void worker_destroy(struct worker *worker)
 	event_del(&worker->inbox_event);
 	event_del(&worker->timer);
 	inbox_destroy(&worker->inbox);
+	pipe_close_spare(&worker->io);
 	event_base_free(worker->io.base);
 	free(worker->listeners);
 	free(worker->locals);

@@ -149,6 +149,13 @@ enum transfer_result transfer_take(struct transfer *transfer, char *bytes, size_
 	return transfer->is_whole ? TRANSFER_WHOLE : TRANSFER_MORE;
 }
 
+void transfer_skip(struct transfer *transfer, size_t length)
+{
+	transfer->bytes += length;
+	transfer->remaining -= length;
+	transfer->is_whole = transfer->remaining == 0;
+}
+
 bool transfer_close(struct transfer *transfer, struct transfer_parts *parts)
 {
 	parts->count = 0;

@@ -46,6 +46,8 @@ struct transfer_parts {
 void transfer_begin(struct transfer *transfer, struct body body, bool to_chunked);
 /* Decodes in place: `bytes` are changed, and `parts` point into them and into `transfer`; send before the next call. */
 enum transfer_result transfer_take(struct transfer *transfer, char *bytes, size_t length, struct transfer_parts *parts);
+/* `length` bytes of the body, not more than remain of a BODY_LENGTH, went another way. */
+void transfer_skip(struct transfer *transfer, size_t length);
 /* The sender closed. True: that was the end of the body, and `parts` hold what ends it for the receiver. */
 bool transfer_close(struct transfer *transfer, struct transfer_parts *parts);
 void transfer_end(struct transfer *transfer); /* frees what it keeps */

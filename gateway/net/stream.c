@@ -1,6 +1,7 @@
 #include "gateway/net/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -8,10 +9,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/net/pipe.h"
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
+	struct stream *stream = context;
+
 	(void)fd, (void)what;
-	stream_read(context);
+	if (stream->events->on_readable != NULL)
+		stream->events->on_readable(stream);
+	else
+		stream_read(stream);
 }
 
 void stream_read(struct stream *stream)
@@ -52,6 +60,59 @@ static void finish_connecting(struct stream *stream)
 		stream->events->on_connected(stream);
 }
 
+static void end_pending(struct stream *stream)
+{
+	event_del(&stream->write_event);
+	stream->is_writing = false;
+	stream->events->on_drained(stream);
+}
+
+/* From the pipe to the socket, as far as it takes it; the pipe goes when it is empty. False: the socket is dead (errno). */
+static bool drain_pipe(struct stream *stream)
+{
+	struct pipe *pipe = stream->pipe;
+
+	while (pipe->bytes > 0) {
+		ssize_t moved = splice(pipe->read_fd, NULL, stream->fd, NULL, pipe->bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+		if (moved <= 0)
+			return moved < 0 && (errno == EAGAIN || errno == EINTR);
+		pipe->bytes -= (size_t)moved;
+		stream->progress += (uint32_t)moved;
+	}
+	stream->pipe = NULL;
+	pipe_give_back(stream->io, pipe);
+	return true;
+}
+
+ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool *failed)
+{
+	struct pipe *pipe = pipe_take(from->io);
+	ssize_t taken;
+
+	*failed = false;
+	if (pipe == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	taken = splice(from->fd, NULL, pipe->write_fd, NULL, limit < PIPE_BYTES ? limit : PIPE_BYTES,
+	               SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE);
+	if (taken <= 0) {
+		int error = errno;
+
+		pipe_give_back(from->io, pipe);
+		errno = error;
+		return taken;
+	}
+	pipe->bytes = (size_t)taken;
+	to->pipe = pipe;
+	if (!drain_pipe(to) || (to->pipe != NULL && !to->is_writing && event_add(&to->write_event, NULL) < 0))
+		*failed = true;
+	else
+		to->is_writing = to->pipe != NULL;
+	return taken;
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *context)
 {
 	struct stream *stream = context;
@@ -62,6 +123,13 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 		finish_connecting(stream);
 		return;
 	}
+	if (stream->pipe != NULL) {
+		if (!drain_pipe(stream))
+			stream->events->on_error(stream, errno);
+		else if (stream->pipe == NULL)
+			end_pending(stream);
+		return;
+	}
 	sent = send(fd, stream->pending + stream->pending_from, stream->pending_to - stream->pending_from, MSG_NOSIGNAL);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EINTR)
@@ -69,13 +137,12 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 		return;
 	}
 	stream->pending_from += (uint32_t)sent;
+	stream->progress += (uint32_t)sent;
 	if (stream->pending_from < stream->pending_to)
 		return;
 	free(stream->pending);
 	stream->pending = NULL;
-	event_del(&stream->write_event);
-	stream->is_writing = false;
-	stream->events->on_drained(stream);
+	end_pending(stream);
 }
 
 bool stream_open(struct stream *stream, struct io *io, int fd, bool is_connecting, const struct stream_events *events)
@@ -110,6 +177,9 @@ void stream_close(struct stream *stream, bool is_reset)
 	stream->fd = -1;
 	free(stream->pending);
 	stream->pending = NULL;
+	if (stream->pipe != NULL)
+		pipe_give_back(stream->io, stream->pipe);
+	stream->pipe = NULL;
 }
 
 void stream_finish(struct stream *stream)

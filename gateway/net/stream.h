@@ -44,6 +44,8 @@ struct io {
 	uint64_t now_us; /* 0: not read in this turn of the loop; use io_now_us() */
 	char *scratch;   /* IO_SCRATCH_BYTES */
 	struct grave *graves;
+	struct pipe *pipes; /* spare ones (pipe.h) */
+	unsigned pipe_count;
 };
 
 static inline uint64_t io_now_us(struct io *io)
@@ -72,6 +74,8 @@ struct stream_events {
 	void (*on_error)(struct stream *stream, int error);                  /* the connection is dead (errno) */
 	void (*on_drained)(struct stream *stream);                           /* nothing is pending any more */
 	void (*on_connected)(struct stream *stream);                         /* NULL for accepted sockets */
+	/* Instead of on_bytes, on_end and on_error: the owner reads for itself, with stream_splice(). NULL for most. */
+	void (*on_readable)(struct stream *stream);
 };
 
 struct stream {
@@ -82,6 +86,8 @@ struct stream {
 	uint32_t recv_bytes;
 	char *pending;
 	uint32_t pending_from, pending_to;
+	uint32_t progress; /* grows (and wraps) with what is taken of it: who waits sees whether the peer is alive */
+	struct pipe *pipe; /* what was spliced to it and is not yet taken; never together with `pending` */
 	struct io *io;
 	const struct stream_events *events;
 	struct event read_event, write_event;
@@ -102,8 +108,14 @@ enum send_result {
 enum send_result stream_send(struct stream *stream, struct iovec *parts, int count);
 static inline bool stream_is_pending(const struct stream *stream)
 {
-	return stream->pending != NULL;
+	return stream->pending != NULL || stream->pipe != NULL;
 }
+/*
+ * Moves up to `limit` bytes from one socket to the other without copying them to user space. Only when nothing is pending for
+ * `to`; what it does not take waits in a pipe, and then it is. Returns how many bytes were taken from `from`: 0 = its end,
+ * -1 = errno, which may be EAGAIN. *failed: `to` is dead (errno).
+ */
+ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool *failed);
 /* FIN; only when nothing is pending. */
 void stream_finish(struct stream *stream);
 
