@@ -333,6 +333,19 @@ static void note_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 	atomic_fetch_add_explicit(&endpoint->requests_total, 1, memory_order_relaxed);
 }
 
+static struct connection *take_idle(const struct exchange *exchange, struct pool *pool, const struct pool_limits *limits)
+{
+	struct connection *connection;
+
+	while ((connection = pool_take(pool, limits)) != NULL) {
+		if (method_is_idempotent(exchange->method) || stream_is_quiet(&connection->stream))
+			return connection;
+		connection->owner = pool; /* busy, as far as closing is concerned */
+		connection_close(connection, false);
+	}
+	return NULL;
+}
+
 void attempt_begin(struct exchange *exchange)
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
@@ -352,7 +365,7 @@ void attempt_begin(struct exchange *exchange)
 	reset_attempt(exchange);
 	note_endpoint(exchange, endpoint);
 	pool = worker->pools[endpoint->index];
-	connection = exchange->must_connect ? NULL : pool_take(pool, &limits);
+	connection = exchange->must_connect ? NULL : take_idle(exchange, pool, &limits);
 	if (connection != NULL) {
 		counter_add(&worker->counters.upstream_reuses, 1);
 		connection->owner = exchange;

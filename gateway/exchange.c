@@ -139,16 +139,18 @@ void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict)
 {
 	const struct upstream_settings *settings;
 	struct worker *worker = exchange->worker;
-	uint64_t until_us;
+	uint64_t from_us, until_us;
 
 	if (!exchange->holds_permit)
 		return;
 	exchange->holds_permit = false;
 	settings = exchange_upstream(exchange);
 	until_us = exchange->response_us != 0 ? exchange->response_us : io_now_us(&worker->io);
+	/* A slow call is the upstream's slowness: what the client took to send its request is left out. */
+	from_us = exchange->upload.bytes > 0 && exchange->sent_us != 0 ? exchange->sent_us : exchange->attempt_us;
 	breaker_settle(settings->upstream->breaker, &settings->breaker, worker_now_ms(worker),
 	               (uint32_t)random_next(&worker->random), &exchange->permit, verdict,
-	               (until_us - exchange->began_us) / 1000);
+	               from_us == 0 || until_us < from_us ? 0 : (until_us - from_us) / 1000);
 }
 
 void exchange_fail(struct exchange *exchange, enum outcome outcome)

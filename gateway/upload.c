@@ -71,7 +71,7 @@ size_t exchange_take(struct exchange *exchange, char *bytes, size_t length)
 	}
 	if (exchange->upload.bytes > exchange->route->request_body_bytes) {
 		exchange_fail(exchange, OUTCOME_REQUEST_TOO_LARGE);
-		return length;
+		return parts.used;
 	}
 	if (attempt_send_body(exchange, &parts))
 		exchange_resume_client(exchange);

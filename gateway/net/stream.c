@@ -196,6 +196,13 @@ bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms)
 	       info.tcpi_retransmits > 0 && info.tcpi_last_ack_recv >= silent_ms - silent_ms / 8;
 }
 
+bool stream_is_quiet(const struct stream *stream)
+{
+	char byte;
+
+	return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 void stream_pause(struct stream *stream)
 {
 	if (stream->is_reading)

@@ -1,6 +1,8 @@
 """What is refused, with which status, and that nobody goes on after it: where the next request would begin is not known."""
 import pytest
 
+from harness import until
+
 HOST = b"Host: h\r\n"
 
 
@@ -175,4 +177,14 @@ def test_own_limits_of_head_and_fields(gateway, behind, client):
 def test_an_empty_line_before_a_request_is_forgiven(gateway, behind, client):
     connection = client(gateway(behind))
     connection.send(b"\r\n" + head())
+    assert connection.answer().status == 200
+
+
+def test_what_follows_a_body_that_is_too_large_is_served(gateway, upstream, client):
+    behind = upstream()
+    connection = client(gateway({"u": behind}, [{"path": "/", "upstream": "u", "request_body": "10B"}]))
+    connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    until(lambda: behind.connections, "the upstream is asked")
+    connection.send(b"14\r\n" + b"a" * 20 + b"\r\n0\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert connection.answer().status == 413
     assert connection.answer().status == 200
