@@ -164,12 +164,26 @@ static void dig_graves(struct worker *worker)
 	}
 }
 
+static void on_log_due(struct deadline *deadline)
+{
+	access_log_flush(&((struct worker *)((char *)deadline - offsetof(struct worker, log_deadline)))->log);
+}
+
+/* Lines wait a moment for company: under load one write carries a hundred of them. */
+static void flush_log_soon(struct worker *worker)
+{
+	if (worker->log.used >= LOG_BATCH_BYTES)
+		access_log_flush(&worker->log);
+	if (worker->log.used > 0 && worker->log_deadline.at_ms == 0)
+		deadline_set(&worker->io.deadlines, &worker->log_deadline, worker_now_ms(worker) + LOG_WAIT_MS);
+}
+
 static void finish_turn(struct worker *worker)
 {
 	deadlines_run(&worker->io.deadlines, worker_now_ms(worker));
 	run_waiting_clients(worker);
 	dig_graves(worker);
-	access_log_flush(&worker->log);
+	flush_log_soon(worker);
 	atomic_store_explicit(&worker->counters.log_lines_lost, worker->log.lost, memory_order_relaxed);
 	counter_add(&worker->counters.turns, 1);
 	tell_drained(worker);
@@ -191,6 +205,7 @@ static void *run(void *context)
 	}
 	close_clients(worker);
 	finish_turn(worker);
+	access_log_flush(&worker->log);
 	return NULL;
 }
 
@@ -274,6 +289,7 @@ bool worker_init(struct worker *worker, unsigned index, struct shared *shared, s
 	if (worker->io.base == NULL || worker->io.scratch == NULL || !inbox_init(&worker->inbox))
 		return false;
 	deadlines_init(&worker->io.deadlines, clock_now_ms());
+	deadline_init(&worker->log_deadline, on_log_due);
 	random_seed(&worker->random);
 	event_assign(&worker->inbox_event, worker->io.base, worker->inbox.descriptor, EV_READ | EV_PERSIST, on_message, worker);
 	evtimer_assign(&worker->timer, worker->io.base, on_timer, worker);

@@ -66,6 +66,9 @@ struct local_upstream {
 	unsigned snapshots;        /* that name it */
 };
 
+/* How many bytes of the access log wait at most for how long. */
+enum { LOG_BATCH_BYTES = 32 * 1024, LOG_WAIT_MS = 20 };
+
 enum { WORKER_HEAD_LEAST = 256 * 1024, RESPONSE_HEAD_BYTES = 64 * 1024, RESPONSE_FIELDS = 256 };
 
 struct worker {
@@ -90,6 +93,7 @@ struct worker {
 	unsigned spare_count;
 	struct random random;
 	struct access_log log;
+	struct deadline log_deadline;
 	struct worker_counters counters;
 	/* Room for one request or response head at a time: nothing in it outlives a callback. */
 	struct request request;
