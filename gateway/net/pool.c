@@ -4,6 +4,12 @@
 
 #include "gateway/net/socket.h"
 
+/*
+ * How long a connection waits that is one more than max_idle. Under steady load the number of idle ones swings with every
+ * turn of the loop: closing at once what is above the limit would open hundreds a second only to close them again.
+ */
+#define POOL_SURPLUS_MS 1000
+
 static void on_idle_bytes(struct stream *stream, char *bytes, size_t length)
 {
 	(void)bytes, (void)length;
@@ -140,8 +146,10 @@ void pool_release(struct connection *connection, const struct pool_limits *limit
 	/* Closing a little before the peer does keeps the race between its FIN and our next request from happening. */
 	if (connection->peer_idle_ms != 0 && connection->peer_idle_ms / 2 < idle_ms)
 		idle_ms = connection->peer_idle_ms / 2;
+	if (pool->idle >= limits->max_idle && idle_ms > POOL_SURPLUS_MS)
+		idle_ms = POOL_SURPLUS_MS;
 	stream_resume(&connection->stream);
-	if (pool->is_withdrawn || pool->idle >= limits->max_idle || now_ms - connection->opened_ms >= limits->max_age_ms ||
+	if (pool->is_withdrawn || limits->max_idle == 0 || now_ms - connection->opened_ms >= limits->max_age_ms ||
 	    idle_ms == 0 || stream_is_pending(&connection->stream) || !connection->stream.is_reading) {
 		connection_close(connection, false);
 		return;

@@ -12,7 +12,8 @@
 #include "routes/upstream.h"
 
 struct pool_limits {
-	uint32_t max_idle, idle_timeout_ms, max_age_ms;
+	uint32_t max_idle; /* what is above it waits a second at most; 0: none waits */
+	uint32_t idle_timeout_ms, max_age_ms;
 };
 
 struct pool {
@@ -44,7 +45,7 @@ void pool_withdraw(struct pool *pool);
 struct connection *pool_take(struct pool *pool, const struct pool_limits *limits);
 /* A new one, which connects: on_connected or on_error follows. NULL with errno. */
 struct connection *pool_connect(struct pool *pool, const struct stream_events *events, void *owner);
-/* The owner is done and the connection is clean: it waits for the next, or is closed when it is too old or too many wait. */
+/* The owner is done and the connection is clean: it waits for the next, or is closed when it is too old. */
 void pool_release(struct connection *connection, const struct pool_limits *limits);
 /* Closes it, whether busy or idle. */
 void connection_close(struct connection *connection, bool is_reset);
