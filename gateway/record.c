@@ -144,14 +144,19 @@ static char *put_combined(char *to, const struct exchange *exchange)
 	return text_put_literal(put_or_dash(to, exchange->user_agent, AGENT_ROOM), "\"\n");
 }
 
-/* "2026-03-01T12:00:00." is written once a second. */
-static void read_time(struct worker *worker)
+/* Read once a turn of the loop; "2026-03-01T12:00:00." is written once a second. */
+static void read_time(struct worker *worker, uint64_t turn_us)
 {
-	uint64_t now_ms = clock_wall_ms();
-	time_t seconds = (time_t)(now_ms / 1000);
+	uint64_t now_ms;
+	time_t seconds;
 	struct tm tm;
 	char *to = worker->log_time;
 
+	if (worker->log_turn_us == turn_us)
+		return;
+	worker->log_turn_us = turn_us;
+	now_ms = clock_wall_ms();
+	seconds = (time_t)(now_ms / 1000);
 	worker->log_ms = (unsigned)(now_ms % 1000);
 	if (worker->log_s == now_ms / 1000)
 		return;
@@ -181,7 +186,7 @@ void record(struct exchange *exchange)
 	line = access_log_room(&worker->log);
 	if (line == NULL)
 		return;
-	read_time(worker);
+	read_time(worker, now_us);
 	end = exchange->snapshot->config->access_log_format == ACCESS_LOG_COMBINED ? put_combined(line, exchange)
 	                                                                          : put_json(line, exchange, now_us);
 	access_log_add(&worker->log, (size_t)(end - line));

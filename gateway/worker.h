@@ -105,7 +105,7 @@ struct worker {
 	char date[32];
 	uint64_t date_s;
 	char log_time[24]; /* of the second log_s, as far as the dot */
-	uint64_t log_s;
+	uint64_t log_s, log_turn_us;
 	unsigned log_ms;
 	uint64_t timer_at_ms; /* what `timer` was set to; 0: not set */
 	uint64_t rest_logged_ms;
