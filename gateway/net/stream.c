@@ -11,6 +11,8 @@
 
 #include "gateway/net/pipe.h"
 
+enum { STREAM_GATHER_BYTES = 1024 };
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
 	struct stream *stream = context;
@@ -248,6 +250,20 @@ static enum send_result keep(struct stream *stream, const struct iovec *parts, i
 	return SEND_PENDING;
 }
 
+/* To copy a few bytes costs less than what the kernel does to read a list of parts. */
+static ssize_t send_parts(int fd, const struct iovec *parts, int count, size_t total)
+{
+	char together[STREAM_GATHER_BYTES], *to = together;
+
+	if (count == 1)
+		return send(fd, parts->iov_base, total, MSG_NOSIGNAL);
+	if (total > sizeof together)
+		return sendmsg(fd, &(struct msghdr){ .msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count }, MSG_NOSIGNAL);
+	for (int i = 0; i < count; i++)
+		to = mempcpy(to, parts[i].iov_base, parts[i].iov_len);
+	return send(fd, together, total, MSG_NOSIGNAL);
+}
+
 enum send_result stream_send(struct stream *stream, struct iovec *parts, int count)
 {
 	size_t total = 0;
@@ -258,10 +274,7 @@ enum send_result stream_send(struct stream *stream, struct iovec *parts, int cou
 	if (total == 0)
 		return stream_is_pending(stream) ? SEND_PENDING : SEND_DONE;
 	if (!stream_is_pending(stream) && !stream->is_connecting) {
-		if (count == 1)
-			sent = send(stream->fd, parts->iov_base, total, MSG_NOSIGNAL);
-		else
-			sent = sendmsg(stream->fd, &(struct msghdr){ .msg_iov = parts, .msg_iovlen = (size_t)count }, MSG_NOSIGNAL);
+		sent = send_parts(stream->fd, parts, count, total);
 		if (sent == (ssize_t)total)
 			return SEND_DONE;
 		if (sent < 0 && errno != EAGAIN && errno != EINTR)
