@@ -49,6 +49,7 @@ OBJECTS  := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libgateway.a
 LIBS     := -levent_core -levent_extra -lcares -lyaml -ljansson -ldl -pthread
 HOSPITAL := $(patsubst tests/hospital/%.c,$(BUILD)/hospital/%,$(wildcard tests/hospital/*.c))
+LOAD     := $(BUILD)/load/load
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 THREAD   := $(patsubst tests/thread/%.c,$(BUILD)/thread/%,$(wildcard tests/thread/test_*.c))
 
@@ -92,6 +93,11 @@ $(BUILD)/hospital/%: $(BUILD)/obj/tests/hospital/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -levent_core -levent_extra -ljansson
 
+$(BUILD)/load/%: $(BUILD)/obj/tests/load/%.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -106,12 +112,13 @@ $(BUILD)/thread/%: $(BUILD)/obj/tests/thread/%.o $(LIBRARY)
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 # Unit tests always run under ASan+UBSan and thread tests under TSan, in build folders of their own.
-.PHONY: run-unit run-thread hospital
+.PHONY: run-unit run-thread hospital load
 run-unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $$t; done
 run-thread: $(THREAD)
 	@set -e; for t in $(THREAD); do TSAN_OPTIONS=halt_on_error=1 $$t; done
 hospital: $(HOSPITAL)
+load: $(LOAD)
 
 unit: deps-test
 	@$(MAKE) --no-print-directory SANITIZER=address,undefined run-unit
