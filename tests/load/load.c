@@ -36,7 +36,9 @@ enum { MAX_REQUESTS = 50 * 1000 * 1000, MAX_HEAD_BYTES = 16 * 1024, SECOND_NS = 
 
 /* How a request ended where there was no whole answer; below STATUS. */
 enum ending { REFUSED, CONNECT_TIMEOUT, RESET, CLOSED, CUT, TIMEOUT, MALFORMED, UNSENT, ENDINGS };
-static const char *const ending_names[ENDINGS] = { "refused", "connect_timeout", "reset", "closed", "cut", "timeout", "malformed", "unsent" };
+static const char *const ending_names[ENDINGS] = {
+	"refused", "connect_timeout", "reset", "closed", "cut", "timeout", "malformed", "unsent",
+};
 
 enum { STATUS_MIN = 100, STATUS_MAX = 999 };
 
@@ -205,7 +207,9 @@ static void send_body(struct connection *connection)
 	ssize_t sent;
 
 	while (connection->unsent > 0) {
-		sent = send(connection->fd, bytes, connection->unsent < sizeof bytes ? connection->unsent : sizeof bytes, MSG_NOSIGNAL);
+		size_t length = connection->unsent < sizeof bytes ? connection->unsent : sizeof bytes;
+
+		sent = send(connection->fd, bytes, length, MSG_NOSIGNAL);
 		if (sent < 0)
 			return; /* until there is room; an error is told by the event */
 		connection->unsent -= (size_t)sent;
@@ -216,8 +220,8 @@ static void send_request(struct connection *connection)
 {
 	char head[8192];
 	long request = connection->request;
-	int length = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: %s\r\nX-Load-Id: %ld\r\n%s", want.method, want.path, want.host,
-	                      want.first + request, want.fields);
+	int length = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: %s\r\nX-Load-Id: %ld\r\n%s", want.method, want.path,
+	                      want.host, want.first + request, want.fields);
 	int64_t late = (now_ns() - due_ns(request)) / 1000;
 
 	if (want.body > 0 || strcmp(want.method, "POST") == 0)
@@ -260,8 +264,10 @@ static bool begin_answer(struct connection *connection, const char *head)
 {
 	const char *value;
 
-	if (strncmp(head, "HTTP/1.1 ", 9) != 0 || (connection->status = (unsigned)strtoul(head + 9, NULL, 10)) < STATUS_MIN ||
-	    connection->status > STATUS_MAX)
+	if (strncmp(head, "HTTP/1.1 ", 9) != 0)
+		return false;
+	connection->status = (unsigned)strtoul(head + 9, NULL, 10);
+	if (connection->status < STATUS_MIN || connection->status > STATUS_MAX)
 		return false;
 	if (connection->status < 200)
 		return true;
@@ -692,7 +698,8 @@ static void read_options(int argc, char **argv)
 	}
 	total = want.count > 0 ? want.count : (long)(want.rate * want.seconds);
 	if (want.host[0] == '\0' || want.rate <= 0 || total <= 0 || total > MAX_REQUESTS || want.body > 1024 * 1024 || want.most < 1 ||
-	    want.connections > want.most || want.connections < 0 || want.timeout_ms < 1 || strlen(want.path) + strlen(want.fields) > 6000)
+	    want.connections > want.most || want.connections < 0 || want.timeout_ms < 1 ||
+	    strlen(want.path) + strlen(want.fields) > 6000)
 		fail("options", "an url, and numbers within bounds are wanted");
 }
 
