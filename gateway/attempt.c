@@ -52,6 +52,8 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 		ejection_success(&endpoint->ejection);
 	if (row->verdict != BREAKER_FAILURE || row->retry == RETRY_STALE)
 		return;
+	exchange->is_endpoint_out = balance_is_passed_over(worker_local(worker, settings->upstream)->set, &settings->ejection,
+	                                                   worker_now_ms(worker), endpoint);
 	atomic_fetch_add_explicit(&endpoint->failures_total, 1, memory_order_relaxed);
 	atomic_store_explicit(&endpoint->last_error, row->words, memory_order_relaxed);
 	if (settings->ejection.enabled &&
@@ -123,6 +125,9 @@ bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome)
 		exchange->avoid.count = 0;
 		return exchange->sent_us == 0 || (method_is_idempotent(exchange->method) && !exchange->has_lost_body);
 	case RETRY_IDEMPOTENT:
+	case RETRY_IDEMPOTENT_LATE:
+		if (outcome_table[outcome].retry == RETRY_IDEMPOTENT_LATE && !has_untried_endpoint(exchange))
+			return false;
 		if (exchange->retries >= settings->retry_attempts || !method_is_idempotent(exchange->method) ||
 		    exchange->has_lost_body || breaker_permit_is_probe(&exchange->permit) ||
 		    !retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_percent,
@@ -215,6 +220,7 @@ static void on_bytes(struct stream *stream, char *bytes, size_t length)
 	exchange->received_ms = worker_now_ms(exchange->worker);
 	switch (exchange->state) {
 	case EXCHANGE_AWAITING:
+		endpoint_heard(exchange->connection->pool->endpoint, exchange->received_ms);
 		answer_head(exchange, bytes, length);
 		return;
 	case EXCHANGE_STREAMING:
@@ -318,7 +324,7 @@ static void reset_attempt(struct exchange *exchange)
 	exchange->connected_us = exchange->sent_us = exchange->response_us = 0;
 	exchange->received_ms = 0;
 	buffer_clear(&exchange->partial);
-	exchange->is_deaf = false;
+	exchange->is_deaf = exchange->is_endpoint_out = false;
 	exchange->keeps_connection = false;
 	exchange_enter(exchange, EXCHANGE_CONNECTING);
 }

@@ -145,6 +145,9 @@ void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict)
 		return;
 	exchange->holds_permit = false;
 	settings = exchange_upstream(exchange);
+	/* What was under way at an endpoint when it was ejected says nothing about the service as a whole. */
+	if (exchange->is_endpoint_out && verdict == BREAKER_FAILURE)
+		verdict = BREAKER_NEITHER;
 	until_us = exchange->response_us != 0 ? exchange->response_us : io_now_us(&worker->io);
 	/* A slow call is the upstream's slowness: what the client took to send its request is left out. */
 	from_us = exchange->upload.bytes > 0 && exchange->sent_us != 0 ? exchange->sent_us : exchange->attempt_us;

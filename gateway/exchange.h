@@ -68,6 +68,7 @@ struct exchange {
 	struct transfer upload, download;
 
 	struct balance_avoid avoid;
+	bool is_endpoint_out; /* the last try failed at an endpoint that rests, and others serve in its place */
 	unsigned attempts, retries;
 	bool must_connect; /* an idle connection turned out dead: the next must be a new one */
 	char endpoint_text[ADDRESS_TEXT_MAX];

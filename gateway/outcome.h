@@ -21,6 +21,7 @@ enum retry {
 	RETRY_UNSENT_LATE, /* the same, but the client has waited: only retry.attempts times */
 	RETRY_STALE,      /* an idle connection was dead: what may be replayed, on a fresh one, outside the budget */
 	RETRY_IDEMPOTENT, /* may have been acted upon: idempotent and replayable, within the budget */
+	RETRY_IDEMPOTENT_LATE, /* the same, but the client has waited: only where another endpoint is left */
 };
 
 enum answer {
@@ -45,7 +46,7 @@ enum answer {
 	X(STALE_CONNECTION,     "stale_connection",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_STALE,      ANSWER_FALLBACK, "connection_terminated", "an idle connection was closed under the request") \
 	X(UPSTREAM_RESET,       "upstream_reset",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "closed before a response") \
 	X(UPSTREAM_UNREACHABLE, "upstream_unreachable", 503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "its host acknowledges nothing") \
-	X(RESPONSE_TIMEOUT,     "response_timeout",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_FALLBACK, "http_response_timeout", "no response in time") \
+	X(RESPONSE_TIMEOUT,     "response_timeout",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT_LATE, ANSWER_FALLBACK, "http_response_timeout", "no response in time") \
 	X(RESPONSE_INVALID,     "response_invalid",     502, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_ERROR,    "http_protocol_error", "the response is not valid HTTP") \
 	X(RESPONSE_CUT,         "response_cut",         0,   FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_CUT,      NULL, "the response broke off") \
 	X(RESPONSE_STALLED,     "response_stalled",     0,   FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_CUT,      NULL, "the response body stopped coming") \

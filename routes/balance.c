@@ -2,9 +2,9 @@
  * Choosing among endpoints that other threads use and eject at the same time.
  *
  * Nearly always nobody rests and nothing was tried before: two picks, two loads, done. Only when a pick may not serve
- * are the endpoints walked: who rests, who returns because too many rest, who was tried. The walk allocates nothing,
- * so it goes over the set more than once; an endpoint that changes in between can make a walk see fewer than the one
- * before, and each step has an answer to that which is not "none".
+ * are the endpoints walked: who rests, who returns because too many rest, who was tried, who is silent. The walk
+ * allocates nothing, so it goes over the set more than once; an endpoint that changes in between can make a walk see
+ * fewer than the one before, and each step has an answer to that which is not "none".
  *
  * Who returns when more than max_share rest: those whose rest ends first. It is the order in which they began but
  * for those ejected repeatedly, who deserve to wait longer. The moment up to which all return is found by halving
@@ -24,8 +24,12 @@ struct choosing {
 	const struct ejection_settings *ejection;
 	uint64_t now_ms;
 	struct returning returning;
+	uint64_t silence_ms;               /* who has been silent for longer is passed over */
 	const struct balance_avoid *avoid; /* NULL = none */
 };
+
+/* A healthy endpoint that is held up for a moment (a collection of garbage) is better than one that hangs. */
+enum { BALANCE_MOMENT_MS = 250 };
 
 static uint64_t rest_ends(const struct endpoint *endpoint)
 {
@@ -35,6 +39,24 @@ static uint64_t rest_ends(const struct endpoint *endpoint)
 static bool is_resting(const struct choosing *choosing, const struct endpoint *endpoint)
 {
 	return choosing->ejection->enabled && ejection_is_resting(&endpoint->ejection, choosing->now_ms);
+}
+
+/* How long it has been silent: none was answered of so many requests as would eject it if all of them failed, and as
+ * some of them may have by now. 0: it is not. */
+static uint64_t silence_ms(const struct choosing *choosing, const struct endpoint *endpoint)
+{
+	uint32_t limit = choosing->ejection->consecutive_failures;
+	uint32_t in_flight = atomic_load_explicit(&endpoint->in_flight, memory_order_relaxed);
+	uint64_t answered, heard_ms;
+
+	if (in_flight == 0 || !choosing->ejection->enabled ||
+	    in_flight + atomic_load_explicit(&endpoint->ejection.failures, memory_order_relaxed) < limit)
+		return 0;
+	answered = atomic_load_explicit(&endpoint->answered, memory_order_relaxed);
+	if ((int64_t)(atomic_load_explicit(&endpoint->requests_total, memory_order_relaxed) - answered) < (int64_t)limit)
+		return 0;
+	heard_ms = atomic_load_explicit(&endpoint->heard_ms, memory_order_relaxed);
+	return choosing->now_ms > heard_ms ? choosing->now_ms - heard_ms : 1;
 }
 
 static bool was_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint)
@@ -126,7 +148,7 @@ static struct endpoint *walk(const struct choosing *choosing, size_t wanted, siz
 			if (end == choosing->returning.until_ms && ties++ >= choosing->returning.ties)
 				continue;
 		}
-		if (was_tried(choosing->avoid, endpoint))
+		if (was_tried(choosing->avoid, endpoint) || silence_ms(choosing, endpoint) > choosing->silence_ms)
 			continue;
 		if (seen++ == wanted)
 			return endpoint;
@@ -136,11 +158,16 @@ static struct endpoint *walk(const struct choosing *choosing, size_t wanted, siz
 	return NULL;
 }
 
-static size_t count_candidates(const struct choosing *choosing)
+/* Those who may serve, with as little silence as there can be. */
+static size_t count_candidates(struct choosing *choosing)
 {
+	static const uint64_t silences_ms[] = {0, BALANCE_MOMENT_MS, UINT64_MAX};
 	size_t count = 0;
 
-	walk(choosing, SIZE_MAX, &count);
+	for (size_t i = 0; i < sizeof(silences_ms) / sizeof(silences_ms[0]) && count == 0; i++) {
+		choosing->silence_ms = silences_ms[i];
+		walk(choosing, SIZE_MAX, &count);
+	}
 	return count;
 }
 
@@ -228,7 +255,16 @@ struct endpoint *balance_choose(const struct endpoint_set *set, enum balance bal
 	}
 	a = set->endpoints[first];
 	b = set->endpoints[second];
-	if (is_resting(&choosing, a) || is_resting(&choosing, b) || was_tried(avoid, a) || was_tried(avoid, b))
+	if (is_resting(&choosing, a) || is_resting(&choosing, b) || was_tried(avoid, a) || was_tried(avoid, b) ||
+	    silence_ms(&choosing, a) > 0 || silence_ms(&choosing, b) > 0)
 		return choose_slowly(&choosing, balance, stir(random), this_turn);
 	return less_busy(a, b);
+}
+
+bool balance_is_passed_over(const struct endpoint_set *set, const struct ejection_settings *ejection, uint64_t now_ms,
+                            const struct endpoint *endpoint)
+{
+	struct choosing choosing = {.set = set, .ejection = ejection, .now_ms = now_ms};
+
+	return set != NULL && is_resting(&choosing, endpoint) && rest_ends(endpoint) > find_returning(&choosing).until_ms;
 }

@@ -28,8 +28,10 @@ struct endpoint {
 	const char *discovered_by; /* "dns" or "address" */
 	_Alignas(64) _Atomic uint32_t in_flight;
 	struct ejection ejection;
-	_Atomic uint64_t failures_total;
 	_Atomic uint64_t requests_total;
+	_Atomic uint64_t answered; /* requests_total when it last answered: those that came since are unanswered */
+	_Atomic uint64_t heard_ms; /* when that was */
+	_Atomic uint64_t failures_total;
 	_Atomic(const char *) last_error; /* static text, NULL = none so far */
 };
 
@@ -54,6 +56,13 @@ struct upstream {
 struct endpoint *endpoint_new(const struct address *address, unsigned index, uint64_t now_ms, const char *discovered_by);
 struct endpoint *endpoint_reference(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);
+/* It has begun to answer. */
+static inline void endpoint_heard(struct endpoint *endpoint, uint64_t now_ms)
+{
+	atomic_store_explicit(&endpoint->answered, atomic_load_explicit(&endpoint->requests_total, memory_order_relaxed),
+	                      memory_order_relaxed);
+	atomic_store_explicit(&endpoint->heard_ms, now_ms, memory_order_relaxed);
+}
 
 /* Takes a reference to each endpoint. NULL: memory is short. */
 struct endpoint_set *endpoint_set_new(struct endpoint *const *endpoints, size_t count);

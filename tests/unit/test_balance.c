@@ -13,7 +13,7 @@
 
 #include "routes/balance.h"
 
-enum { ENDPOINTS_MAX = 64, DRAWS = 60000 };
+enum { ENDPOINTS_MAX = 64, DRAWS = 60000, MOMENT_MS = 200 };
 
 static const uint64_t NOW = 100000;
 
@@ -47,7 +47,7 @@ static void begin(unsigned count)
 	assert_non_null(world.set);
 	for (unsigned i = 0; i < count; i++)
 		endpoint_release(endpoints[i]);
-	world.ejection = (struct ejection_settings){.enabled = true, .max_share_percent = 50};
+	world.ejection = (struct ejection_settings){.enabled = true, .consecutive_failures = 5, .max_share_percent = 50};
 	world.random = 42;
 }
 
@@ -306,6 +306,110 @@ static void test_tried_rather_than_resting(void **state)
 	expect_share(1, 60);
 }
 
+/* So many requests since its last answer, which was at that time. */
+static void silent(unsigned index, uint32_t unanswered, uint64_t heard_ms)
+{
+	struct endpoint *endpoint = world.set->endpoints[index];
+
+	endpoint_heard(endpoint, heard_ms);
+	atomic_fetch_add(&endpoint->requests_total, unanswered);
+	busy(index, unanswered);
+}
+
+static void test_who_has_fallen_silent_is_passed_over(void **state)
+{
+	(void)state;
+	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
+		begin(3);
+		silent(0, 5, NOW - 3000);
+		for (unsigned i = 1; i < 3; i++)
+			busy(i, 100); /* they answer, so this is just work */
+		count_draws((enum balance)balance);
+		expect_share(0, 0);
+		expect_share(1, 30);
+		expect_share(2, 30);
+		/* Held up for a moment, each: better than the one that hangs, though it has less to do. */
+		silent(1, 50, NOW - MOMENT_MS);
+		silent(2, 50, NOW - 1);
+		count_draws((enum balance)balance);
+		expect_share(0, 0);
+		expect_share(1, 30);
+		expect_share(2, 30);
+	}
+}
+
+static void test_four_unanswered_are_not_silence(void **state)
+{
+	(void)state;
+	begin(2);
+	silent(0, 4, NOW - 3000);
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 30);
+	silent(0, 5, NOW - 3000);
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 0);
+	/* Four have timed out: the last one may well eject it. */
+	busy(0, 1);
+	atomic_store(&world.set->endpoints[0]->ejection.failures, 4);
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 0);
+	/* Nobody waits for it any more, so somebody has to try. */
+	busy(0, 0);
+	atomic_store(&world.set->endpoints[0]->ejection.failures, 7);
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 30);
+	atomic_store(&world.set->endpoints[0]->ejection.failures, 0);
+	busy(0, 4); /* one was given up by its client */
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 30);
+	busy(0, 5);
+	world.ejection.enabled = false;
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 30);
+}
+
+static void test_when_all_are_silent_all_serve(void **state)
+{
+	(void)state;
+	begin(3);
+	for (unsigned i = 0; i < 3; i++)
+		silent(i, 5, NOW - 1000 * (i + 1));
+	count_draws(BALANCE_LEAST_REQUEST);
+	for (unsigned i = 0; i < 3; i++)
+		expect_share(i, 20);
+	/* A silent one that was not tried is still better than one that was. */
+	silent(0, 0, NOW);
+	avoid(0);
+	silent(1, 0, NOW);
+	avoid(1);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(2, 60);
+}
+
+static bool is_passed_over(unsigned index)
+{
+	return balance_is_passed_over(world.set, &world.ejection, NOW, world.set->endpoints[index]);
+}
+
+static void test_who_is_passed_over(void **state)
+{
+	(void)state;
+	begin(2);
+	assert_false(is_passed_over(0));
+	rest(0, NOW + 1000);
+	assert_true(is_passed_over(0));
+	assert_false(is_passed_over(1));
+	rest(1, NOW + 2000); /* one of two may rest: the other returns */
+	assert_false(is_passed_over(0));
+	assert_true(is_passed_over(1));
+	rest(1, NOW);
+	world.ejection.enabled = false;
+	assert_false(is_passed_over(0));
+	begin(1); /* the last one serves, whatever it did */
+	rest(0, NOW + 1000);
+	assert_false(is_passed_over(0));
+}
+
 static void test_a_full_list_of_tried(void **state)
 {
 	(void)state;
@@ -342,6 +446,10 @@ int main(void)
 		cmocka_unit_test(test_who_returns_against_a_reference),
 		cmocka_unit_test(test_what_was_tried_is_avoided_while_there_is_another),
 		cmocka_unit_test(test_tried_rather_than_resting),
+		cmocka_unit_test(test_who_has_fallen_silent_is_passed_over),
+		cmocka_unit_test(test_four_unanswered_are_not_silence),
+		cmocka_unit_test(test_when_all_are_silent_all_serve),
+		cmocka_unit_test(test_who_is_passed_over),
 		cmocka_unit_test(test_a_full_list_of_tried),
 		cmocka_unit_test(test_round_robin_in_turn),
 	};
