@@ -6,8 +6,10 @@
 
 #include <errno.h>
 
-/* Below it a copy is cheaper than the calls it saves. */
-enum { SPLICE_LEAST_BYTES = 64 * 1024 };
+enum {
+	SPLICE_LEAST_BYTES = 64 * 1024, /* below it a copy is cheaper than the calls it saves */
+	INTERIM_MAX = 16,
+};
 
 /* ---- to the client ------------------------------------------------------------------------------------------- */
 
@@ -211,6 +213,11 @@ void answer_head(struct exchange *exchange, char *bytes, size_t length)
 			buffer_take(&exchange->partial, response->head_length);
 		if (!response->is_interim) {
 			take_response(exchange, response, bytes, length);
+			return;
+		}
+		if (++exchange->interim_count > INTERIM_MAX) {
+			exchange->why = "too many interim responses";
+			exchange_fail(exchange, OUTCOME_RESPONSE_INVALID);
 			return;
 		}
 		if (!pass_interim(exchange, response))

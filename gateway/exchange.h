@@ -79,6 +79,7 @@ struct exchange {
 
 	/* The response. */
 	struct buffer partial; /* of its head */
+	uint8_t interim_count;
 	unsigned status; /* as the client gets it; 0: nothing */
 	unsigned replaced_status; /* the upstream's, when the fallback took its place */
 	uint64_t reply_bytes;     /* of the gateway's own body */

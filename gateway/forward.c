@@ -210,6 +210,7 @@ static bool request_field_goes_on(const struct field *field, const struct origin
 	case FIELD_X_FORWARDED_PORT:
 	case FIELD_FORWARDED:
 	case FIELD_X_REQUEST_ID:
+	case FIELD_LOOKALIKE:
 		return false; /* left out, or written anew */
 	case FIELD_X_FORWARDED:
 		return origin->is_trusted;

@@ -11,7 +11,8 @@ enum {
 	V = CHAR_VALUE,
 	S = CHAR_VALUE | CHAR_TARGET,                                               /* delimiters of a target */
 	T = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN,                                  /* delimiters that tokens may hold */
-	H = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST,                      /* letters and "-._~" */
+	R = CHAR_VALUE | CHAR_TARGET | CHAR_HOST,                                   /* delimiters that hosts may hold */
+	H = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST,                      /* letters, "-._~", and "!$&'*+" */
 	X = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST | CHAR_HEX,           /* a to f */
 	D = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST | CHAR_HEX | CHAR_DIGIT,
 };
@@ -19,9 +20,10 @@ enum {
 const uint8_t char_classes[256] = {
 	['\t'] = V, [' '] = V, ['"'] = V, ['<'] = V, ['>'] = V, ['?'] = V, ['\\'] = V,
 	['#'] = CHAR_VALUE | CHAR_TOKEN, ['%'] = CHAR_VALUE | CHAR_TOKEN,
-	['('] = S, [')'] = S, [','] = S, ['/'] = S, [':'] = S, [';'] = S, ['='] = S, ['@'] = S, ['['] = S, [']'] = S,
-	['{'] = S, ['}'] = S,
-	['!'] = T, ['$'] = T, ['&'] = T, ['\''] = T, ['*'] = T, ['+'] = T, ['^'] = T, ['`'] = T, ['|'] = T,
+	[','] = S, ['/'] = S, [':'] = S, ['@'] = S, ['['] = S, [']'] = S, ['{'] = S, ['}'] = S,
+	['('] = R, [')'] = R, [';'] = R, ['='] = R,
+	['^'] = T, ['`'] = T, ['|'] = T,
+	['!'] = H, ['$'] = H, ['&'] = H, ['\''] = H, ['*'] = H, ['+'] = H,
 	['-'] = H, ['.'] = H, ['_'] = H, ['~'] = H,
 	['0' ... '9'] = D,
 	['A' ... 'F'] = X, ['G' ... 'Z'] = H,

@@ -9,7 +9,7 @@ enum {
 	CHAR_TOKEN = 1,   /* names of methods and fields */
 	CHAR_VALUE = 2,   /* field values and reason phrases: visible, obs-text, blank and tab */
 	CHAR_TARGET = 4,  /* request targets, but for '%' and '?', which mean something */
-	CHAR_HOST = 8,    /* host names: letters, digits and "-._~"; no percent-encoding, no sub-delimiters */
+	CHAR_HOST = 8,    /* host names: unreserved and sub-delimiters but for ','; no percent-encoding */
 	CHAR_DIGIT = 16,
 	CHAR_HEX = 32,
 };

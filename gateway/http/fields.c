@@ -29,6 +29,38 @@ static bool is_named(const char *name, const char *known, size_t length)
 #define NAMED(known, field_id) \
 	(is_named(name.data, known, sizeof known - 1) ? (field_id) : FIELD_OTHER)
 
+/* '_' counts as '-': servers that hand fields to programs as variables can't tell "X_Forwarded_For" from the real one. */
+static bool is_named_loosely(const char *name, const char *known, size_t length)
+{
+	for (size_t i = 1; i < length; i++)
+		if ((name[i] == '_' ? '-' : char_lower(name[i])) != known[i])
+			return false;
+	return true;
+}
+
+/* What says who the client is; all of these begin with an x. */
+static enum field_id identify_origin(struct slice name)
+{
+	bool is_real_ip = name.length == 9 && is_named_loosely(name.data, "x-real-ip", 9);
+	bool is_request_id = name.length == 12 && is_named_loosely(name.data, "x-request-id", 12);
+
+	if (!is_real_ip && !is_request_id && (name.length < 11 || !is_named_loosely(name.data, "x-forwarded", 11)))
+		return FIELD_OTHER;
+	if (memchr(name.data, '_', name.length) != NULL)
+		return FIELD_LOOKALIKE;
+	if (is_request_id)
+		return FIELD_X_REQUEST_ID;
+	if (name.length == 15 && NAMED("x-forwarded-for", FIELD_X_FORWARDED_FOR))
+		return FIELD_X_FORWARDED_FOR;
+	if (name.length == 16 && NAMED("x-forwarded-host", FIELD_X_FORWARDED_HOST))
+		return FIELD_X_FORWARDED_HOST;
+	if (name.length == 16 && NAMED("x-forwarded-port", FIELD_X_FORWARDED_PORT))
+		return FIELD_X_FORWARDED_PORT;
+	if (name.length == 17 && NAMED("x-forwarded-proto", FIELD_X_FORWARDED_PROTO))
+		return FIELD_X_FORWARDED_PROTO;
+	return FIELD_X_FORWARDED;
+}
+
 static enum field_id identify_short(struct slice name)
 {
 	char first = char_lower(name.data[0]);
@@ -51,26 +83,11 @@ static enum field_id identify_short(struct slice name)
 		                      : FIELD_OTHER;
 	case 9:
 		return first == 'f'   ? NAMED("forwarded", FIELD_FORWARDED)
-		       : first == 'x' ? NAMED("x-real-ip", FIELD_X_FORWARDED)
+		       : first == 'x' ? identify_origin(name)
 		                      : FIELD_OTHER;
 	default:
 		return FIELD_OTHER;
 	}
-}
-
-static enum field_id identify_forwarded(struct slice name)
-{
-	if (!is_named(name.data, "x-forwarded", sizeof "x-forwarded" - 1))
-		return FIELD_OTHER;
-	if (name.length == 15 && NAMED("x-forwarded-for", FIELD_X_FORWARDED_FOR))
-		return FIELD_X_FORWARDED_FOR;
-	if (name.length == 16 && NAMED("x-forwarded-host", FIELD_X_FORWARDED_HOST))
-		return FIELD_X_FORWARDED_HOST;
-	if (name.length == 16 && NAMED("x-forwarded-port", FIELD_X_FORWARDED_PORT))
-		return FIELD_X_FORWARDED_PORT;
-	if (name.length == 17 && NAMED("x-forwarded-proto", FIELD_X_FORWARDED_PROTO))
-		return FIELD_X_FORWARDED_PROTO;
-	return FIELD_X_FORWARDED;
 }
 
 enum field_id field_identify(struct slice name)
@@ -80,11 +97,8 @@ enum field_id field_identify(struct slice name)
 	if (name.length < 10)
 		return name.length < 2 ? FIELD_OTHER : identify_short(name);
 	first = char_lower(name.data[0]);
-	if (first == 'x') {
-		if (name.length == 12 && NAMED("x-request-id", FIELD_X_REQUEST_ID))
-			return FIELD_X_REQUEST_ID;
-		return name.length >= 11 ? identify_forwarded(name) : FIELD_OTHER;
-	}
+	if (first == 'x')
+		return identify_origin(name);
 	switch (name.length) {
 	case 10:
 		return first == 'c'   ? NAMED("connection", FIELD_CONNECTION)

@@ -31,6 +31,7 @@ enum field_id {
 	FIELD_X_FORWARDED_HOST,
 	FIELD_X_FORWARDED_PORT,
 	FIELD_X_REQUEST_ID,
+	FIELD_LOOKALIKE, /* one of these with '_' in its name: never forwarded */
 	FIELD_TRACEPARENT,
 	FIELD_USER_AGENT,
 	FIELD_REFERER,

@@ -3,8 +3,8 @@
  * smuggling), so whatever has ever been read in two ways is refused, even where the RFC would allow to repair it: both
  * framing fields at once, a length said twice, a coding that is not exactly "chunked".
  *
- * Responses are judged by the same rules. A coding other than chunked could not be passed on anyway: Transfer-Encoding
- * is hop by hop, and the gateway does not decode gzip.
+ * One table decides, for requests and responses alike: `rows`. A coding other than chunked could not be passed on anyway:
+ * Transfer-Encoding is hop by hop, and the gateway does not decode gzip.
  *
  * The chunk decoder is a machine over bytes whose whole memory is struct chunked:
  *
@@ -20,7 +20,22 @@
 
 enum { SIZE_DIGITS_MAX = 16, EXTENSION_BYTES_MAX = 1024, LENGTH_DIGITS_MAX = 19 };
 
-/* ---- the decision --------------------------------------------------------------------------------------------- */
+/* ---- what stands in the head ---------------------------------------------------------------------------------- */
+
+/* Each of these is a set of one, so that a row of the table can name several. */
+enum message {
+	REQUEST = 1,
+	TRACE = 2,      /* "A client MUST NOT send content in a TRACE request" (RFC 9110 section 9.3.8) */
+	RESPONSE = 4,
+	ABOUT_GET = 8,  /* the answer to HEAD, 304: the fields speak of the body that is left out */
+	BODYLESS = 16,  /* 1xx, 204: neither field may be there at all (RFC 9110 section 8.6, RFC 9112 section 6.1) */
+	ANY_REQUEST = REQUEST | TRACE,
+	ANY_RESPONSE = RESPONSE | ABOUT_GET | BODYLESS,
+	ANY_MESSAGE = ANY_REQUEST | ANY_RESPONSE,
+};
+enum version { V1_0 = 1, V1_1 = 2, ANY_VERSION = V1_0 | V1_1 };
+enum length { NO_LENGTH = 1, ZERO = 2, LENGTH = 4, BAD_LENGTH = 8, LENGTHS = 16, SAID = 30, ANY_LENGTH = 31 };
+enum coding { NO_CODING = 1, CHUNKED = 2, OTHER = 4, BAD_CODING = 8, CODINGS = 16, CODED = 30, ANY_CODING = 31 };
 
 /* "Content_Length": servers that take '_' for '-' would see a framing field where this parser sees none. */
 static bool is_lookalike(const struct field *field)
@@ -44,19 +59,19 @@ static bool is_lookalike(const struct field *field)
 }
 
 /* 1*DIGIT and nothing else, at most 2^63-1. */
-static bool parse_length(struct slice text, uint64_t *length)
+static enum length classify_length(struct slice text, uint64_t *length)
 {
 	uint64_t value = 0;
 
 	if (text.length == 0 || text.length > LENGTH_DIGITS_MAX)
-		return false;
+		return BAD_LENGTH;
 	for (size_t i = 0; i < text.length; i++) {
 		if (!char_is(text.data[i], CHAR_DIGIT))
-			return false;
+			return BAD_LENGTH;
 		value = value * 10 + (uint64_t)(text.data[i] - '0');
 	}
 	*length = value;
-	return value <= INT64_MAX;
+	return value > INT64_MAX ? BAD_LENGTH : value > 0 ? LENGTH : ZERO;
 }
 
 static bool is_known_coding(struct slice coding)
@@ -71,11 +86,13 @@ static bool is_known_coding(struct slice coding)
 }
 
 /* Is this a well-formed list of codings that we just don't have? Then 501 tells the client so; else it is a trick. */
-static unsigned judge_codings(struct slice list, const char **why)
+static enum coding classify_coding(struct slice list)
 {
 	const char *at = list.data, *end = list.data + list.length;
 	unsigned known = 0;
 
+	if (slice_equal_nocase(list, SLICE("chunked")))
+		return CHUNKED;
 	while (at < end) {
 		const char *start = at, *comma = memchr(at, ',', (size_t)(end - at)), *last = comma != NULL ? comma : end;
 		struct slice coding;
@@ -86,78 +103,98 @@ static unsigned judge_codings(struct slice list, const char **why)
 		while (last > start && last[-1] == ' ')
 			last--;
 		coding = (struct slice){start, (size_t)(last - start)};
-		if (is_known_coding(coding)) {
+		if (is_known_coding(coding))
 			known++;
-		} else if (!slice_equal_nocase(coding, SLICE("chunked")) || comma != NULL) {
-			*why = "Transfer-Encoding other than chunked";
-			return 400;
-		}
+		else if (!slice_equal_nocase(coding, SLICE("chunked")) || comma != NULL)
+			return BAD_CODING;
 	}
-	*why = known > 0 ? "transfer coding not implemented" : "Transfer-Encoding other than chunked";
-	return known > 0 ? 501 : 400;
+	return known > 0 ? OTHER : BAD_CODING;
 }
 
-struct framing_fields {
-	unsigned lengths, encodings;
-	struct slice length, encoding;
+static enum message classify_message(const struct framing_input *input)
+{
+	if (input->is_request)
+		return input->is_trace ? TRACE : REQUEST;
+	if (input->status / 100 == 1 || input->status == 204)
+		return BODYLESS;
+	return input->is_head_request || input->status == 304 ? ABOUT_GET : RESPONSE;
+}
+
+/* ---- the decision --------------------------------------------------------------------------------------------- */
+
+/*
+ * The first row that fits decides. What may pass is listed exactly; whatever is not in the first part is refused, and the
+ * second part only says with which words. `status` is a request's; a response is always a 502.
+ */
+static const struct row {
+	uint8_t message, version, length, coding; /* sets of the above */
+	uint8_t body;
+	bool is_end_certain;
+	uint16_t status;
+	const char *why;
+} rows[] = {
+	/* message    version      Content-Length    Transfer-Encoding   the body                  the end is certain */
+	{REQUEST,     ANY_VERSION, NO_LENGTH,        NO_CODING,          BODY_NONE,                true,  0, NULL},
+	{REQUEST,     ANY_VERSION, ZERO | LENGTH,    NO_CODING,          BODY_LENGTH,              true,  0, NULL},
+	{REQUEST,     V1_1,        NO_LENGTH,        CHUNKED,            BODY_CHUNKED,             true,  0, NULL},
+	{TRACE,       ANY_VERSION, NO_LENGTH | ZERO, NO_CODING,          BODY_NONE,                true,  0, NULL},
+	{RESPONSE,    ANY_VERSION, ZERO | LENGTH,    NO_CODING,          BODY_LENGTH,              true,  0, NULL},
+	{RESPONSE,    V1_1,        NO_LENGTH,        CHUNKED,            BODY_CHUNKED,             true,  0, NULL},
+	{RESPONSE,    ANY_VERSION, NO_LENGTH,        NO_CODING,          BODY_UNTIL_CLOSE,         false, 0, NULL},
+	{ABOUT_GET,   ANY_VERSION, NO_LENGTH | ZERO | LENGTH, NO_CODING, BODY_NONE,                true,  0, NULL},
+	{ABOUT_GET,   V1_1,        NO_LENGTH,        CHUNKED,            BODY_NONE,                true,  0, NULL},
+	/* Who announces a body where none may be will probably send it. */
+	{BODYLESS,    ANY_VERSION, NO_LENGTH | ZERO, NO_CODING,          BODY_NONE,                true,  0, NULL},
+	{BODYLESS,    ANY_VERSION, LENGTH,           NO_CODING,          BODY_NONE,                false, 0, NULL},
+	{BODYLESS,    V1_1,        NO_LENGTH,        CHUNKED,            BODY_NONE,                false, 0, NULL},
+
+	{ANY_MESSAGE, ANY_VERSION, SAID,       CODED,      BODY_NONE, false, 400, "both Content-Length and Transfer-Encoding"},
+	{ANY_MESSAGE, ANY_VERSION, LENGTHS,    ANY_CODING, BODY_NONE, false, 400, "more than one Content-Length"},
+	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, CODINGS,    BODY_NONE, false, 400, "more than one Transfer-Encoding"},
+	{ANY_MESSAGE, V1_0,        ANY_LENGTH, CODED,      BODY_NONE, false, 400, "Transfer-Encoding in HTTP/1.0"},
+	{ANY_MESSAGE, ANY_VERSION, BAD_LENGTH, ANY_CODING, BODY_NONE, false, 400, "malformed Content-Length"},
+	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, BAD_CODING, BODY_NONE, false, 400, "Transfer-Encoding other than chunked"},
+	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, OTHER,      BODY_NONE, false, 501, "transfer coding not implemented"},
+	{TRACE,       ANY_VERSION, ANY_LENGTH, ANY_CODING, BODY_NONE, false, 400, "a body in a TRACE"},
+	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, ANY_CODING, BODY_NONE, false, 400, "framing"},
 };
 
-static unsigned judge_fields(const struct framing_input *input, const struct framing_fields *seen, struct body *body,
-                             const char **why)
+static const struct row *find_row(unsigned message, unsigned version, unsigned length, unsigned coding)
 {
-	if (seen->encodings > 0 && seen->lengths > 0)
-		*why = "both Content-Length and Transfer-Encoding";
-	else if (seen->lengths > 1)
-		*why = "more than one Content-Length";
-	else if (seen->encodings > 1)
-		*why = "more than one Transfer-Encoding";
-	else if (seen->encodings == 1 && input->version_minor == 0)
-		*why = "Transfer-Encoding in HTTP/1.0";
-	else if (seen->lengths == 1 && !parse_length(seen->length, &body->length))
-		*why = "malformed Content-Length";
-	else if (seen->encodings == 1 && !slice_equal_nocase(seen->encoding, SLICE("chunked")))
-		return judge_codings(seen->encoding, why);
-	else
-		return 0;
-	return 400;
+	const struct row *row = rows;
+
+	while (!(row->message & message) || !(row->version & version) || !(row->length & length) || !(row->coding & coding))
+		row++;
+	return row;
 }
 
 unsigned framing_decide(const struct framing_input *input, struct body *body, const char **why)
 {
-	struct framing_fields seen = {0, 0, {NULL, 0}, {NULL, 0}};
-	unsigned status;
+	enum length length = NO_LENGTH;
+	enum coding coding = NO_CODING;
+	uint64_t length_value = 0;
+	const struct row *row;
 
-	*body = (struct body){BODY_NONE, 0};
+	*body = (struct body){ .kind = BODY_NONE };
 	for (size_t i = 0; i < input->field_count; i++) {
 		const struct field *field = &input->fields[i];
 
 		if (field->id == FIELD_CONTENT_LENGTH) {
-			seen.length = field->value;
-			seen.lengths++;
+			length = length == NO_LENGTH ? classify_length(field->value, &length_value) : LENGTHS;
 		} else if (field->id == FIELD_TRANSFER_ENCODING) {
-			seen.encoding = field->value;
-			seen.encodings++;
+			coding = coding == NO_CODING ? classify_coding(field->value) : CODINGS;
 		} else if (is_lookalike(field)) {
 			*why = "a field name that looks like a framing field";
 			return input->is_request ? 400 : 502;
 		}
 	}
-	status = judge_fields(input, &seen, body, why);
-	if (status != 0) {
-		*body = (struct body){BODY_NONE, 0};
-		return input->is_request ? status : 502;
-	}
-	if (!input->is_request && (input->is_head_request || input->status / 100 == 1 || input->status == 204 ||
-	                           input->status == 304)) {
-		body->length = 0; /* what a Content-Length says here is about another response */
-		return 0;
-	}
-	if (seen.encodings > 0)
-		body->kind = BODY_CHUNKED;
-	else if (seen.lengths > 0)
-		body->kind = BODY_LENGTH;
-	else
-		body->kind = input->is_request ? BODY_NONE : BODY_UNTIL_CLOSE;
+	row = find_row(classify_message(input), input->version_minor == 0 ? V1_0 : V1_1, length, coding);
+	*why = row->why;
+	if (row->why != NULL)
+		return input->is_request ? row->status : 502;
+	body->kind = (enum body_kind)row->body;
+	body->is_end_certain = row->is_end_certain;
+	body->length = body->kind == BODY_LENGTH ? length_value : 0;
 	return 0;
 }
 

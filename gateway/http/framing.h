@@ -15,11 +15,13 @@ enum body_kind {
 
 struct body {
 	enum body_kind kind;
-	uint64_t length; /* BODY_LENGTH only */
+	bool is_end_certain; /* else the sender closes, or is likely to send what it may not: don't use its connection again */
+	uint64_t length;     /* BODY_LENGTH only */
 };
 
 struct framing_input {
 	bool is_request;
+	bool is_trace;          /* requests: the method is TRACE */
 	unsigned version_minor; /* of HTTP/1.x */
 	bool is_head_request;   /* responses: the request was HEAD */
 	unsigned status;        /* responses */

@@ -238,6 +238,7 @@ static enum parse_result judge(struct request *request)
 {
 	struct framing_input framing = {
 		.is_request = true,
+		.is_trace = request->method == METHOD_TRACE,
 		.version_minor = request->version_minor,
 		.fields = request->fields,
 		.field_count = request->field_count,

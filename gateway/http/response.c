@@ -88,8 +88,7 @@ static const char *judge_upgrade(struct response *response)
 /* May the connection be used again? Only when it is certain where this response ends. */
 static void judge_connection(struct response *response)
 {
-	bool has_close = false, has_keep_alive = false, has_forbidden_framing = false;
-	bool may_have_length = response->status / 100 != 1 && response->status != 204;
+	bool has_close = false, has_keep_alive = false;
 
 	for (size_t i = 0; i < response->field_count; i++) {
 		const struct field *field = &response->fields[i];
@@ -102,17 +101,12 @@ static void judge_connection(struct response *response)
 		case FIELD_KEEP_ALIVE:
 			response->keep_alive_timeout_s = parse_keep_alive_timeout(field->value);
 			break;
-		case FIELD_CONTENT_LENGTH:
-		case FIELD_TRANSFER_ENCODING:
-			has_forbidden_framing |= !may_have_length && !slice_equal(field->value, SLICE("0"));
-			break;
 		default:
 			break;
 		}
 	}
-	/* An upstream that announces a body where none may be will probably send it. */
-	response->keep_alive = !has_close && (response->version_minor > 0 || has_keep_alive) && !has_forbidden_framing &&
-	                       response->status != 101 && response->body.kind != BODY_UNTIL_CLOSE;
+	response->keep_alive = !has_close && (response->version_minor > 0 || has_keep_alive) && response->body.is_end_certain &&
+	                       response->status != 101;
 }
 
 static enum parse_result judge(struct response *response, bool is_head_request)

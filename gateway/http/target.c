@@ -1,8 +1,8 @@
 /*
  * The forms of a target (RFC 9112 section 3.2) and the host a request is for.
  *
- * A host name is judged narrower than RFC 3986: no percent-encoding and no sub-delimiters. No name in DNS has them, and
- * the text goes on into X-Forwarded-Host, a list, and into the log.
+ * A host name is judged narrower than RFC 3986: no percent-encoding, which one reader decodes and the next does not, and
+ * no comma, as the text goes on into X-Forwarded-Host, a list. An empty port is the default one (RFC 3986 section 6.2.3).
  */
 #include "gateway/http/target.h"
 
@@ -42,9 +42,11 @@ static struct slice host_name_of(struct slice host, unsigned *port)
 			return none;
 	}
 	if (at < end) {
-		if (*at != ':' || end - at < 2 || end - at > 6)
+		if (*at != ':' || end - at > 6)
 			return none;
-		for (*port = 0, at++; at < end && char_is(*at, CHAR_DIGIT); at++)
+		if (++at == end)
+			return (struct slice){host.data, (size_t)(name_end - host.data)};
+		for (*port = 0; at < end && char_is(*at, CHAR_DIGIT); at++)
 			*port = *port * 10 + (unsigned)(*at - '0');
 		if (at < end || *port == 0 || *port > 65535)
 			return none;

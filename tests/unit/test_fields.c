@@ -198,6 +198,8 @@ static void test_names(void **state)
 		{"Via", FIELD_VIA}, {"Forwarded", FIELD_FORWARDED}, {"X-Forwarded", FIELD_X_FORWARDED},
 		{"X-Forwarded-Prefix", FIELD_X_FORWARDED}, {"X-Forwarded-Ssl", FIELD_X_FORWARDED}, {"X-Real-IP", FIELD_X_FORWARDED},
 		{"X-Forwarded-For", FIELD_X_FORWARDED_FOR}, {"X-Forwarded-Proto", FIELD_X_FORWARDED_PROTO},
+		{"X_Forwarded_For", FIELD_LOOKALIKE}, {"X-Forwarded_For", FIELD_LOOKALIKE}, {"x_real-ip", FIELD_LOOKALIKE},
+		{"X_Request_Id", FIELD_LOOKALIKE}, {"X-Forwarded_Any", FIELD_LOOKALIKE},
 		{"X-Forwarded-Host", FIELD_X_FORWARDED_HOST}, {"X-Forwarded-Port", FIELD_X_FORWARDED_PORT},
 		{"X-Request-Id", FIELD_X_REQUEST_ID}, {"Traceparent", FIELD_TRACEPARENT}, {"User-Agent", FIELD_USER_AGENT},
 		{"Referer", FIELD_REFERER}, {"Proxy", FIELD_PROXY}, {"Date", FIELD_DATE}, {"Content_Length", FIELD_OTHER},
@@ -214,7 +216,7 @@ static void test_names(void **state)
 			if (name[at] >= 'a' && name[at] <= 'z')
 				name[at] = (char)(name[at] - 32);
 		assert_int_equal(field_identify((struct slice){name, length}), known[i].id);
-		if (known[i].id == FIELD_OTHER || known[i].id == FIELD_X_FORWARDED)
+		if (known[i].id == FIELD_OTHER || known[i].id == FIELD_X_FORWARDED || known[i].id == FIELD_LOOKALIKE)
 			continue;
 		name[length - 1] = '!';
 		assert_int_not_equal(field_identify((struct slice){name, length}), known[i].id);

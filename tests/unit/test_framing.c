@@ -133,6 +133,44 @@ static void test_responses(void **state)
 	assert_int_equal(kind_of(100, false, "\r\n"), BODY_NONE);
 	assert_int_equal(kind_of(101, false, "\r\n"), BODY_NONE);
 	assert_int_equal(kind_of(205, false, "\r\n"), BODY_UNTIL_CLOSE);
+	assert_false(body.is_end_certain);
+}
+
+static bool end_of(unsigned status, bool is_head_request, const char *head)
+{
+	kind_of(status, is_head_request, head);
+	return body.is_end_certain;
+}
+
+static void test_where_the_end_is_certain(void **state)
+{
+	(void)state;
+	assert_true(end_of(200, false, "Content-Length: 3\r\n\r\n"));
+	assert_true(end_of(200, false, "Transfer-Encoding: chunked\r\n\r\n"));
+	assert_true(end_of(200, true, "Content-Length: 3\r\n\r\n"));
+	assert_true(end_of(304, false, "Content-Length: 3\r\n\r\n"));
+	assert_true(end_of(304, true, "Transfer-Encoding: chunked\r\n\r\n"));
+	assert_true(end_of(204, false, "\r\n"));
+	assert_true(end_of(204, false, "Content-Length: 0\r\n\r\n"));
+	assert_true(end_of(100, true, "\r\n"));
+	assert_false(end_of(204, false, "Content-Length: 3\r\n\r\n"));
+	assert_false(end_of(204, true, "Transfer-Encoding: chunked\r\n\r\n"));
+	assert_false(end_of(103, false, "Content-Length: 3\r\n\r\n"));
+	assert_false(end_of(101, false, "Transfer-Encoding: chunked\r\n\r\n"));
+}
+
+static void test_trace(void **state)
+{
+	const struct framing_input trace = {.is_request = true, .is_trace = true, .version_minor = 1};
+
+	(void)state;
+	assert_int_equal(decide(trace, "\r\n"), 0);
+	assert_int_equal(body.kind, BODY_NONE);
+	assert_int_equal(decide(trace, "Content-Length: 0\r\n\r\n"), 0);
+	assert_int_equal(body.kind, BODY_NONE);
+	assert_int_equal(decide(trace, "Content-Length: 1\r\n\r\n"), 400);
+	assert_int_equal(decide(trace, "Transfer-Encoding: chunked\r\n\r\n"), 400);
+	assert_int_equal(decide(trace, "Content-Length: x\r\n\r\n"), 400);
 }
 
 /* ---- chunked coding ------------------------------------------------------------------------------------------- */
@@ -265,6 +303,8 @@ int main(void)
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_codings),
 		cmocka_unit_test(test_responses),
+		cmocka_unit_test(test_where_the_end_is_certain),
+		cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_decodes_chunks),
 		cmocka_unit_test(test_refuses_chunks),
 		cmocka_unit_test(test_bounds_extensions),
