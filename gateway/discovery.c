@@ -4,86 +4,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/base/clock.h"
-#include "gateway/base/log.h"
 #include "gateway/service.h"
-
-enum { NO_NAME_LIMIT = 2 };
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 
-static void ask_in(struct service *service, uint32_t wait_ms)
+static bool is_awaited(const struct service *service)
 {
-	event_add(&service->timer, &(struct timeval){ .tv_sec = wait_ms / 1000, .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000 });
+	return service->is_prepared && service->set == NULL && (service->name == NULL || service->name->error == NULL);
 }
 
 static void finish_preparing_if_known(struct discovery *discovery)
 {
 	if (!discovery->is_preparing)
 		return;
-	for (size_t i = 0; i < discovery->service_count; i++) {
-		const struct service *service = discovery->services[i];
-
-		if (service != NULL && service->is_prepared && service->set == NULL && service->error == NULL)
+	for (size_t i = 0; i < discovery->service_count; i++)
+		if (discovery->services[i] != NULL && is_awaited(discovery->services[i]))
 			return;
-	}
 	discovery->is_preparing = false;
 	event_del(&discovery->patience);
 	discovery->events->on_prepared(discovery->context);
 }
 
-static void note_error(struct service *service, const char *error)
+static bool is_wanted(const struct service *service)
 {
-	if (service->error == NULL || strcmp(service->error, error) != 0)
-		log_warn("upstream %s: looking up %s: %s; %zu endpoints stay", service->upstream->name, service->upstream->host, error,
-		         service->set == NULL ? 0 : service->set->count);
-	service->error = error;
+	return service->is_current || service->is_prepared;
 }
 
-static void on_answer(void *context, const struct resolver_answer *answer)
+/* A worker that can't connect may ask for the next question now. */
+void discovery_name_answered(struct discovery *discovery, struct name *name)
 {
-	struct service *service = context;
+	for (size_t i = 0; i < discovery->service_count; i++) {
+		struct service *service = discovery->services[i];
 
-	service->query = NULL;
-	ask_in(service, service->refresh_ms);
-	switch (answer->verdict) {
-	case RESOLVER_ANSWER:
-		service->last_answer_ms = clock_now_ms();
-		service->no_name_count = 0;
-		service->error = NULL;
-		if (!service_has_addresses(service, answer->addresses, answer->count))
-			service_take_addresses(service, answer->addresses, answer->count);
-		break;
-	case RESOLVER_NO_NAME:
-		service->last_answer_ms = clock_now_ms();
-		if (++service->no_name_count < NO_NAME_LIMIT)
-			ask_in(service, service->refresh_ms < DISCOVERY_REST_MS ? service->refresh_ms : DISCOVERY_REST_MS);
-		else if (service->set == NULL || service->set->count > 0)
-			service_take_addresses(service, NULL, 0);
-		service->error = answer->error;
-		break;
-	case RESOLVER_FAILURE:
-		note_error(service, answer->error);
-		break;
+		if (service == NULL || service->name != name || !is_wanted(service))
+			continue;
+		atomic_store(&service->upstream->refresh_wanted, 0);
+		service_follow_name(service);
 	}
-	finish_preparing_if_known(service->discovery);
-}
-
-static void ask(struct service *service)
-{
-	if (service->query != NULL || service->is_literal)
-		return;
-	service->asked_ms = clock_now_ms();
-	atomic_store(&service->upstream->refresh_wanted, 0);
-	service->query = resolver_ask(service->discovery->resolver, service->upstream->host, on_answer, service);
-	if (service->query == NULL)
-		ask_in(service, service->refresh_ms);
-}
-
-void service_on_timer(evutil_socket_t fd, short what, void *context)
-{
-	(void)fd, (void)what;
-	ask(context);
+	finish_preparing_if_known(discovery);
 }
 
 static struct service *find(const struct discovery *discovery, const struct upstream *upstream)
@@ -96,17 +54,13 @@ static struct service *find(const struct discovery *discovery, const struct upst
 void discovery_refresh(struct discovery *discovery, const struct upstream *upstream)
 {
 	struct service *service = find(discovery, upstream);
-	uint64_t now_ms = clock_now_ms();
 
-	if (service == NULL || service->is_literal || service->query != NULL || !(service->is_current || service->is_prepared)) {
-		if (service != NULL)
-			atomic_store(&service->upstream->refresh_wanted, 0);
+	if (service == NULL)
 		return;
-	}
-	if (now_ms - service->asked_ms < DISCOVERY_REST_MS)
-		ask_in(service, (uint32_t)(DISCOVERY_REST_MS - (now_ms - service->asked_ms)));
+	if (service->name != NULL && is_wanted(service))
+		name_ask(service->name);
 	else
-		ask(service);
+		atomic_store(&service->upstream->refresh_wanted, 0);
 }
 
 /* ---- configurations ------------------------------------------------------------------------------------------ */
@@ -129,16 +83,16 @@ static struct service *find_fitting(struct discovery *discovery, const struct up
 /* Names that no configuration has are asked no more. */
 static void rest_unnamed(struct discovery *discovery)
 {
-	for (size_t i = 0; i < discovery->service_count; i++) {
-		struct service *service = discovery->services[i];
+	for (struct name *name = discovery->names; name != NULL; name = name->next) {
+		bool has_user = false;
 
-		if (service == NULL || service->is_current || service->is_prepared)
-			continue;
-		event_del(&service->timer);
-		if (service->query != NULL)
-			resolver_cancel(service->query);
-		service->query = NULL;
+		for (size_t i = 0; i < discovery->service_count && !has_user; i++)
+			has_user = discovery->services[i] != NULL && discovery->services[i]->name == name &&
+			           is_wanted(discovery->services[i]);
+		if (!has_user)
+			name_rest(name);
 	}
+	name_forget_unused(discovery);
 }
 
 static void forget_prepared(struct discovery *discovery)
@@ -149,31 +103,44 @@ static void forget_prepared(struct discovery *discovery)
 	rest_unnamed(discovery);
 }
 
+/* One that would ask as the old one does is not needed: questions under way go on, however often is reloaded. */
 static bool renew_resolver(struct discovery *discovery, const struct config *config, char *error, size_t size)
 {
 	struct resolver_settings settings = {
 		.servers = config->dns_servers,
 		.server_count = config->dns_server_count,
 		.timeout_ms = config->dns_timeout_ms,
-		.tries = config->dns_tries,
 	};
-	struct resolver *resolver = resolver_new(discovery->base, &settings, error, size);
+	struct resolver *resolver = resolver_new(discovery->base, &settings, error, size), *old = discovery->resolver;
 
 	if (resolver == NULL)
 		return false;
-	for (size_t i = 0; i < discovery->service_count; i++) {
-		struct service *service = discovery->services[i];
-
-		if (service == NULL || service->query == NULL)
-			continue;
-		resolver_cancel(service->query);
-		service->query = NULL;
-		ask_in(service, 0);
+	if (old != NULL && resolver_equals(old, resolver)) {
+		resolver_free(resolver);
+		return true;
 	}
-	if (discovery->resolver != NULL)
-		resolver_free(discovery->resolver);
 	discovery->resolver = resolver;
+	for (struct name *name = discovery->names; name != NULL; name = name->next) {
+		if (name->query == NULL)
+			continue;
+		name_rest(name);
+		name_ask(name);
+	}
+	if (old != NULL)
+		resolver_free(old);
 	return true;
+}
+
+/* An hour's refresh that is a second's now must not last the hour. */
+static void set_pace(struct discovery *discovery, const struct config *config)
+{
+	bool is_another = discovery->refresh_ms != config->dns_refresh_ms;
+
+	discovery->refresh_ms = config->dns_refresh_ms;
+	discovery->tries = config->dns_tries;
+	for (struct name *name = discovery->names; name != NULL && is_another; name = name->next)
+		if (event_pending(&name->timer, EV_TIMEOUT, NULL))
+			name_ask(name);
 }
 
 bool discovery_prepare(struct discovery *discovery, struct config *config, char *error, size_t size)
@@ -182,6 +149,7 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 
 	if (!renew_resolver(discovery, config, error, size))
 		return false;
+	set_pace(discovery, config);
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		struct upstream_settings *settings = &config->upstreams[i];
 		struct service *old, *service = find_fitting(discovery, settings, &old);
@@ -194,12 +162,11 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 			return false;
 		}
 		service->is_prepared = true;
-		service->refresh_ms = config->dns_refresh_ms;
 		settings->upstream = upstream_reference(service->upstream);
-		if (service->is_literal && service->set == NULL)
+		if (service->name == NULL && service->set == NULL)
 			service_take_addresses(service, &settings->address, 1);
-		else if (service->set == NULL)
-			ask(service);
+		else if (service->name != NULL)
+			service_follow_name(service);
 	}
 	discovery->is_preparing = true;
 	event_add(&discovery->patience, &(struct timeval){ .tv_sec = patience_ms / 1000,
@@ -238,7 +205,10 @@ struct discovery_view discovery_look(const struct discovery *discovery, const st
 
 	if (service == NULL)
 		return (struct discovery_view){ .set = NULL };
-	return (struct discovery_view){ .set = service->set, .error = service->error, .last_answer_ms = service->last_answer_ms };
+	if (service->name == NULL)
+		return (struct discovery_view){ .set = service->set };
+	return (struct discovery_view){ .set = service->set, .error = service->name->error,
+		                        .last_answer_ms = service->name->last_answer_ms };
 }
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
@@ -254,6 +224,7 @@ struct discovery *discovery_new(struct event_base *base, struct inbox *inbox, co
 	discovery->inbox = inbox;
 	discovery->events = events;
 	discovery->context = context;
+	random_seed(&discovery->random);
 	evtimer_assign(&discovery->patience, base, on_patience_over, discovery);
 	return discovery;
 }
@@ -265,6 +236,7 @@ void discovery_free(struct discovery *discovery)
 			service_free(discovery->services[i]);
 	for (size_t i = 0; i < discovery->endpoint_count; i++)
 		endpoint_release(discovery->endpoints[i]);
+	names_free(discovery);
 	if (discovery->resolver != NULL)
 		resolver_free(discovery->resolver);
 	event_del(&discovery->patience);

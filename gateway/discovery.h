@@ -1,13 +1,9 @@
 /*
  * Which upstreams there are and which endpoints each has: the memory of the control thread.
  *
- * An upstream that two configurations name alike is one upstream: its breaker and its endpoints go on. Each name is asked
- * every dns.refresh whatever its TTL says (swarm says 600 s and means nothing by it), and at once, but at most every
- * DISCOVERY_REST_MS, when a worker could not connect.
- *
- *   answer            a new set when it differs; endpoints that stay keep their object, so counters and ejection go on
- *   NXDOMAIN, empty   twice in a row: no endpoints (a service scaled to 0 answers so; one lost race must not)
- *   SERVFAIL, silence the last good set stays: the DNS server is ill, not the service
+ * An upstream that two configurations name alike is one upstream: its breaker and its endpoints go on. When the addresses of
+ * its name (name.h: when that is asked, what an answer means) differ from those it has, workers get a new set; endpoints that
+ * stay keep their object, so counters and ejection go on.
  *
  * All functions are for the control thread.
  */
@@ -19,8 +15,6 @@
 #include "gateway/base/inbox.h"
 #include "routes/config.h"
 #include "routes/upstream.h"
-
-enum { DISCOVERY_REST_MS = 100 };
 
 struct service;
 struct discovery;

@@ -73,23 +73,31 @@ static struct endpoint *make_endpoint(struct discovery *discovery, const struct 
 	return discovery->endpoints[index] == NULL ? NULL : endpoint_reference(discovery->endpoints[index]);
 }
 
-static struct endpoint *find_endpoint(const struct service *service, const struct address *address)
+/* Sets are sorted, so that sets of a thousand cost little to compare. */
+static struct endpoint *find_endpoint(const struct endpoint_set *set, const struct address *address)
 {
-	struct address wanted = *address;
+	size_t low = 0, high = set == NULL ? 0 : set->count;
 
-	wanted.port = service->upstream->port;
-	for (size_t i = 0; service->set != NULL && i < service->set->count; i++)
-		if (address_equal(&service->set->endpoints[i]->address, &wanted))
-			return service->set->endpoints[i];
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = address_compare(&set->endpoints[middle]->address, address);
+
+		if (order == 0)
+			return set->endpoints[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
 	return NULL;
 }
 
-bool service_has_addresses(const struct service *service, const struct address *addresses, size_t count)
+static bool has_addresses(const struct endpoint_set *set, const struct address *addresses, size_t count)
 {
-	if (service->set == NULL || service->set->count != count)
+	if (set == NULL || set->count != count)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (find_endpoint(service, &addresses[i]) == NULL)
+		if (address_compare(&set->endpoints[i]->address, &addresses[i]) != 0)
 			return false;
 	return true;
 }
@@ -109,13 +117,13 @@ static void log_endpoints(const struct service *service, const struct endpoint_s
 /* The one that is there already, or a new one; a reference either way. */
 static struct endpoint *keep_or_make(struct service *service, const struct address *address)
 {
-	struct endpoint *known = find_endpoint(service, address);
+	struct endpoint *known = find_endpoint(service->set, address);
 	struct address wanted = *address;
 
 	if (known != NULL)
 		return endpoint_reference(known);
 	wanted.port = service->upstream->port;
-	return make_endpoint(service->discovery, &wanted, service->is_literal ? "address" : "dns");
+	return make_endpoint(service->discovery, &wanted, service->name == NULL ? "address" : "dns");
 }
 
 static struct endpoint_set *make_set(struct service *service, const struct address *addresses, size_t count)
@@ -137,8 +145,11 @@ static struct endpoint_set *make_set(struct service *service, const struct addre
 void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
 {
 	struct discovery *discovery = service->discovery;
-	struct endpoint_set *set = make_set(service, addresses, count);
+	struct endpoint_set *set;
 
+	if (has_addresses(service->set, addresses, count))
+		return;
+	set = make_set(service, addresses, count);
 	if (set == NULL) {
 		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
 		return;
@@ -149,13 +160,20 @@ void service_take_addresses(struct service *service, const struct address *addre
 	discovery->events->on_endpoints(discovery->context, service->upstream, set);
 }
 
+void service_follow_name(struct service *service)
+{
+	if (service->name->is_known)
+		service_take_addresses(service, service->name->addresses, service->name->count);
+	if (service->name->query == NULL && !event_pending(&service->name->timer, EV_TIMEOUT, NULL))
+		name_ask(service->name);
+}
+
 /* ---- services ------------------------------------------------------------------------------------------------ */
 
 void service_free(struct service *service)
 {
-	if (service->query != NULL)
-		resolver_cancel(service->query);
-	event_del(&service->timer);
+	if (service->name != NULL)
+		name_release(service->name);
 	endpoint_set_release(service->set);
 	upstream_release(service->upstream);
 	free(service);
@@ -196,14 +214,17 @@ struct service *service_new(struct discovery *discovery, const struct upstream_s
 		return NULL;
 	service->discovery = discovery;
 	service->born_with = settings->breaker;
-	service->is_literal = settings->address.family != 0;
-	service->upstream = upstream_new(settings, (unsigned)index, old == NULL ? NULL : old->upstream, clock_now_ms(),
-	                                 on_transition, service);
+	if (settings->address.family == 0)
+		service->name = name_use(discovery, settings->host);
+	if (settings->address.family != 0 || service->name != NULL)
+		service->upstream = upstream_new(settings, (unsigned)index, old == NULL ? NULL : old->upstream, clock_now_ms(),
+		                                 on_transition, service);
 	if (service->upstream == NULL) {
+		if (service->name != NULL)
+			name_release(service->name);
 		free(service);
 		return NULL;
 	}
-	evtimer_assign(&service->timer, discovery->base, service_on_timer, service);
 	discovery->services[index] = service;
 	return service;
 }

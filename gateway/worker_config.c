@@ -14,15 +14,19 @@ struct snapshot *snapshot_use(struct worker *worker)
 	return worker->snapshot;
 }
 
+/* Both sets are sorted by address: one walk, also for thousands. */
 static void drop_pools(struct worker *worker, const struct endpoint_set *set, const struct endpoint_set *except)
 {
+	size_t kept = 0;
+
 	for (size_t i = 0; set != NULL && i < set->count; i++) {
 		struct endpoint *endpoint = set->endpoints[i];
-		bool stays = false;
 
-		for (size_t j = 0; except != NULL && j < except->count && !stays; j++)
-			stays = except->endpoints[j] == endpoint;
-		if (stays || worker->pools[endpoint->index] == NULL)
+		while (except != NULL && kept < except->count &&
+		       address_compare(&except->endpoints[kept]->address, &endpoint->address) < 0)
+			kept++;
+		if ((except != NULL && kept < except->count && except->endpoints[kept] == endpoint) ||
+		    worker->pools[endpoint->index] == NULL)
 			continue;
 		pool_withdraw(worker->pools[endpoint->index]);
 		worker->pools[endpoint->index] = NULL;

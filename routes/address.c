@@ -118,6 +118,13 @@ bool address_equal(const struct address *a, const struct address *b)
 	return a->family == b->family && a->port == b->port && memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16) == 0;
 }
 
+int address_compare(const struct address *a, const struct address *b)
+{
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	return memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16);
+}
+
 /* ---- prefixes --------------------------------------------------------------------------------------------------- */
 
 static bool bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)

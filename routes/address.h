@@ -23,6 +23,8 @@ size_t address_format(const struct address *address, char text[ADDRESS_TEXT_MAX]
 /* Without port and brackets. Returns the length. */
 size_t address_format_ip(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 bool address_equal(const struct address *a, const struct address *b); /* family, ip and port */
+/* An order of family and ip, whatever the port: below, at or above 0. */
+int address_compare(const struct address *a, const struct address *b);
 
 struct prefix { /* a CIDR */
 	struct address address;

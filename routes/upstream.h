@@ -35,7 +35,7 @@ struct endpoint {
 	_Atomic(const char *) last_error; /* static text, NULL = none so far */
 };
 
-/* The addresses of one upstream at one moment; immutable. */
+/* The addresses of one upstream at one moment, sorted; immutable. */
 struct endpoint_set {
 	_Atomic unsigned references;
 	size_t count;

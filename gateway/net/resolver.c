@@ -1,7 +1,7 @@
 /*
- * One channel of c-ares; libevent watches its sockets and its clock. A question is two queries, A and AAAA; when both have
- * ended the answer is handed over from a timer of its own, so the caller never hears back before resolver_ask() returned, and
- * may do whatever it likes with the resolver, even free it.
+ * A question is two queries, A and AAAA, or one for the names of an address; when all have ended the answer is handed over
+ * from a timer of its own, so the caller never hears back before resolver_ask() returned, and may do whatever it likes with the
+ * resolver, even free it.
  *
  * ares_query() asks for the name as it stands: no search domains, no hosts file, whose answers would hide a service.
  */
@@ -11,27 +11,20 @@
 #include <arpa/nameser.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <stdbool.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/base/clock.h"
+#include "gateway/net/resolver_channel.h"
 
-enum { ADDRESSES_MAX = 512 }; /* a name with more is cut: an answer over TCP may hold thousands */
-
-struct watch { /* one of c-ares' sockets */
-	struct watch *next;
-	struct resolver *resolver;
-	ares_socket_t fd;
-	struct event event;
-};
+/* The largest message there is, 64 KiB over TCP, holds no more; nothing is ever cut. */
+enum { ADDRESSES_MAX = 4096 };
+enum { REVERSE_TEXT_MAX = 80, TRUNCATED = 0x02 };
 
 struct resolver {
 	struct event_base *base;
-	ares_channel channel;
-	struct event timer;
-	struct watch *watches;
+	struct channel channel;
 	struct resolver_query *queries;
 };
 
@@ -41,99 +34,39 @@ struct resolver_query {
 	resolver_on_answer *on_answer; /* NULL: called off */
 	void *context;
 	struct event hand_over;
-	unsigned pending; /* of the two queries */
-	bool has_no_name, has_failed;
+	unsigned pending; /* queries, and resolver_ask() itself while it asks */
+	bool has_no_name;
+	uint8_t failed_family; /* 0: none; the other one's answer may be good all the same */
+	unsigned failures;
 	const char *error;
-	uint64_t asked_ms;
 	struct address *addresses;
 	size_t count;
+	struct hostent *host; /* of a reverse query */
 };
-
-/* ---- c-ares' sockets and clock ------------------------------------------------------------------------------- */
-
-static void set_timer(struct resolver *resolver)
-{
-	struct timeval wait, *next = ares_timeout(resolver->channel, NULL, &wait);
-
-	if (next != NULL)
-		event_add(&resolver->timer, next);
-	else
-		event_del(&resolver->timer);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *context)
-{
-	struct resolver *resolver = context;
-
-	(void)fd, (void)what;
-	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	set_timer(resolver);
-}
-
-static void on_socket(evutil_socket_t fd, short what, void *context)
-{
-	struct resolver *resolver = ((struct watch *)context)->resolver;
-
-	ares_process_fd(resolver->channel, what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
-	set_timer(resolver);
-}
-
-static void forget(struct resolver *resolver, ares_socket_t fd)
-{
-	for (struct watch **link = &resolver->watches; *link != NULL; link = &(*link)->next) {
-		struct watch *watch = *link;
-
-		if (watch->fd != fd)
-			continue;
-		*link = watch->next;
-		event_del(&watch->event);
-		free(watch);
-		return;
-	}
-}
-
-/* Without memory the socket is not watched: its query then ends by its timeout. */
-static void on_socket_state(void *context, ares_socket_t fd, int readable, int writable)
-{
-	struct resolver *resolver = context;
-	struct watch *watch;
-
-	forget(resolver, fd);
-	if (!readable && !writable)
-		return;
-	watch = calloc(1, sizeof *watch);
-	if (watch == NULL)
-		return;
-	watch->resolver = resolver;
-	watch->fd = fd;
-	event_assign(&watch->event, resolver->base, fd, (short)((readable ? EV_READ : 0) | (writable ? EV_WRITE : 0) | EV_PERSIST),
-	             on_socket, watch);
-	event_add(&watch->event, NULL);
-	watch->next = resolver->watches;
-	resolver->watches = watch;
-}
 
 /* ---- answers ------------------------------------------------------------------------------------------------- */
 
-static void free_query(struct resolver_query *query)
+static void unlink_query(struct resolver_query *query)
 {
 	struct resolver_query **link = &query->resolver->queries;
 
 	while (*link != query)
 		link = &(*link)->next;
 	*link = query->next;
+}
+
+static void free_query(struct resolver_query *query)
+{
 	event_del(&query->hand_over);
+	if (query->host != NULL)
+		ares_free_hostent(query->host);
 	free(query->addresses);
 	free(query);
 }
 
 static int compare(const void *a, const void *b)
 {
-	const struct address *left = a, *right = b;
-
-	if (left->family != right->family)
-		return left->family < right->family ? -1 : 1;
-	return memcmp(left->ip, right->ip, sizeof left->ip);
+	return address_compare(a, b);
 }
 
 static void sort_and_unify(struct resolver_query *query)
@@ -149,52 +82,75 @@ static void sort_and_unify(struct resolver_query *query)
 	query->count = kept + 1;
 }
 
+static enum resolver_verdict verdict(const struct resolver_query *query)
+{
+	if (query->count > 0 || query->host != NULL)
+		return RESOLVER_ANSWER;
+	return query->has_no_name || query->failures == 0 ? RESOLVER_NO_NAME : RESOLVER_FAILURE;
+}
+
+/* The query lives until the asker has seen the answer, but is out of everybody's reach: one that is called off now, or whose
+ * resolver is freed, is this one no more. */
 static void on_hand_over(evutil_socket_t fd, short what, void *context)
 {
 	struct resolver_query *query = context;
-	resolver_on_answer *on_answer = query->on_answer;
-	void *asker = query->context;
-	struct address *addresses = query->addresses;
-	struct resolver_answer answer = { .verdict = RESOLVER_FAILURE, .addresses = addresses, .error = query->error };
+	struct resolver_answer answer = { .verdict = verdict(query), .error = query->error };
 
 	(void)fd, (void)what;
+	unlink_query(query);
 	sort_and_unify(query);
+	answer.addresses = query->addresses;
 	answer.count = query->count;
-	answer.took_ms = (uint32_t)(clock_now_ms() - query->asked_ms);
-	if (query->count > 0)
-		answer.verdict = RESOLVER_ANSWER;
-	else if (query->has_no_name || !query->has_failed)
-		answer.verdict = RESOLVER_NO_NAME;
+	answer.names = query->host == NULL ? NULL : (const char *const *)query->host->h_aliases;
+	answer.failed_family = query->count > 0 ? query->failed_family : 0;
 	if (answer.verdict == RESOLVER_ANSWER)
 		answer.error = NULL;
-	query->addresses = NULL;
+	query->on_answer(query->context, &answer);
 	free_query(query);
-	on_answer(asker, &answer);
-	free(addresses);
 }
 
 static void end_one(struct resolver_query *query)
 {
 	if (--query->pending > 0)
 		return;
-	if (query->on_answer == NULL)
+	if (query->on_answer == NULL) {
+		unlink_query(query);
 		free_query(query);
-	else
+	} else
 		event_add(&query->hand_over, &(struct timeval){ .tv_sec = 0 });
+}
+
+/* Room for so many more; on shortage the query fails. */
+static bool reserve(struct resolver_query *query, size_t more)
+{
+	struct address *larger = realloc(query->addresses, (query->count + more + 1) * sizeof *larger);
+
+	if (larger != NULL)
+		query->addresses = larger;
+	return larger != NULL;
 }
 
 static void add_address(struct resolver_query *query, uint8_t family, const void *ip)
 {
-	struct address *address;
+	struct address *address = &query->addresses[query->count++];
 
-	if (query->count == ADDRESSES_MAX)
-		return;
-	address = &query->addresses[query->count++];
 	*address = (struct address){ .family = family };
 	memcpy(address->ip, ip, family == 4 ? 4 : 16);
 }
 
-static void take_status(struct resolver_query *query, int status)
+/* c-ares calls two good that are none: an alias that leads nowhere, or in a circle, and an answer that is cut even over
+ * TCP. Both look as if the name had no address. */
+static int checked(int status, int count, const unsigned char *bytes, int length)
+{
+	bool is_cut = length >= NS_HFIXEDSZ && (bytes[2] & TRUNCATED) != 0;
+	bool has_records = length >= NS_HFIXEDSZ && (bytes[6] | bytes[7]) != 0;
+
+	if ((status == ARES_SUCCESS || status == ARES_ENODATA) && (is_cut || (count == 0 && has_records)))
+		return ARES_EBADRESP;
+	return status;
+}
+
+static void take_status(struct resolver_query *query, int status, uint8_t family)
 {
 	switch (status) {
 	case ARES_SUCCESS:
@@ -208,7 +164,8 @@ static void take_status(struct resolver_query *query, int status)
 			query->error = "the name has no address";
 		return;
 	default:
-		query->has_failed = true;
+		query->failures++;
+		query->failed_family = family;
 		if (!query->has_no_name)
 			query->error = ares_strerror(status);
 		return;
@@ -222,12 +179,16 @@ static void on_a(void *context, int status, int timeouts, unsigned char *bytes, 
 	int count = ADDRESSES_MAX;
 
 	(void)timeouts;
-	if (status == ARES_SUCCESS && query->on_answer != NULL) {
+	if (status == ARES_SUCCESS)
 		status = ares_parse_a_reply(bytes, length, NULL, found, &count);
+	status = checked(status, status == ARES_SUCCESS ? count : 0, bytes, length);
+	if (status == ARES_SUCCESS && query->on_answer != NULL) {
+		if (!reserve(query, (size_t)count))
+			status = ARES_ENOMEM;
 		for (int i = 0; status == ARES_SUCCESS && i < count; i++)
 			add_address(query, 4, &found[i].ipaddr);
 	}
-	take_status(query, status);
+	take_status(query, status, 4);
 	end_one(query);
 }
 
@@ -238,105 +199,119 @@ static void on_aaaa(void *context, int status, int timeouts, unsigned char *byte
 	int count = ADDRESSES_MAX;
 
 	(void)timeouts;
-	if (status == ARES_SUCCESS && query->on_answer != NULL) {
+	if (status == ARES_SUCCESS)
 		status = ares_parse_aaaa_reply(bytes, length, NULL, found, &count);
+	status = checked(status, status == ARES_SUCCESS ? count : 0, bytes, length);
+	if (status == ARES_SUCCESS && query->on_answer != NULL) {
+		if (!reserve(query, (size_t)count))
+			status = ARES_ENOMEM;
 		for (int i = 0; status == ARES_SUCCESS && i < count; i++)
 			add_address(query, 6, &found[i].ip6addr);
 	}
-	take_status(query, status);
+	take_status(query, status, 6);
 	end_one(query);
 }
 
-struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, resolver_on_answer *on_answer, void *context)
+static void on_ptr(void *context, int status, int timeouts, unsigned char *bytes, int length)
+{
+	struct resolver_query *query = context;
+
+	(void)timeouts;
+	if (status == ARES_SUCCESS && query->on_answer != NULL)
+		status = ares_parse_ptr_reply(bytes, length, NULL, 0, AF_UNSPEC, &query->host);
+	take_status(query, status, 0);
+	end_one(query);
+}
+
+static struct resolver_query *new_query(struct resolver *resolver, resolver_on_answer *on_answer, void *context)
 {
 	struct resolver_query *query = calloc(1, sizeof *query);
 
 	if (query == NULL)
 		return NULL;
-	query->addresses = calloc(ADDRESSES_MAX, sizeof *query->addresses);
-	if (query->addresses == NULL) {
-		free(query);
-		return NULL;
-	}
 	query->resolver = resolver;
 	query->on_answer = on_answer;
 	query->context = context;
-	query->asked_ms = clock_now_ms();
-	query->pending = 3; /* one is ours: c-ares may call back before both are asked */
+	query->pending = 1; /* c-ares may call back before all is asked */
 	evtimer_assign(&query->hand_over, resolver->base, on_hand_over, query);
 	query->next = resolver->queries;
 	resolver->queries = query;
-	ares_query(resolver->channel, name, C_IN, T_A, on_a, query);
-	ares_query(resolver->channel, name, C_IN, T_AAAA, on_aaaa, query);
+	return query;
+}
+
+struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, resolver_on_answer *on_answer, void *context)
+{
+	struct resolver_query *query = new_query(resolver, on_answer, context);
+
+	if (query == NULL)
+		return NULL;
+	query->pending += 2;
+	ares_query(resolver->channel.ares, name, C_IN, T_A, on_a, query);
+	ares_query(resolver->channel.ares, name, C_IN, T_AAAA, on_aaaa, query);
 	end_one(query);
-	set_timer(resolver);
+	channel_set_timer(&resolver->channel);
+	return query;
+}
+
+/* "4.3.2.1.in-addr.arpa"; IPv6 in nibbles: the last of the address first. */
+static void format_reverse(const struct address *address, char text[REVERSE_TEXT_MAX])
+{
+	const uint8_t *ip = address->ip;
+
+	if (address->family == 4) {
+		snprintf(text, REVERSE_TEXT_MAX, "%u.%u.%u.%u.in-addr.arpa", ip[3], ip[2], ip[1], ip[0]);
+		return;
+	}
+	for (int i = 15; i >= 0; i--)
+		text += sprintf(text, "%x.%x.", ip[i] & 15u, ip[i] >> 4);
+	strcpy(text, "ip6.arpa");
+}
+
+struct resolver_query *resolver_ask_names(struct resolver *resolver, const struct address *address,
+                                          resolver_on_answer *on_answer, void *context)
+{
+	struct resolver_query *query = new_query(resolver, on_answer, context);
+	char name[REVERSE_TEXT_MAX];
+
+	if (query == NULL)
+		return NULL;
+	query->pending++;
+	format_reverse(address, name);
+	ares_query(resolver->channel.ares, name, C_IN, T_PTR, on_ptr, query);
+	end_one(query);
+	channel_set_timer(&resolver->channel);
 	return query;
 }
 
 void resolver_cancel(struct resolver_query *query)
 {
 	query->on_answer = NULL;
-	if (query->pending == 0)
-		free_query(query);
+	if (query->pending > 0)
+		return;
+	unlink_query(query);
+	free_query(query);
 }
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
 
-static bool set_servers(struct resolver *resolver, const struct resolver_settings *settings)
-{
-	size_t size = settings->server_count * (ADDRESS_TEXT_MAX + 1) + 1, used = 0;
-	char *list = malloc(size);
-	int status;
-
-	if (list == NULL)
-		return false;
-	for (size_t i = 0; i < settings->server_count; i++) {
-		if (i > 0)
-			list[used++] = ',';
-		used += address_format(&settings->servers[i], list + used);
-	}
-	list[used] = '\0';
-	status = settings->server_count == 0 ? ARES_SUCCESS : ares_set_servers_ports_csv(resolver->channel, list);
-	free(list);
-	return status == ARES_SUCCESS;
-}
-
 struct resolver *resolver_new(struct event_base *base, const struct resolver_settings *settings, char *error, size_t size)
 {
 	struct resolver *resolver = calloc(1, sizeof *resolver);
-	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-		.timeout = (int)settings->timeout_ms,
-		.tries = (int)settings->tries,
-		.sock_state_cb = on_socket_state,
-		.sock_state_cb_data = resolver,
-	};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB, status;
 
-#ifdef ARES_OPT_QUERY_CACHE /* since 1.31: would answer for as long as swarm's meaningless TTL says */
-	mask |= ARES_OPT_QUERY_CACHE;
-	options.qcache_max_ttl = 0;
-#endif
 	if (resolver == NULL) {
 		snprintf(error, size, "memory is short");
 		return NULL;
 	}
 	resolver->base = base;
-	evtimer_assign(&resolver->timer, base, on_timer, resolver);
-	status = ares_library_init(ARES_LIB_INIT_ALL);
-	if (status == ARES_SUCCESS)
-		status = ares_init_options(&resolver->channel, &options, mask);
-	if (status != ARES_SUCCESS) {
-		snprintf(error, size, "DNS can't be set up: %s", ares_strerror(status));
-		free(resolver);
-		return NULL;
-	}
-	if (!set_servers(resolver, settings)) {
-		snprintf(error, size, "dns.servers can't be used");
-		resolver_free(resolver);
-		return NULL;
-	}
-	return resolver;
+	if (channel_init(&resolver->channel, base, settings, error, size))
+		return resolver;
+	free(resolver);
+	return NULL;
+}
+
+bool resolver_equals(const struct resolver *a, const struct resolver *b)
+{
+	return channel_equals(&a->channel, &b->channel);
 }
 
 void resolver_free(struct resolver *resolver)
@@ -347,10 +322,6 @@ void resolver_free(struct resolver *resolver)
 		next = query->next;
 		resolver_cancel(query);
 	}
-	ares_destroy(resolver->channel); /* ends what is left, without calling anybody */
-	event_del(&resolver->timer);
-	while (resolver->watches != NULL)
-		forget(resolver, resolver->watches->fd);
-	ares_library_cleanup();
+	channel_destroy(&resolver->channel); /* ends what is left, without calling anybody */
 	free(resolver);
 }

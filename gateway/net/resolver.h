@@ -1,8 +1,9 @@
 /*
- * Names to addresses: the room of c-ares. Lives on the control thread's event loop; all functions are for that thread.
+ * Names to addresses and back: the room of c-ares. Lives on the control thread's event loop; all functions are for that
+ * thread.
  *
- * One query per name and address family is in flight at most; answers come back through the callback given at birth.
- * The resolver keeps nothing and judges nothing: what a failure means for the endpoints is decided in discovery.
+ * The resolver keeps nothing and judges nothing: what an answer means for the endpoints, and when to ask again, is decided
+ * by whoever asks.
  */
 #ifndef GATEWAY_NET_RESOLVER_H
 #define GATEWAY_NET_RESOLVER_H
@@ -18,12 +19,11 @@ struct resolver;
 struct resolver_settings {
 	const struct address *servers; /* none: resolv.conf */
 	size_t server_count;
-	uint32_t timeout_ms; /* per try */
-	uint32_t tries;
+	uint32_t timeout_ms; /* of each server, all of which are tried once */
 };
 
 enum resolver_verdict {
-	RESOLVER_ANSWER,    /* at least one address */
+	RESOLVER_ANSWER,    /* at least one address, or name */
 	RESOLVER_NO_NAME,   /* NXDOMAIN, or a good answer without addresses of either family */
 	RESOLVER_FAILURE,   /* SERVFAIL, REFUSED, silence, nonsense: says nothing about the name */
 };
@@ -32,8 +32,9 @@ struct resolver_answer {
 	enum resolver_verdict verdict;
 	const struct address *addresses; /* sorted, without duplicates, port 0; valid during the callback */
 	size_t count;
-	const char *error; /* static words when not an answer */
-	uint32_t took_ms;
+	uint8_t failed_family;    /* 4 or 6: of that family's addresses nothing is known, only of the other's; 0: of both */
+	const char *const *names; /* of an address; ends with NULL; valid during the callback */
+	const char *error;        /* static words when not an answer */
 };
 
 typedef void resolver_on_answer(void *context, const struct resolver_answer *answer);
@@ -42,10 +43,16 @@ typedef void resolver_on_answer(void *context, const struct resolver_answer *ans
 struct resolver *resolver_new(struct event_base *base, const struct resolver_settings *settings, char *error, size_t size);
 /* Cancels what is in flight without calling back. */
 void resolver_free(struct resolver *resolver);
-/* Asks for A and AAAA; calls back exactly once, never before it returns, unless the resolver is freed first. Never
- * searches domains: the name is asked as it stands. */
+/* They would ask the same servers in the same way. */
+bool resolver_equals(const struct resolver *a, const struct resolver *b);
+
 struct resolver_query; /* a handle, so that one can be called off */
+/* Asks for A and AAAA; calls back exactly once, never before it returns, unless it is called off or the resolver is freed
+ * first. Never searches domains: the name is asked as it stands. NULL: memory is short. */
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, resolver_on_answer *on_answer, void *context);
+/* The same for the names of an address (PTR). */
+struct resolver_query *resolver_ask_names(struct resolver *resolver, const struct address *address,
+                                          resolver_on_answer *on_answer, void *context);
 void resolver_cancel(struct resolver_query *query);
 
 #endif

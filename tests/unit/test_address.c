@@ -72,6 +72,26 @@ static void test_equal(void **state)
 	assert_false(address_equal(&a, &b));
 }
 
+/* By family and bytes; the port says nothing. */
+static void test_order(void **state)
+{
+	static const char *const RISING[] = {"1.2.3.4:9", "1.2.3.5:1", "127.0.0.1:1", "200.0.0.1:1", "[::1]:1", "[fd00::1]:1"};
+	struct address a, b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(RISING) / sizeof(RISING[0]); i++) {
+		assert_true(address_parse(&a, RISING[i], 0));
+		b = a;
+		b.port = 7;
+		assert_int_equal(address_compare(&a, &b), 0);
+		for (size_t j = i + 1; j < sizeof(RISING) / sizeof(RISING[0]); j++) {
+			assert_true(address_parse(&b, RISING[j], 0));
+			assert_true(address_compare(&a, &b) < 0);
+			assert_true(address_compare(&b, &a) > 0);
+		}
+	}
+}
+
 static bool contains(const char *prefix_text, const char *ip)
 {
 	struct prefix prefix;
@@ -117,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_listeners),  cmocka_unit_test(test_default_port),
 		cmocka_unit_test(test_refused),    cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_prefixes),   cmocka_unit_test(test_refused_prefixes),
 	};
 
