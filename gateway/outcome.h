@@ -47,7 +47,7 @@ enum answer {
 	X(UPSTREAM_RESET,       "upstream_reset",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "closed before a response") \
 	X(UPSTREAM_UNREACHABLE, "upstream_unreachable", 503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "its host acknowledges nothing") \
 	X(RESPONSE_TIMEOUT,     "response_timeout",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT_LATE, ANSWER_FALLBACK, "http_response_timeout", "no response in time") \
-	X(RESPONSE_INVALID,     "response_invalid",     502, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_ERROR,    "http_protocol_error", "the response is not valid HTTP") \
+	X(RESPONSE_INVALID,     "response_invalid",     502, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_ERROR,    "http_protocol_error", "the response is not valid HTTP") \
 	X(RESPONSE_CUT,         "response_cut",         0,   FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_CUT,      NULL, "the response broke off") \
 	X(RESPONSE_STALLED,     "response_stalled",     0,   FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_NEVER,      ANSWER_CUT,      NULL, "the response body stopped coming") \
 	X(REQUEST_REFUSED,      "request_refused",      400, FAULT_CLIENT,   BREAKER_NEITHER, RETRY_NEVER,      ANSWER_ERROR,    "http_request_error", "refused") \
