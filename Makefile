@@ -28,7 +28,7 @@ say        = $(if $(filter 1,$(V)),@:,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- what has to be installed, by who needs it -------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libc-ares-dev libyaml-dev libjansson-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck iproute2 iptables libfaketime
 SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python3-pytest ca-certificates
 BENCH_PACKAGES := haproxy nginx-light wrk valgrind strace python3
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev llvm-14
@@ -50,6 +50,7 @@ LIBRARY  := $(BUILD)/libgateway.a
 LIBS     := -levent_core -levent_extra -lcares -lyaml -ljansson -ldl -pthread
 HOSPITAL := $(patsubst tests/hospital/%.c,$(BUILD)/hospital/%,$(wildcard tests/hospital/*.c))
 LOAD     := $(BUILD)/load/load
+FAULTS   := $(BUILD)/faults/replica $(BUILD)/faults/nomalloc.so
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 THREAD   := $(patsubst tests/thread/%.c,$(BUILD)/thread/%,$(wildcard tests/thread/test_*.c))
 
@@ -98,6 +99,16 @@ $(BUILD)/load/%: $(BUILD)/obj/tests/load/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
+$(BUILD)/faults/%.so: tests/faults/%.c Makefile
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -o $@ $<
+
+$(BUILD)/faults/%: $(BUILD)/obj/tests/faults/%.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -112,13 +123,19 @@ $(BUILD)/thread/%: $(BUILD)/obj/tests/thread/%.o $(LIBRARY)
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 # Unit tests always run under ASan+UBSan and thread tests under TSan, in build folders of their own.
-.PHONY: run-unit run-thread hospital load
+.PHONY: run-unit run-thread hospital load faults chaos
 run-unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $$t; done
 run-thread: $(THREAD)
 	@set -e; for t in $(THREAD); do TSAN_OPTIONS=halt_on_error=1 $$t; done
 hospital: $(HOSPITAL)
 load: $(LOAD)
+faults: deps-test
+	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital load $(FAULTS)
+	@tests/faults/run
+chaos: deps-test deps-bench
+	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital load $(FAULTS)
+	@RESULTS=tests/faults/RESULTS.md tests/faults/run --full
 
 unit: deps-test
 	@$(MAKE) --no-print-directory SANITIZER=address,undefined run-unit

@@ -45,14 +45,14 @@ class Gateway:
     an url, or a dictionary of names to those or to the keys of gateway.yml; `routes` is a list of routes or None for one
     route for everything. JSON is YAML, so the file is written as JSON."""
 
-    def __init__(self, folder, upstreams, routes=None, env=None, **keys):
+    def __init__(self, folder, upstreams, routes=None, env=None, prefix=(), **keys):
         self.folder = folder
         self.file = os.path.join(folder, "gateway.yml")
         self.port, self.admin_port = free_port(), free_port()
         self.stopped = None
         self.configure(upstreams, routes, **keys)
         self.lines, self.errors = [], []
-        self.process = subprocess.Popen([BINARY, "--config", self.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, BINARY, "--config", self.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, errors="replace", env=env, cwd=folder)
         self.readers = [threading.Thread(target=self.collect, args=pair, daemon=True)
                         for pair in ((self.process.stdout, self.lines), (self.process.stderr, self.errors))]

@@ -1,0 +1,139 @@
+"""One of three replicas breaks, in every way there is, while requests come at a steady rate: nobody should notice."""
+import pytest
+
+from world import IS_FULL, figures, is_under, needs_namespace, percentile, wait_ms
+
+RATE = 1000
+SECONDS = 10 if IS_FULL else 2
+
+
+@pytest.mark.promise("replica killed", "0 failed, p99 under 20 ms")
+def test_a_replica_is_killed(proxy, load, service, report):
+    started = proxy()
+    times = 10 if IS_FULL else 2
+    running = load(started, rate=RATE, seconds=1.5 * times + 0.5)
+    for number in range(times):
+        wait_ms(800)
+        service.replicas[number % 3].kill()
+        wait_ms(700)
+        service.replicas[number % 3].start()
+    result = running.result()
+    report(f"{times} times: " + figures(result), result["failed"] == 0 and is_under(result, 20), started.name)
+
+
+@pytest.mark.promise("replica paused for 8 s", "at most 20 failed, then p99 under 250 ms, breaker closed")
+def test_a_replica_is_paused(proxy, load, service, report):
+    started = proxy(upstream=None if IS_FULL else {"timeouts": {"response": "1s"}})
+    pause_ms = 8000 if IS_FULL else 3000
+    running = load(started, rate=RATE, seconds=pause_ms / 1000 + 2)
+    wait_ms(1000)
+    service.replicas[0].pause()
+    wait_ms(pause_ms)
+    service.replicas[0].go_on()
+    result = running.result()
+    later = percentile([took for _, due, _, _, took in running.records() if due > 3000], 0.99)
+    kept = result["failed"] <= 20 and (not IS_FULL or later < 250)
+    if started.name == "gateway":
+        assert not started.has_said("closed -> open"), "one replica of three does not open the breaker"
+    report(figures(result) + f"; p99 {later:.1f} ms from 2 s after the pause on", kept, started.name)
+
+
+@pytest.mark.parametrize("manner", ["refuses", "reset", "end", "garbage", "status 503", "close"])
+@pytest.mark.promise("one replica misbehaves", "0 failed")
+def test_a_replica_misbehaves(proxy, load, service, report, manner):
+    started = proxy()
+    running = load(started, rate=RATE, seconds=SECONDS)
+    wait_ms(700)
+    if manner == "refuses":
+        service.replicas[0].tell("refuse")
+        service.replicas[0].tell("drop")
+    else:
+        service.replicas[0].tell("do " + manner)
+    result = running.result()
+    report(figures(result), result["failed"] == 0, started.name)
+
+
+@pytest.mark.parametrize("manner", ["stall_body", "cut"])
+@pytest.mark.promise("one replica breaks off in mid-body", "fails until it is ejected: at most 10, none hangs")
+def test_a_replica_breaks_off(proxy, load, service, report, manner):
+    """The client has the response's head by then, so nobody can put it right; but it must end, and be few."""
+    started = proxy(upstream={"timeouts": {"idle": "1s"}})
+    running = load(started, rate=RATE, seconds=SECONDS)
+    wait_ms(700)
+    service.replicas[0].tell("do " + manner)
+    result = running.result()
+    kept = result["failed"] <= 10 and set(result["errors"]) <= {"cut"}
+    report(figures(result), kept, started.name)
+
+
+@pytest.mark.promise("all replicas close idle connections at random moments", "0 failed GETs")
+def test_idle_connections_are_closed_at_random(proxy, load, service, report):
+    started = proxy()
+    service.tell("idle 20 random")
+    running = load(started, rate=10000 if IS_FULL else 2000, seconds=SECONDS)
+    result = running.result()
+    report(figures(result), result["failed"] == 0, started.name)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.promise("replicas close idle connections after 25 ms", "GET 0 failed; POST at most 10, none executed twice")
+def test_idle_connections_are_closed_after_25_ms(proxy, load, service, report, method):
+    """At a rate at which many connections are used again just when they end."""
+    started = proxy()
+    service.tell("idle 25")
+    running = load(started, rate=400, count=18000 if IS_FULL else 1500, method=method, connections=20)
+    result = running.result()
+    twice = sum(count for times, count in service.times_begun().items() if times > 1)
+    kept = result["failed"] <= (0 if method == "GET" else 10) and (method == "GET" or twice == 0)
+    report(figures(result) + f"; {twice} begun twice", kept, started.name)
+
+
+@pytest.mark.promise("replica killed under POSTs", "none is sent twice after a byte of it reached a replica")
+def test_no_post_is_executed_twice(proxy, load, service, report):
+    started = proxy()
+    service.tell("answer_after 5")  # so that there is always something to be cut
+    times = 6 if IS_FULL else 2
+    running = load(started, rate=500, seconds=times * 1.5, method="POST", body=100)
+    for number in range(times):
+        wait_ms(700)
+        service.replicas[number % 3].kill()
+        wait_ms(600)
+        service.replicas[number % 3].start()
+        service.replicas[number % 3].tell("answer_after 5")
+    result = running.result()
+    begun = service.times_begun()
+    twice = sum(count for times, count in begun.items() if times > 1)
+    # What failed is at most what was in the killed replica's hands.
+    kept = twice == 0 and begun.get(1, 0) >= result["answered"] and result["failed"] <= 20 * times
+    report(f"{times} kills: {figures(result)}; {twice} begun twice", kept, started.name)
+
+
+@needs_namespace
+@pytest.mark.promise("black hole: nothing reaches one replica any more", "0 failed, p99 under 250 ms, breaker closed")
+def test_a_black_hole(proxy, load, service, report, firewall):
+    started = proxy()
+    running = load(started, rate=RATE, seconds=10 if IS_FULL else 4)
+    wait_ms(1000)
+    firewall("-p", "tcp", "-d", service.replicas[0].address, "-j", "DROP")
+    result = running.result()
+    report(figures(result), result["failed"] == 0 and is_under(result, 250), started.name)
+
+
+@needs_namespace
+@pytest.mark.promise("black hole from the start: no connection to one replica", "0 failed, p99 under 250 ms")
+def test_connections_vanish(proxy, load, service, report, firewall):
+    started = proxy()
+    firewall("-p", "tcp", "--syn", "-d", service.replicas[0].address, "-j", "DROP")
+    result = load(started, rate=RATE, seconds=8 if IS_FULL else 4).result()
+    report(figures(result), result["failed"] == 0 and is_under(result, 250), started.name)
+
+
+@needs_namespace
+@pytest.mark.promise("20 % of the packets to and from one replica are lost", "0 failed, p99 under 50 ms")
+def test_packets_are_lost(proxy, load, service, report, firewall):
+    started = proxy()
+    for direction in ("-d", "-s"):
+        firewall("-p", "tcp", direction, service.replicas[0].address, "-m", "statistic", "--mode", "random", "--probability", "0.2",
+                 "-j", "DROP")
+    result = load(started, rate=RATE, seconds=SECONDS * 2).result()
+    report(figures(result), result["failed"] == 0 and is_under(result, 50), started.name)
