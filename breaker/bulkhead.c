@@ -11,27 +11,130 @@
 
 #include "breaker/numbered.h"
 
-bool bulkhead_enter(struct bulkhead *bulkhead, uint32_t max_in_flight)
+/* ---- in flight, waiting --------------------------------------------------------------------------------------- */
+
+/*
+ * A queue that absorbs a burst is good; one that stays full only makes everybody late: with places for 16 calls of 50 ms
+ * and 256 in front of them each would wait 0.8 s, and not one call more would be served than with a short queue. So when
+ * so many were refused without one call that found a place free, it is overload, and as many may wait as half the
+ * places: enough that none stays empty, and the wait is about half of what a call takes, whatever that is.
+ */
+enum { REFUSALS_OF_OVERLOAD = 100 };
+
+static const uint64_t ONE_WAITING = UINT64_C(1) << 32;
+
+static uint32_t in_flight_of(uint64_t word)
 {
-	uint32_t in_flight = atomic_load_explicit(&bulkhead->in_flight, memory_order_relaxed);
+	return (uint32_t)word;
+}
+
+static uint32_t waiting_of(uint64_t word)
+{
+	return (uint32_t)(word >> 32);
+}
+
+static void count_rejected(struct bulkhead *bulkhead)
+{
+	atomic_fetch_add_explicit(&bulkhead->refused_in_a_row, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&bulkhead->rejected_total, 1, memory_order_relaxed);
+}
+
+bool bulkhead_try(struct bulkhead *bulkhead, uint32_t max_in_flight)
+{
+	uint64_t word = atomic_load_explicit(&bulkhead->word, memory_order_relaxed);
 
 	/* Not add and take back: then a call that is refused would for a moment hold a place another could have had. */
 	do {
-		if (in_flight >= max_in_flight) {
-			atomic_fetch_add_explicit(&bulkhead->rejected_total, 1, memory_order_relaxed);
+		if (in_flight_of(word) >= max_in_flight || waiting_of(word) > 0)
 			return false;
-		}
-	} while (!atomic_compare_exchange_weak(&bulkhead->in_flight, &in_flight, in_flight + 1));
+	} while (!atomic_compare_exchange_weak(&bulkhead->word, &word, word + 1));
+	if (atomic_load_explicit(&bulkhead->refused_in_a_row, memory_order_relaxed) != 0)
+		atomic_store_explicit(&bulkhead->refused_in_a_row, 0, memory_order_relaxed);
 	return true;
 }
 
-void bulkhead_leave(struct bulkhead *bulkhead)
+bool bulkhead_enter(struct bulkhead *bulkhead, uint32_t max_in_flight)
 {
-	uint32_t before = atomic_fetch_sub(&bulkhead->in_flight, 1);
-
-	assert(before > 0);
-	(void)before;
+	if (bulkhead_try(bulkhead, max_in_flight))
+		return true;
+	count_rejected(bulkhead);
+	return false;
 }
+
+bool bulkhead_leave(struct bulkhead *bulkhead)
+{
+	uint64_t before = atomic_fetch_sub(&bulkhead->word, 1);
+
+	assert(in_flight_of(before) > 0);
+	return waiting_of(before) > 0;
+}
+
+static uint32_t room_to_wait(const struct bulkhead *bulkhead, uint32_t max_in_flight, uint32_t max_waiting)
+{
+	uint32_t half = max_in_flight / 2 + max_in_flight % 2;
+
+	if (atomic_load_explicit(&bulkhead->refused_in_a_row, memory_order_relaxed) < REFUSALS_OF_OVERLOAD)
+		return max_waiting;
+	return half < max_waiting ? half : max_waiting;
+}
+
+enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, uint32_t max_in_flight, uint32_t max_waiting)
+{
+	uint64_t word = atomic_load_explicit(&bulkhead->word, memory_order_relaxed), next;
+	uint32_t room = room_to_wait(bulkhead, max_in_flight, max_waiting);
+
+	do {
+		bool is_free = in_flight_of(word) < max_in_flight && waiting_of(word) == 0;
+
+		if (!is_free && waiting_of(word) >= room) {
+			count_rejected(bulkhead);
+			return BULKHEAD_FULL;
+		}
+		next = is_free ? word + 1 : word + ONE_WAITING;
+	} while (!atomic_compare_exchange_weak(&bulkhead->word, &word, next));
+	return waiting_of(next) > waiting_of(word) ? BULKHEAD_WAITING : BULKHEAD_ENTERED;
+}
+
+bool bulkhead_take(struct bulkhead *bulkhead, uint32_t max_in_flight)
+{
+	uint64_t word = atomic_load_explicit(&bulkhead->word, memory_order_relaxed);
+
+	do {
+		assert(waiting_of(word) > 0);
+		if (in_flight_of(word) >= max_in_flight)
+			return false;
+	} while (!atomic_compare_exchange_weak(&bulkhead->word, &word, word + 1 - ONE_WAITING));
+	return true;
+}
+
+void bulkhead_give_up(struct bulkhead *bulkhead, bool is_rejected)
+{
+	uint64_t before = atomic_fetch_sub(&bulkhead->word, ONE_WAITING);
+
+	assert(waiting_of(before) > 0);
+	(void)before;
+	if (is_rejected)
+		count_rejected(bulkhead);
+}
+
+bool bulkhead_must_call(const struct bulkhead *bulkhead, uint32_t max_in_flight)
+{
+	uint64_t word = atomic_load(&bulkhead->word);
+
+	return waiting_of(word) > 0 && in_flight_of(word) < max_in_flight;
+}
+
+uint32_t bulkhead_in_flight(const struct bulkhead *bulkhead)
+{
+	return in_flight_of(atomic_load_explicit(&bulkhead->word, memory_order_relaxed));
+}
+
+uint32_t bulkhead_waiting(const struct bulkhead *bulkhead)
+{
+	return waiting_of(atomic_load_explicit(&bulkhead->word, memory_order_relaxed));
+}
+
+/* ---- retries -------------------------------------------------------------------------------------------------- */
 
 void retry_budget_count_call(struct retry_budget *budget, uint64_t now_ms)
 {

@@ -1,6 +1,7 @@
 /*
- * Two limits that hold exactly over all threads: how many calls an upstream may have in flight, and how many of the
- * recent calls may be retries. Any thread; atomics only; time is a parameter.
+ * Limits that hold exactly over all threads: how many calls an upstream may have in flight, how many may wait for a
+ * place, and how many of the recent calls may be retries. Who of those that wait is next is queue.h's. Any thread;
+ * atomics only; time is a parameter.
  */
 #ifndef BREAKER_BULKHEAD_H
 #define BREAKER_BULKHEAD_H
@@ -10,13 +11,31 @@
 #include <stdint.h>
 
 struct bulkhead {
-	_Atomic uint32_t in_flight;
+	_Atomic uint64_t word; /* in flight in the lower half, waiting in the upper: no two numbers that must agree */
+	_Atomic uint32_t refused_in_a_row; /* since a call last found a place free */
 	_Atomic uint64_t rejected_total;
 };
 
-/* False, and counted as rejected, when `max_in_flight` are in already. */
+/* A place, unless `max_in_flight` are in already or others wait for one. */
+bool bulkhead_try(struct bulkhead *bulkhead, uint32_t max_in_flight);
+/* The same for who does not want to wait: false is counted as rejected. */
 bool bulkhead_enter(struct bulkhead *bulkhead, uint32_t max_in_flight);
-void bulkhead_leave(struct bulkhead *bulkhead);
+/* Gives the place back. True: somebody waits and has to be called (queue.h). */
+bool bulkhead_leave(struct bulkhead *bulkhead);
+
+enum bulkhead_answer { BULKHEAD_ENTERED, BULKHEAD_WAITING, BULKHEAD_FULL };
+
+/* A place, or a place among those that wait, or neither, counted as rejected. */
+enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, uint32_t max_in_flight, uint32_t max_waiting);
+/* One that waited gets a place. False: none is free, it waits on. */
+bool bulkhead_take(struct bulkhead *bulkhead, uint32_t max_in_flight);
+/* One waits no more. `is_rejected`: because it was its time. */
+void bulkhead_give_up(struct bulkhead *bulkhead, bool is_rejected);
+/* Is there a place, and somebody who waits for one? */
+bool bulkhead_must_call(const struct bulkhead *bulkhead, uint32_t max_in_flight);
+
+uint32_t bulkhead_in_flight(const struct bulkhead *bulkhead);
+uint32_t bulkhead_waiting(const struct bulkhead *bulkhead);
 
 /* Retries may be `percent` of the calls of the last 10 s, and 3 a second always. */
 enum { RETRY_BUDGET_SLICES = 10, RETRY_BUDGET_SLICE_MS = 1000, RETRY_BUDGET_MINIMUM_PER_SECOND = 3 };

@@ -152,7 +152,7 @@ static bool keep_body(struct exchange *exchange, const struct transfer_parts *pa
 		length += parts->list[i].iov_len;
 	if (length == 0 || exchange->has_lost_body)
 		return true;
-	if (exchange->state != EXCHANGE_CONNECTING && exchange->kept.to + length > EXCHANGE_REPLAY_BYTES) {
+	if (exchange->state > EXCHANGE_CONNECTING && exchange->kept.to + length > EXCHANGE_REPLAY_BYTES) {
 		exchange->has_lost_body = true;
 		return true;
 	}
@@ -168,7 +168,7 @@ bool attempt_send_body(struct exchange *exchange, struct transfer_parts *parts)
 		exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
 		return false;
 	}
-	if (exchange->state == EXCHANGE_CONNECTING || exchange->is_deaf || parts->count == 0)
+	if (exchange->state <= EXCHANGE_CONNECTING || exchange->is_deaf || parts->count == 0)
 		return true;
 	if (stream_send(&exchange->connection->stream, parts->list, parts->count) == SEND_FAILED) {
 		if (errno == ENOMEM) {
@@ -229,6 +229,7 @@ static void on_bytes(struct stream *stream, char *bytes, size_t length)
 	case EXCHANGE_TUNNEL:
 		tunnel_relay(exchange, &exchange->client->stream, bytes, length);
 		return;
+	case EXCHANGE_WAITING:
 	case EXCHANGE_CONNECTING:
 	case EXCHANGE_ANSWERING:
 	case EXCHANGE_ENDED:

@@ -301,9 +301,12 @@ static bool init(struct control *control, const struct config *config)
 	control->started_wall_ms = clock_wall_ms();
 	control->shared.max_clients = connection_limit(config);
 	control->worker_wanted = config->workers != 0 ? config->workers : cgroup_cpus();
+	if (control->worker_wanted > QUEUE_LINES)
+		control->worker_wanted = QUEUE_LINES;
 	control->base = event_base_new();
 	control->workers = calloc(control->worker_wanted, sizeof *control->workers);
 	control->drained = calloc(control->worker_wanted, sizeof *control->drained);
+	control->shared.workers = control->workers;
 	if (control->base == NULL || control->workers == NULL || control->drained == NULL || !inbox_init(&control->shared.control) ||
 	    !control_state_init(control) || !watch_signals(control)) {
 		log_error("can't start: memory or descriptors are short");

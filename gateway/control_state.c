@@ -78,7 +78,15 @@ void control_send_endpoints(struct control *control, struct upstream *upstream, 
 	}
 }
 
-void control_transition(struct control *control, const struct upstream *upstream, const struct breaker_transition *transition)
+/* Those that wait for a place need wait no longer. */
+static void send_opened(struct control *control, struct upstream *upstream)
+{
+	for (unsigned i = 0; i < control->worker_count && bulkhead_waiting(&upstream->bulkhead) > 0; i++)
+		if (!inbox_send(&control->workers[i].inbox, WORKER_CALL, upstream_reference(upstream), NULL))
+			upstream_release(upstream);
+}
+
+void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition)
 {
 	struct admin_event *event = &control->events[control->event_total % CONTROL_EVENTS];
 	char *name = strdup(upstream->name), rest[40] = "";
@@ -88,6 +96,8 @@ void control_transition(struct control *control, const struct upstream *upstream
 	log_info("breaker %s: %s -> %s: %s; %u calls, %u failed, %u slow%s", upstream->name, breaker_state_name(transition->from),
 	         breaker_state_name(transition->to), breaker_reason_text(transition->reason), transition->calls,
 	         transition->failures, transition->slow_calls, rest);
+	if (transition->to == BREAKER_OPEN || transition->to == BREAKER_FORCED_OPEN)
+		send_opened(control, upstream);
 	if (name == NULL)
 		return;
 	free((char *)event->upstream);

@@ -54,8 +54,7 @@ struct route_metrics *control_counters(struct control *control, const struct rou
 /* Tells all workers. */
 void control_send_endpoints(struct control *control, struct upstream *upstream, struct endpoint_set *set);
 /* Logs it and keeps it for /actuator/circuitbreakerevents. */
-void control_transition(struct control *control, const struct upstream *upstream,
-                        const struct breaker_transition *transition);
+void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition);
 
 /* ---- reload.c */
 /* Takes the reference. When the names are known discovery says so, and control_take_prepared() follows. */

@@ -57,25 +57,6 @@ static bool write_head(struct exchange *exchange, const struct request *request,
 	return true;
 }
 
-static bool admit(struct exchange *exchange)
-{
-	const struct upstream_settings *settings = exchange_upstream(exchange);
-	struct upstream *upstream = settings->upstream;
-	struct worker *worker = exchange->worker;
-	uint64_t now_ms = worker_now_ms(worker);
-
-	exchange->holds_permit = breaker_admit(upstream->breaker, &settings->breaker, now_ms, (uint32_t)random_next(&worker->random),
-	                                       &exchange->permit, &exchange->retry_after_ms);
-	exchange->breaker_state = breaker_state_name(breaker_state_now(upstream->breaker, &settings->breaker));
-	if (!exchange->holds_permit)
-		return stop(exchange, OUTCOME_BREAKER_OPEN, NULL);
-	exchange->holds_place = bulkhead_enter(&upstream->bulkhead, settings->bulkhead_max_in_flight);
-	if (!exchange->holds_place)
-		return stop(exchange, OUTCOME_BULKHEAD_FULL, NULL);
-	retry_budget_count_call(&upstream->retry_budget, now_ms);
-	return true;
-}
-
 size_t exchange_begin(struct client *client, const struct request *request, char *bytes, size_t length)
 {
 	struct exchange *exchange = exchange_open(client);
@@ -98,9 +79,9 @@ size_t exchange_begin(struct client *client, const struct request *request, char
 		exchange_fail(exchange, taken == TRANSFER_BAD ? OUTCOME_REQUEST_REFUSED : OUTCOME_OUT_OF_MEMORY);
 		return length;
 	}
-	if (find_route(exchange, request, &path) && write_head(exchange, request, path) && admit(exchange)) {
+	if (find_route(exchange, request, &path) && write_head(exchange, request, path)) {
 		if (attempt_send_body(exchange, &parts))
-			attempt_begin(exchange);
+			exchange_admit(exchange);
 	} else {
 		exchange_fail(exchange, exchange->outcome);
 	}
@@ -132,6 +113,8 @@ const struct upstream_settings *exchange_upstream(const struct exchange *exchang
 
 void exchange_enter(struct exchange *exchange, enum exchange_state state)
 {
+	if (exchange->state == EXCHANGE_WAITING)
+		exchange_stop_waiting(exchange);
 	exchange->state = state;
 }
 
@@ -188,9 +171,7 @@ static void give_back_all(struct exchange *exchange)
 {
 	attempt_end(exchange);
 	exchange_settle(exchange, outcome_table[exchange->outcome].verdict);
-	if (exchange->holds_place)
-		bulkhead_leave(&exchange_upstream(exchange)->upstream->bulkhead);
-	exchange->holds_place = false;
+	exchange_leave_bulkhead(exchange);
 	record(exchange);
 	exchange_enter(exchange, EXCHANGE_ENDED);
 	exchange_close(exchange);

@@ -2,11 +2,12 @@
  * THE SPINE: one request with its response.
  *
  *   exchange_begin --> find_route --> admit --> attempt --> (connection.c's events) --> answer --> settle --> record
- *                                       |          ^ |
- *                                       |          +-+ another endpoint, while the client has got nothing
- *                                       +--> fallback
+ *                                      ^ |          ^ |
+ *                     waits for a place+-+          +-+ another endpoint, while the client has got nothing
+ *                                        +--> fallback
  *
  * State           the client has got        the upstream connection
+ * WAITING         nothing                   none: not admitted yet, or waiting for a place in the bulkhead
  * CONNECTING      nothing                   is being opened; the request's body is held, the client is not read
  * AWAITING        nothing, or a 1xx         has the head, gets the body; a response head is awaited
  * STREAMING       the response head         sends the body, and may still take the request's
@@ -31,6 +32,7 @@
 enum { EXCHANGE_REPLAY_BYTES = 64 * 1024 };
 
 enum exchange_state {
+	EXCHANGE_WAITING,
 	EXCHANGE_CONNECTING,
 	EXCHANGE_AWAITING,
 	EXCHANGE_STREAMING,
@@ -50,6 +52,12 @@ struct exchange {
 	struct breaker_permit permit;
 	bool holds_permit, holds_place; /* to be given back: to the breaker, to the bulkhead */
 	uint64_t retry_after_ms;        /* what the breaker said when it refused; 0: it did not */
+
+	/* WAITING for a place: its number, its neighbours in the worker's list, and how long it will. */
+	uint64_t ticket; /* 0: it does not */
+	struct exchange *next_waiting, *previous_waiting;
+	struct deadline patience;
+	uint64_t waited_since_us, waited_us;
 
 	/* The request as it came: slices point into `raw`. (Buffers stay with the struct when it is used again.) */
 	struct buffer raw;
@@ -112,6 +120,13 @@ void exchange_abort(struct exchange *exchange, enum outcome outcome);
 void exchange_enter(struct exchange *exchange, enum exchange_state state);
 /* Something went wrong: another try when the table allows, else the answer that the table names. */
 void exchange_fail(struct exchange *exchange, enum outcome outcome);
+/* admission.c: asks breaker and bulkhead: an attempt begins, or it waits for a place, or it fails. */
+void exchange_admit(struct exchange *exchange);
+/* It waits no longer. */
+void exchange_stop_waiting(struct exchange *exchange);
+/* Gives its place back, for the next. */
+void exchange_leave_bulkhead(struct exchange *exchange);
+
 /* Tells the breaker, once. */
 void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict);
 /* All was sent: records, and gives the client back. */
@@ -128,6 +143,11 @@ void exchange_free(struct exchange *exchange);         /* a spare one */
 bool exchange_keep_request(struct exchange *exchange, const struct request *request, const char *begin);
 /* The same for a request that was refused: fields of a refused head are not looked at. */
 void exchange_keep_line(struct exchange *exchange, const struct request *request);
+
+/* admission.c: for the worker's loop. At the end of a turn with has_calls; and what to do with a WORKER_CALL, whose
+ * reference it takes. */
+void admission_run(struct worker *worker);
+void admission_on_call(struct worker *worker, struct upstream *upstream);
 
 /* upload.c: sets the deadline for what the client should send or take next */
 void exchange_watch_client(struct exchange *exchange);

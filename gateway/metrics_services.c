@@ -123,7 +123,17 @@ static int64_t is_open(const struct look *look)
 
 static int64_t in_flight(const struct look *look)
 {
-	return atomic_load_explicit((_Atomic uint32_t *)&look->upstream->bulkhead.in_flight, memory_order_relaxed);
+	return bulkhead_in_flight(&look->upstream->bulkhead);
+}
+
+static int64_t waiting(const struct look *look)
+{
+	return bulkhead_waiting(&look->upstream->bulkhead);
+}
+
+static int64_t waited(const struct look *look)
+{
+	return (int64_t)counter_read(&look->upstream->queue.waited_total);
 }
 
 static int64_t max_in_flight(const struct look *look)
@@ -176,7 +186,9 @@ static const struct {
 	{ "hystrix_circuit_breaker_open", "gauge", "1: open, forced open or half-open.", "key",
 	  ",group=\"HystrixGatewayFilterFactory\"", is_open },
 	{ "gateway_bulkhead_in_flight", "gauge", "Requests in flight to the upstream.", "upstream", "", in_flight },
-	{ "gateway_bulkhead_rejected_total", "counter", "Requests that found the bulkhead full.", "upstream", "", rejected },
+	{ "gateway_bulkhead_waiting", "gauge", "Requests that wait for a place in the bulkhead.", "upstream", "", waiting },
+	{ "gateway_bulkhead_waited_total", "counter", "Requests that waited and got a place.", "upstream", "", waited },
+	{ "gateway_bulkhead_rejected_total", "counter", "Requests that got no place in the bulkhead.", "upstream", "", rejected },
 	{ "gateway_retry_budget_refused_total", "counter", "Retries that the budget did not allow.", "upstream", "",
 	  retries_refused },
 	{ "gateway_upstream_endpoints", "gauge", "Addresses known of the upstream.", "upstream", "", endpoints },

@@ -39,7 +39,7 @@ enum answer {
 	X(REPLACED,             "replaced",             0,   FAULT_UPSTREAM, BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, NULL, "the upstream's answer was replaced by the fallback") \
 	X(UPGRADED,             "upgraded",             0,   FAULT_NONE,     BREAKER_SUCCESS, RETRY_NEVER,      ANSWER_PASSED,   NULL, "a tunnel, ended") \
 	X(BREAKER_OPEN,         "breaker_open",         503, FAULT_UPSTREAM, BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, "destination_unavailable", "the breaker is open") \
-	X(BULKHEAD_FULL,        "bulkhead_full",        503, FAULT_GATEWAY,  BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, "connection_limit_reached", "too many requests in flight") \
+	X(OVERLOADED,           "overloaded",           503, FAULT_GATEWAY,  BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, "connection_limit_reached", "too many requests in flight") \
 	X(NO_ENDPOINT,          "no_endpoint",          503, FAULT_UPSTREAM, BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, "destination_unavailable", "no endpoint is known") \
 	X(CONNECT_FAILED,       "connect_failed",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT,     ANSWER_FALLBACK, "connection_refused", "could not connect") \
 	X(CONNECT_TIMEOUT,      "connect_timeout",      503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT_LATE,ANSWER_FALLBACK, "connection_timeout", "connecting took too long") \

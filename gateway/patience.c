@@ -114,6 +114,7 @@ void attempt_on_due(struct deadline *deadline)
 		else
 			attempt_set_deadline(exchange);
 		return;
+	case EXCHANGE_WAITING:
 	case EXCHANGE_ANSWERING:
 	case EXCHANGE_ENDED:
 		return;

@@ -101,6 +101,8 @@ static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us
 		to = put_name(KEY(to, "reason"), exchange->why);
 	to = put_name(KEY(to, "breaker"), exchange->breaker_state);
 	to = text_put_number(KEY(to, "attempts"), exchange->attempts);
+	if (exchange->waited_us != 0)
+		to = put_span(KEY(to, "waited_ms"), 1, 1 + exchange->waited_us);
 	to = text_put_number(KEY(to, "bytes_in"), exchange->upload.bytes);
 	to = text_put_number(KEY(to, "bytes_out"), bytes_out(exchange));
 	to = put_span(KEY(to, "duration_ms"), exchange->began_us, now_us);

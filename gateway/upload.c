@@ -10,6 +10,7 @@ void exchange_resume_client(struct exchange *exchange)
 	const struct stream *upstream = exchange->connection == NULL ? NULL : &exchange->connection->stream;
 
 	switch (exchange->state) {
+	case EXCHANGE_WAITING:
 	case EXCHANGE_CONNECTING: /* its body waits in the kernel until somebody takes it */
 		if (!exchange->upload.is_whole)
 			stream_pause(&exchange->client->stream);

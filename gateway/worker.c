@@ -96,6 +96,9 @@ static void take_message(struct worker *worker, const struct message *message)
 		begin_draining(worker);
 		worker->state = WORKER_STOPPED;
 		return;
+	case WORKER_CALL:
+		admission_on_call(worker, message->subject);
+		return;
 	case WORKER_PING:
 		return;
 	case WORKER_REOPEN_LOG:
@@ -182,6 +185,8 @@ static void finish_turn(struct worker *worker)
 {
 	deadlines_run(&worker->io.deadlines, worker_now_ms(worker));
 	run_waiting_clients(worker);
+	if (worker->has_calls)
+		admission_run(worker);
 	dig_graves(worker);
 	flush_log_soon(worker);
 	atomic_store_explicit(&worker->counters.log_lines_lost, worker->log.lost, memory_order_relaxed);
@@ -215,7 +220,7 @@ static bool has_room(struct listener *listener)
 {
 	struct shared *shared = ((struct worker *)listener->owner)->shared;
 
-	return atomic_load_explicit(&shared->clients.in_flight, memory_order_relaxed) < shared->max_clients;
+	return bulkhead_in_flight(&shared->clients) < shared->max_clients;
 }
 
 static bool on_accept(struct listener *listener, int fd, const struct address *peer)

@@ -2,8 +2,8 @@
  * A proxying thread: an event loop with its own listeners, clients and upstream connections.
  *
  * Three things are shared between threads, and no fourth:
- *   (a) what belongs to an upstream: breaker, bulkhead, retry budget, each endpoint's in-flight count and ejection; and the
- *       process's one limit of client connections. All atomics.
+ *   (a) what belongs to an upstream: breaker, bulkhead and its queue, retry budget, each endpoint's in-flight count and
+ *       ejection; and the process's one limit of client connections. All atomics.
  *   (b) counters: one shard per worker, one writer, summed when read (metrics.h).
  *   (c) each worker's inbox, and the control thread's: the only mutexes.
  * Everything else belongs to one thread or never changes.
@@ -33,6 +33,7 @@ struct exchange;
 enum worker_message {
 	WORKER_ENDPOINTS,  /* subject: upstream (a reference), object: endpoint_set (a reference) */
 	WORKER_CONFIG,     /* object: config (a reference); its upstreams' endpoints were sent before */
+	WORKER_CALL,       /* subject: upstream (a reference): there may be a place for who waits, or its breaker has opened */
 	WORKER_DRAIN,      /* accept no more, finish what is under way */
 	WORKER_STOP,       /* end what is still under way, and the thread */
 	WORKER_REOPEN_LOG,
@@ -47,7 +48,8 @@ enum control_message {
 
 /* Made by the control thread before the workers and unchanged while they run. */
 struct shared {
-	struct bulkhead clients; /* in_flight: connections */
+	struct worker *workers; /* by index */
+	struct bulkhead clients; /* in flight: connections */
 	uint32_t max_clients;
 	struct inbox control;
 	struct route_metrics *unrouted; /* requests that were refused before they had a route */
@@ -64,6 +66,8 @@ struct local_upstream {
 	struct endpoint_set *set;  /* a reference; NULL: nothing is known yet */
 	unsigned turn;             /* of round robin */
 	unsigned snapshots;        /* that name it */
+	struct exchange *first_waiting, *last_waiting; /* for a place in its bulkhead, the oldest first */
+	bool is_called;            /* at the end of the turn the queue is looked at */
 };
 
 /* How many bytes of the access log wait at most for how long. */
@@ -89,6 +93,7 @@ struct worker {
 	struct client *clients; /* all of them */
 	struct client *run_first, **run_last; /* those with a request waiting in memory */
 	unsigned exchanges; /* under way */
+	bool has_calls; /* some local upstream is called */
 	struct exchange *spare; /* exchanges to be used again */
 	unsigned spare_count;
 	struct random random;

@@ -46,7 +46,7 @@ struct upstream_settings {
 	struct breaker_settings breaker;
 	uint64_t failure_statuses[10]; /* bit (status % 64) of word (status / 64) */
 	struct ejection_settings ejection;
-	uint32_t bulkhead_max_in_flight;
+	uint32_t bulkhead_max_in_flight, bulkhead_max_waiting, bulkhead_max_wait_ms;
 	uint32_t retry_attempts;
 	uint32_t retry_budget_percent;
 	uint32_t pool_max_idle, pool_idle_timeout_ms, pool_max_age_ms;

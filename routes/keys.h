@@ -164,6 +164,10 @@ enum key_kind {
 	GROUP(UPSTREAM, "bulkhead", SECTION, BULKHEAD, NO_FIELD, "exact limits over all workers") \
 	KEY(BULKHEAD, "max_in_flight", COUNT, FIELD(upstream_settings, bulkhead_max_in_flight), "", "1024", 1, 1000000, \
 	    "requests in flight to the upstream") \
+	KEY(BULKHEAD, "max_waiting", COUNT, FIELD(upstream_settings, bulkhead_max_waiting), "", "256", 0, 1000000, \
+	    "requests that wait for a place") \
+	KEY(BULKHEAD, "max_wait", DURATION, FIELD(upstream_settings, bulkhead_max_wait_ms), "", "1s", 1, HOUR, \
+	    "how long they wait") \
 	GROUP(UPSTREAM, "retry", SECTION, RETRY, NO_FIELD, "further tries") \
 	KEY(RETRY, "attempts", COUNT, FIELD(upstream_settings, retry_attempts), "", "1", 0, 7, \
 	    "further tries of a request") \

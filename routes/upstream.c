@@ -115,6 +115,7 @@ static void upstream_free(struct upstream *upstream)
 static void take_over_totals(struct upstream *upstream, struct upstream *old)
 {
 	atomic_init(&upstream->bulkhead.rejected_total, atomic_load(&old->bulkhead.rejected_total));
+	atomic_init(&upstream->queue.waited_total, atomic_load(&old->queue.waited_total));
 	atomic_init(&upstream->retry_budget.refused_total, atomic_load(&old->retry_budget.refused_total));
 }
 

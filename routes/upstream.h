@@ -15,6 +15,7 @@
 #include "breaker/breaker.h"
 #include "breaker/bulkhead.h"
 #include "breaker/ejection.h"
+#include "breaker/queue.h"
 #include "routes/address.h"
 #include "routes/config.h"
 
@@ -49,6 +50,7 @@ struct upstream {
 	uint16_t port;
 	struct breaker *breaker;
 	struct bulkhead bulkhead;
+	struct queue queue; /* for a place in it */
 	struct retry_budget retry_budget;
 	_Atomic int refresh_wanted; /* a worker could not connect: ask DNS again */
 };

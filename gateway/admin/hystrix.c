@@ -165,7 +165,7 @@ json_t *hystrix_message(struct hystrix_history *history, const struct admin_view
                         const struct upstream_settings *settings)
 {
 	struct breaker_view breaker = breaker_look(settings->upstream->breaker, &settings->breaker, clock_now_ms());
-	uint32_t in_flight = atomic_load(&settings->upstream->bulkhead.in_flight);
+	uint32_t in_flight = bulkhead_in_flight(&settings->upstream->bulkhead);
 	struct hystrix_totals now = totals_of(view, settings, &breaker), rolling = turn_ring(history, &now);
 	json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "type", "HystrixCommand", "name", settings->name, "group",
 	                            GROUP, "threadPool", GROUP, "currentTime", (json_int_t)clock_wall_ms(), "reportingHosts", 1);

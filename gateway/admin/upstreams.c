@@ -44,10 +44,12 @@ static json_t *describe(const struct admin_service *service)
 
 	for (size_t i = 0; service->set != NULL && i < service->set->count; i++)
 		json_array_append_new(endpoints, describe_endpoint(service->set->endpoints[i], now_ms));
-	return json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:o}", "name", settings->name, "url",
+	return json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o}", "name", settings->name, "url",
 	                 settings->url, "breaker", breakers_figures(service), "discovery", describe_discovery(service, now_ms),
-	                 "bulkhead", "inFlight", (json_int_t)atomic_load((_Atomic uint32_t *)&upstream->bulkhead.in_flight),
-	                 "maxInFlight", (json_int_t)settings->bulkhead_max_in_flight, "rejected",
+	                 "bulkhead", "inFlight", (json_int_t)bulkhead_in_flight(&upstream->bulkhead), "maxInFlight",
+	                 (json_int_t)settings->bulkhead_max_in_flight, "waiting", (json_int_t)bulkhead_waiting(&upstream->bulkhead),
+	                 "maxWaiting", (json_int_t)settings->bulkhead_max_waiting, "waited",
+	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->queue.waited_total), "rejected",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->bulkhead.rejected_total), "retry", "attempts",
 	                 (json_int_t)settings->retry_attempts, "refusedByBudget",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->retry_budget.refused_total), "endpoints",

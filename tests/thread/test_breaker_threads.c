@@ -352,7 +352,7 @@ static void test_bulkhead_is_exact(void **state)
 	assert_int_equal(tried, (uint64_t)THREADS * ROUNDS);
 	assert_true(rejected > 0);
 	assert_int_equal(bulkhead.rejected_total, rejected);
-	assert_int_equal(bulkhead.in_flight, 0);
+	assert_int_equal(bulkhead_in_flight(&bulkhead), 0);
 }
 
 static void *take_retries(void *argument)

@@ -167,9 +167,9 @@ static void test_unknown_keys(void **state)
 	    "f:1:13: error: url belongs to an upstream, not to defaults\n"
 	    "f:1:32: error: unknown key \"brekaer\" in defaults; did you mean \"breaker\"?\n"
 	    "f:1:46: error: unknown key \"health_check\" in defaults\n");
-	bad(WITH_UPSTREAM("bulkhead: { max_waiting: 256, max_wait: 1s }"),
-	    "f:1:71: error: unknown key \"max_waiting\" in bulkhead\n"
-	    "f:1:89: error: unknown key \"max_wait\" in bulkhead\n");
+	bad(WITH_UPSTREAM("bulkhead: { max_waitings: 256, max_wait: 1s, max_queue: 7 }"),
+	    "f:1:71: error: unknown key \"max_waitings\" in bulkhead; did you mean \"max_waiting\"?\n"
+	    "f:1:104: error: unknown key \"max_queue\" in bulkhead\n");
 	bad(WITH_ROUTE("falback: x"), "f:2:48: error: unknown key \"falback\" in the route; did you mean \"fallback\"?\n");
 }
 

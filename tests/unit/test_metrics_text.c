@@ -409,6 +409,9 @@ static void test_breakers_and_endpoints(void **state)
 	}
 	for (int i = 0; i < 12; i++)
 		bulkhead_enter(&upstream->bulkhead, 11);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(bulkhead_wait(&upstream->bulkhead, 11, 9), BULKHEAD_WAITING);
+	atomic_store(&upstream->queue.waited_total, 8);
 	atomic_store(&endpoint->in_flight, 4);
 	atomic_store(&endpoint->failures_total, 9);
 	atomic_store(&endpoint->ejection.until_ms, 9000);
@@ -426,6 +429,8 @@ static void test_breakers_and_endpoints(void **state)
 	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\"}", 100);
 	expect("resilience4j_bulkhead_available_concurrent_calls{name=\"patient\"}", 0); /* not -1 */
 	expect("gateway_bulkhead_in_flight{upstream=\"patient\"}", 11);
+	expect("gateway_bulkhead_waiting{upstream=\"patient\"}", 3);
+	expect("gateway_bulkhead_waited_total{upstream=\"patient\"}", 8);
 	expect("gateway_bulkhead_rejected_total{upstream=\"patient\"}", 1);
 	expect("gateway_upstream_endpoints{upstream=\"patient\"}", 3);
 	expect("gateway_endpoint_in_flight{upstream=\"patient\",endpoint=\"10.0.0.2:80\"}", 4);

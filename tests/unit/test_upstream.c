@@ -193,7 +193,7 @@ static void test_a_successor_takes_over(void **state)
 	assert_in_range(view.open_for_ms, 1, 5000);
 	assert_int_equal(view.failures_total, 5);
 	/* The call under way leaves the old bulkhead; the total goes on. */
-	assert_int_equal(atomic_load(&next->bulkhead.in_flight), 0);
+	assert_int_equal(bulkhead_in_flight(&next->bulkhead), 0);
 	assert_int_equal(atomic_load(&next->bulkhead.rejected_total), 1);
 	bulkhead_leave(&old->bulkhead);
 	upstream_release(old);
