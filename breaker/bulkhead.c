@@ -16,10 +16,11 @@
 /*
  * A queue that absorbs a burst is good; one that stays full only makes everybody late: with places for 16 calls of 50 ms
  * and 256 in front of them each would wait 0.8 s, and not one call more would be served than with a short queue. So when
- * so many were refused without one call that found a place free, it is overload, and as many may wait as half the
- * places: enough that none stays empty, and the wait is about half of what a call takes, whatever that is.
+ * a hundred more were refused than found a place free, it is overload, and as many may wait as half the places: enough
+ * that none stays empty, and the wait is about half of what a call takes, whatever that is. It is over when that many
+ * have found a place free.
  */
-enum { REFUSALS_OF_OVERLOAD = 100 };
+enum { OVERLOAD_PRESSURE = 100, PRESSURE_MOST = 200 };
 
 static const uint64_t ONE_WAITING = UINT64_C(1) << 32;
 
@@ -33,9 +34,20 @@ static uint32_t waiting_of(uint64_t word)
 	return (uint32_t)(word >> 32);
 }
 
+/* None goes below 0, which would be the highest pressure of all. */
+static void relieve(struct bulkhead *bulkhead)
+{
+	uint32_t pressure = atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed);
+
+	while (pressure > 0 && !atomic_compare_exchange_weak_explicit(&bulkhead->pressure, &pressure, pressure - 1,
+	                                                              memory_order_relaxed, memory_order_relaxed))
+		continue;
+}
+
 static void count_rejected(struct bulkhead *bulkhead)
 {
-	atomic_fetch_add_explicit(&bulkhead->refused_in_a_row, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed) < PRESSURE_MOST)
+		atomic_fetch_add_explicit(&bulkhead->pressure, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&bulkhead->rejected_total, 1, memory_order_relaxed);
 }
 
@@ -48,8 +60,7 @@ bool bulkhead_try(struct bulkhead *bulkhead, uint32_t max_in_flight)
 		if (in_flight_of(word) >= max_in_flight || waiting_of(word) > 0)
 			return false;
 	} while (!atomic_compare_exchange_weak(&bulkhead->word, &word, word + 1));
-	if (atomic_load_explicit(&bulkhead->refused_in_a_row, memory_order_relaxed) != 0)
-		atomic_store_explicit(&bulkhead->refused_in_a_row, 0, memory_order_relaxed);
+	relieve(bulkhead);
 	return true;
 }
 
@@ -73,7 +84,7 @@ static uint32_t room_to_wait(const struct bulkhead *bulkhead, uint32_t max_in_fl
 {
 	uint32_t half = max_in_flight / 2 + max_in_flight % 2;
 
-	if (atomic_load_explicit(&bulkhead->refused_in_a_row, memory_order_relaxed) < REFUSALS_OF_OVERLOAD)
+	if (atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed) < OVERLOAD_PRESSURE)
 		return max_waiting;
 	return half < max_waiting ? half : max_waiting;
 }

@@ -12,7 +12,7 @@
 
 struct bulkhead {
 	_Atomic uint64_t word; /* in flight in the lower half, waiting in the upper: no two numbers that must agree */
-	_Atomic uint32_t refused_in_a_row; /* since a call last found a place free */
+	_Atomic uint32_t pressure; /* refused calls, less those that found a place free */
 	_Atomic uint64_t rejected_total;
 };
 
