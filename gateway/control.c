@@ -10,6 +10,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/notify.h"
 #include "gateway/control_state.h"
+#include "gateway/net/reserve.h"
 #include "gateway/net/socket.h"
 
 static void stop(struct control *control);
@@ -303,6 +304,7 @@ static bool init(struct control *control, const struct config *config)
 	control->worker_wanted = config->workers != 0 ? config->workers : cgroup_cpus();
 	if (control->worker_wanted > QUEUE_LINES)
 		control->worker_wanted = QUEUE_LINES;
+	reserve_begin();
 	control->base = event_base_new();
 	control->workers = calloc(control->worker_wanted, sizeof *control->workers);
 	control->drained = calloc(control->worker_wanted, sizeof *control->drained);

@@ -10,8 +10,8 @@
 void lines_begin(struct lines *lines)
 {
 	*lines = (struct lines){ 0 };
-	lines->text = open_memstream(&lines->buffer, &lines->size);
-	lines->is_short = lines->text == NULL;
+	memory_file_open(&lines->text);
+	lines->is_short = lines->text.file == NULL;
 }
 
 FILE *lines_add(struct lines *lines, const struct figures *figures)
@@ -29,9 +29,10 @@ FILE *lines_add(struct lines *lines, const struct figures *figures)
 		lines->room = room;
 	}
 	if (lines->count > 0)
-		fputc('\0', lines->text);
-	lines->list[lines->count++] = (struct line){ .at = (size_t)ftello(lines->text), .figures = *figures };
-	return lines->text;
+		fputc('\0', lines->text.file);
+	lines->is_short = fflush(lines->text.file) != 0;
+	lines->list[lines->count++] = (struct line){ .at = buffer_length(&lines->text.text), .figures = *figures };
+	return lines->text.file;
 }
 
 static int by_labels(const void *a, const void *b)
@@ -50,17 +51,13 @@ static void add_figures(struct figures *to, const struct figures *from)
 
 bool lines_merge(struct lines *lines)
 {
-	size_t kept = 0;
+	size_t kept = 0, length;
 
-	if (lines->text != NULL) {
-		lines->is_short = ferror(lines->text) != 0 || lines->is_short;
-		lines->is_short = fclose(lines->text) != 0 || lines->is_short;
-		lines->text = NULL;
-	}
-	if (lines->is_short || lines->count == 0)
+	lines->labels = memory_file_close(&lines->text, &length);
+	if (lines->is_short || lines->labels == NULL || lines->count == 0)
 		return false;
 	for (size_t i = 0; i < lines->count; i++)
-		lines->list[i].labels = lines->buffer + lines->list[i].at;
+		lines->list[i].labels = lines->labels + lines->list[i].at;
 	qsort(lines->list, lines->count, sizeof *lines->list, by_labels);
 	for (size_t i = 1; i < lines->count; i++) {
 		if (by_labels(&lines->list[kept], &lines->list[i]) == 0)
@@ -74,8 +71,6 @@ bool lines_merge(struct lines *lines)
 
 void lines_free(struct lines *lines)
 {
-	if (lines->text != NULL)
-		fclose(lines->text);
-	free(lines->buffer);
+	free(lines->labels);
 	free(lines->list);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "gateway/base/memory_file.h"
 #include "gateway/metrics.h"
 
 struct figures {
@@ -22,9 +23,8 @@ struct line {
 };
 
 struct lines {
-	FILE *text;
-	char *buffer;
-	size_t size;
+	struct memory_file text;
+	char *labels; /* once merged, of all lines */
 	struct line *list;
 	size_t count, room;
 	bool is_short;

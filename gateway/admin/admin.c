@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "gateway/admin/page.h"
+#include "gateway/base/memory_file.h"
 
 enum { HEAD_MAX_BYTES = 8192, BODY_MAX_BYTES = 4096, TIMEOUT_S = 10 };
 
@@ -54,25 +55,27 @@ enum { PAGE_COUNT = sizeof pages / sizeof pages[0] };
 
 /* ---- pages of this file ---------------------------------------------------------------------------------------- */
 
+static void answer_text(struct page_request *request, struct memory_file *memory, const char *content_type)
+{
+	size_t length;
+	char *text = memory_file_close(memory, &length);
+
+	if (text != NULL)
+		page_text(request, 200, content_type, text, length);
+	else
+		page_error(request, 500, "memory is short");
+}
+
 static void index_page(struct page_request *request)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *to = open_memstream(&text, &size);
+	struct memory_file memory;
 
-	if (to == NULL) {
-		page_error(request, 500, "memory is short");
-		return;
-	}
-	fprintf(to, "gateway %s\n\n", GATEWAY_VERSION);
-	for (size_t i = 0; i < PAGE_COUNT; i++)
-		fprintf(to, "%-32s %s\n", pages[i].path, pages[i].help);
-	if (fclose(to) != 0) {
-		free(text);
-		page_error(request, 500, "memory is short");
-		return;
-	}
-	page_text(request, 200, "text/plain; charset=utf-8", text, size);
+	memory_file_open(&memory);
+	if (memory.file != NULL)
+		fprintf(memory.file, "gateway %s\n\n", GATEWAY_VERSION);
+	for (size_t i = 0; memory.file != NULL && i < PAGE_COUNT; i++)
+		fprintf(memory.file, "%-32s %s\n", pages[i].path, pages[i].help);
+	answer_text(request, &memory, "text/plain; charset=utf-8");
 }
 
 /* Links need the name that the client knows us by; one that is not a plain authority is left out. */
@@ -103,22 +106,12 @@ static void links_page(struct page_request *request)
 
 static void metrics_page(struct page_request *request)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *to = open_memstream(&text, &size);
-	bool is_short = to == NULL;
+	struct memory_file memory;
 
-	if (to != NULL) {
-		request->view->write_metrics(request->view->context, to);
-		is_short = ferror(to) != 0;
-		is_short = fclose(to) != 0 || is_short;
-	}
-	if (is_short) {
-		free(text);
-		page_error(request, 500, "memory is short");
-		return;
-	}
-	page_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, size);
+	memory_file_open(&memory);
+	if (memory.file != NULL)
+		request->view->write_metrics(request->view->context, memory.file);
+	answer_text(request, &memory, "text/plain; version=0.0.4; charset=utf-8");
 }
 
 /* ---- dispatch -------------------------------------------------------------------------------------------------- */

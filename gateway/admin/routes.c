@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/memory_file.h"
+
 /* "GET, HEAD" */
 static void put_methods(FILE *to, const struct route *route, const char *between)
 {
@@ -40,16 +42,17 @@ static void put_predicate(FILE *to, const struct route *route)
 
 static json_t *text_of(void (*put)(FILE *to, const struct route *route), const struct route *route)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *to = open_memstream(&text, &size);
+	struct memory_file memory;
+	size_t length;
+	char *text;
 	json_t *value = NULL;
 
-	if (to == NULL)
-		return NULL;
-	put(to, route);
-	if (fclose(to) == 0)
-		value = json_stringn(text, size);
+	memory_file_open(&memory);
+	if (memory.file != NULL)
+		put(memory.file, route);
+	text = memory_file_close(&memory, &length);
+	if (text != NULL)
+		value = json_stringn(text, length);
 	free(text);
 	return value;
 }

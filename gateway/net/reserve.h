@@ -1,0 +1,7 @@
+/* Memory that libevent can count on when there is none. Call once, before anything else of libevent. */
+#ifndef GATEWAY_NET_RESERVE_H
+#define GATEWAY_NET_RESERVE_H
+
+void reserve_begin(void);
+
+#endif
