@@ -11,6 +11,7 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(ROOT, "build")
 for folder in ("system", "load"):
     sys.path.insert(0, os.path.join(ROOT, "tests", folder))
 
