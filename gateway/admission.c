@@ -104,6 +104,14 @@ static void on_impatient(struct deadline *deadline)
 	exchange_fail(exchange, OUTCOME_OVERLOADED);
 }
 
+static uint64_t impatient_at_ms(const struct exchange *exchange)
+{
+	uint64_t at_ms = worker_now_ms(exchange->worker) + exchange_upstream(exchange)->bulkhead_max_wait_ms;
+	uint64_t total_due_ms = exchange_total_due_ms(exchange);
+
+	return at_ms < total_due_ms ? at_ms : total_due_ms;
+}
+
 static void wait_for_place(struct exchange *exchange)
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
@@ -127,7 +135,7 @@ static void wait_for_place(struct exchange *exchange)
 		append(local, exchange, ticket);
 		exchange_settle(exchange, BREAKER_NEITHER);
 		deadline_init(&exchange->patience, on_impatient);
-		deadline_set(&worker->io.deadlines, &exchange->patience, worker_now_ms(worker) + settings->bulkhead_max_wait_ms);
+		deadline_set(&worker->io.deadlines, &exchange->patience, impatient_at_ms(exchange));
 		exchange_resume_client(exchange);
 		look_if_must(exchange);
 		return;
@@ -156,6 +164,8 @@ void exchange_stop_waiting(struct exchange *exchange)
 {
 	if (exchange->ticket != 0)
 		give_up(exchange, false);
+	else if (exchange->patience.link != NULL)
+		deadline_remove(&exchange->worker->io.deadlines, &exchange->patience);
 }
 
 void exchange_leave_bulkhead(struct exchange *exchange)

@@ -153,7 +153,7 @@ static void take_response(struct exchange *exchange, const struct response *resp
 	exchange->outcome = outcome_of(exchange, response->status);
 	if (attempt_may_repeat(exchange, exchange->outcome)) {
 		attempt_end(exchange);
-		attempt_begin(exchange);
+		attempt_repeat(exchange);
 	} else if (exchange->route->has_fallback_on_statuses &&
 	           has_status(exchange->route->fallback_on_statuses, response->status)) {
 		/* Breaker and endpoint learn what the upstream said, the client does not. */

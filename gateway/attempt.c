@@ -86,61 +86,6 @@ void attempt_end(struct exchange *exchange)
 	pool_release(connection, &limits);
 }
 
-/* What was tried may have left the set since. */
-static bool has_untried_endpoint(const struct exchange *exchange)
-{
-	const struct endpoint_set *set = worker_local(exchange->worker, exchange_upstream(exchange)->upstream)->set;
-	const struct balance_avoid *avoid = &exchange->avoid;
-
-	for (size_t i = 0; set != NULL && avoid->count < BALANCE_AVOID_MAX && i < set->count; i++) {
-		unsigned tried = 0;
-
-		while (tried < avoid->count && avoid->tried[tried] != set->endpoints[i])
-			tried++;
-		if (tried == avoid->count)
-			return true;
-	}
-	return false;
-}
-
-bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome)
-{
-	const struct upstream_settings *settings;
-
-	if (outcome_table[outcome].retry == RETRY_NEVER)
-		return false;
-	settings = exchange_upstream(exchange);
-	if (settings->retry_attempts == 0 && outcome_table[outcome].retry != RETRY_STALE)
-		return false;
-	switch (outcome_table[outcome].retry) {
-	case RETRY_UNSENT:
-		return has_untried_endpoint(exchange);
-	case RETRY_UNSENT_LATE:
-		if (exchange->retries >= settings->retry_attempts || !has_untried_endpoint(exchange))
-			return false;
-		exchange->retries++;
-		return true;
-	case RETRY_STALE:
-		exchange->must_connect = true;
-		exchange->avoid.count = 0;
-		return exchange->sent_us == 0 || (method_is_idempotent(exchange->method) && !exchange->has_lost_body);
-	case RETRY_IDEMPOTENT:
-	case RETRY_IDEMPOTENT_LATE:
-		if (outcome_table[outcome].retry == RETRY_IDEMPOTENT_LATE && !has_untried_endpoint(exchange))
-			return false;
-		if (exchange->retries >= settings->retry_attempts || !method_is_idempotent(exchange->method) ||
-		    exchange->has_lost_body || breaker_permit_is_probe(&exchange->permit) ||
-		    !retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_percent,
-		                       worker_now_ms(exchange->worker)))
-			return false;
-		exchange->retries++;
-		return true;
-	case RETRY_NEVER:
-		break;
-	}
-	return false;
-}
-
 /* ---- sending ------------------------------------------------------------------------------------------------- */
 
 /* While the body is small it is kept, for another try. */

@@ -72,6 +72,7 @@ size_t exchange_begin(struct client *client, const struct request *request, char
 		exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
 		return length;
 	}
+	exchange->asked_us = io_now_us(&client->worker->io);
 	transfer_begin(&exchange->upload, request->body, request->body.kind == BODY_CHUNKED);
 	taken = transfer_take(&exchange->upload, bytes + request->head_length, length - request->head_length, &parts);
 	if (taken == TRANSFER_BAD || taken == TRANSFER_NO_MEMORY) {
@@ -146,7 +147,7 @@ void exchange_fail(struct exchange *exchange, enum outcome outcome)
 	exchange->outcome = outcome;
 	attempt_end(exchange);
 	if (!has_begun_answer && attempt_may_repeat(exchange, outcome)) {
-		attempt_begin(exchange);
+		attempt_repeat(exchange);
 		return;
 	}
 	exchange_settle(exchange, outcome_table[outcome].verdict);
@@ -172,8 +173,8 @@ static void give_back_all(struct exchange *exchange)
 	attempt_end(exchange);
 	exchange_settle(exchange, outcome_table[exchange->outcome].verdict);
 	exchange_leave_bulkhead(exchange);
-	record(exchange);
 	exchange_enter(exchange, EXCHANGE_ENDED);
+	record(exchange);
 	exchange_close(exchange);
 }
 

@@ -7,7 +7,8 @@
  *                                        +--> fallback
  *
  * State           the client has got        the upstream connection
- * WAITING         nothing                   none: not admitted yet, or waiting for a place in the bulkhead
+ * WAITING         nothing, or a 1xx         none: not admitted yet, waiting for a place in the bulkhead, or pausing before
+ *                                           another try
  * CONNECTING      nothing                   is being opened; the request's body is held, the client is not read
  * AWAITING        nothing, or a 1xx         has the head, gets the body; a response head is awaited
  * STREAMING       the response head         sends the body, and may still take the request's
@@ -53,10 +54,10 @@ struct exchange {
 	bool holds_permit, holds_place; /* to be given back: to the breaker, to the bulkhead */
 	uint64_t retry_after_ms;        /* what the breaker said when it refused; 0: it did not */
 
-	/* WAITING for a place: its number, its neighbours in the worker's list, and how long it will. */
-	uint64_t ticket; /* 0: it does not */
-	struct exchange *next_waiting, *previous_waiting;
+	/* WAITING: until when; and for a place: its number, its neighbours in the worker's list. */
 	struct deadline patience;
+	uint64_t ticket; /* 0: not for a place */
+	struct exchange *next_waiting, *previous_waiting;
 	uint64_t waited_since_us, waited_us;
 
 	/* The request as it came: slices point into `raw`. (Buffers stay with the struct when it is used again.) */
@@ -78,10 +79,12 @@ struct exchange {
 	struct balance_avoid avoid;
 	bool is_endpoint_out; /* the last try failed at an endpoint that rests, and others serve in its place */
 	unsigned attempts, retries;
+	uint32_t pause_ms; /* before the next try */
 	bool must_connect; /* an idle connection turned out dead: the next must be a new one */
 	char endpoint_text[ADDRESS_TEXT_MAX];
 	uint8_t endpoint_text_length;
-	uint64_t began_us, attempt_us, connected_us, sent_us, response_us; /* 0: not yet */
+	uint64_t began_us, asked_us, attempt_us, connected_us, sent_us, response_us; /* 0: not yet */
+	                                /* asked_us: when the client had said all it has to say so far */
 	uint64_t received_ms; /* when the upstream last sent something */
 	uint32_t watched;     /* where a pending stream stood when its deadline was set */
 
@@ -154,8 +157,10 @@ void exchange_watch_client(struct exchange *exchange);
 
 /* attempt.c: one try at an endpoint */
 void attempt_begin(struct exchange *exchange);
-/* May the request be sent again after this outcome? Takes from the retry budget. */
+/* May the request be sent again after this outcome? Takes from the retry budget. Then attempt_repeat() follows. */
 bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome);
+/* After a pause, where there has to be one. */
+void attempt_repeat(struct exchange *exchange);
 /* From now on the response's body comes by answer_splice(), or by answer_body() again. */
 void attempt_splice(struct exchange *exchange, bool is_splicing);
 /* Parts with the connection: back to its pool when it is clean, else closed. */
@@ -165,6 +170,8 @@ bool attempt_send_body(struct exchange *exchange, struct transfer_parts *parts);
 
 /* patience.c: what the upstream is waited for has changed */
 void attempt_set_deadline(struct exchange *exchange);
+/* When timeouts.total is over; UINT64_MAX: it does not run, the client is still sending. */
+uint64_t exchange_total_due_ms(const struct exchange *exchange);
 void attempt_on_due(struct deadline *deadline); /* of a connection */
 
 /* answer.c: what the client gets */

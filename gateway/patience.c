@@ -16,12 +16,35 @@ static uint64_t streaming_due_ms(const struct exchange *exchange)
 	return due_ms;
 }
 
-/* UINT64_MAX: it is the client who is waited for. */
+/* Else it is the client who is waited for. */
+static bool is_upstreams_turn(const struct exchange *exchange)
+{
+	return exchange->upload.is_whole || (exchange->expects_continue && exchange->upload.bytes == 0);
+}
+
+uint64_t exchange_total_due_ms(const struct exchange *exchange)
+{
+	if (!is_upstreams_turn(exchange))
+		return UINT64_MAX;
+	return exchange->asked_us / 1000 + exchange_upstream(exchange)->total_timeout_ms;
+}
+
 static uint64_t response_due_ms(const struct exchange *exchange)
 {
-	if (exchange->upload.is_whole || (exchange->expects_continue && exchange->upload.bytes == 0))
-		return exchange->sent_us / 1000 + exchange_upstream(exchange)->response_timeout_ms;
-	return UINT64_MAX;
+	uint64_t due_ms, total_due_ms = exchange_total_due_ms(exchange);
+
+	if (!is_upstreams_turn(exchange))
+		return UINT64_MAX;
+	due_ms = exchange->sent_us / 1000 + exchange_upstream(exchange)->response_timeout_ms;
+	return due_ms < total_due_ms ? due_ms : total_due_ms;
+}
+
+static uint64_t connecting_due_ms(const struct exchange *exchange)
+{
+	uint64_t due_ms = exchange->attempt_us / 1000 + exchange_upstream(exchange)->connect_timeout_ms;
+	uint64_t total_due_ms = exchange_total_due_ms(exchange);
+
+	return due_ms < total_due_ms ? due_ms : total_due_ms;
 }
 
 static uint64_t awaiting_due_ms(struct exchange *exchange)
@@ -46,7 +69,7 @@ void attempt_set_deadline(struct exchange *exchange)
 	uint64_t due_ms = UINT64_MAX;
 
 	if (exchange->state == EXCHANGE_CONNECTING)
-		due_ms = exchange->attempt_us / 1000 + settings->connect_timeout_ms;
+		due_ms = connecting_due_ms(exchange);
 	else if (exchange->state == EXCHANGE_AWAITING)
 		due_ms = awaiting_due_ms(exchange);
 	else if (exchange->state == EXCHANGE_STREAMING)
@@ -98,6 +121,8 @@ void attempt_on_due(struct deadline *deadline)
 	struct connection *connection = (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
 	struct exchange *exchange = connection->owner;
 
+	if (exchange->state <= EXCHANGE_AWAITING && worker_now_ms(exchange->worker) >= exchange_total_due_ms(exchange))
+		exchange->why = "timeouts.total is over";
 	switch (exchange->state) {
 	case EXCHANGE_CONNECTING:
 		exchange_fail(exchange, OUTCOME_CONNECT_TIMEOUT);

@@ -68,6 +68,7 @@ size_t exchange_take(struct exchange *exchange, char *bytes, size_t length)
 		return length;
 	case TRANSFER_MORE:
 	case TRANSFER_WHOLE:
+		exchange->asked_us = io_now_us(&exchange->worker->io);
 		break;
 	}
 	if (exchange->upload.bytes > exchange->route->request_body_bytes) {

@@ -42,7 +42,7 @@ struct upstream_settings {
 	uint16_t port;
 	struct address address; /* family 0 when host is a name */
 	enum balance balance;
-	uint32_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms;
+	uint32_t connect_timeout_ms, response_timeout_ms, total_timeout_ms, idle_timeout_ms;
 	struct breaker_settings breaker;
 	uint64_t failure_statuses[10]; /* bit (status % 64) of word (status / 64) */
 	struct ejection_settings ejection;

@@ -175,6 +175,15 @@ static const struct yaml_node *either(const struct yaml_node *first, const struc
 	return first != NULL ? first : second;
 }
 
+/* One try may take its time, however long, unless less was asked for. */
+static void stretch_total(const struct reader *reader, const struct yaml_node *node, struct upstream_settings *settings)
+{
+	uint32_t one_try_ms = settings->connect_timeout_ms + settings->response_timeout_ms, most_ms = 24 * HOUR;
+
+	if (written(reader, node, "timeouts", "total") == NULL && settings->total_timeout_ms < one_try_ms)
+		settings->total_timeout_ms = one_try_ms < most_ms ? one_try_ms : most_ms;
+}
+
 static void check_upstream(struct reader *reader, const struct yaml_node *node,
                            const struct upstream_settings *settings)
 {
@@ -187,6 +196,10 @@ static void check_upstream(struct reader *reader, const struct yaml_node *node,
 	if (breaker->enabled && breaker->slow_call_ms >= settings->response_timeout_ms)
 		reader_warn(reader, written(reader, node, "breaker", "slow_call"),
 		            "no call is slow: breaker.slow_call is not below timeouts.response, which ends it");
+	if (settings->response_timeout_ms > settings->total_timeout_ms &&
+	    written(reader, node, "timeouts", "response") != NULL)
+		reader_warn(reader, written(reader, node, "timeouts", "response"),
+		            "timeouts.response is longer than timeouts.total, which ends it");
 	if (settings->ejection.enabled && settings->ejection.for_ms > settings->ejection.for_max_ms)
 		reader_error(reader, either(written(reader, node, "ejection", "for"),
 		                            written(reader, node, "ejection", "for_max")),
@@ -227,6 +240,7 @@ static void read_upstream(struct reader *reader, const struct yaml_node *node, s
 	section_read(reader, node, SCOPE_UPSTREAM, node->key->text, settings);
 	if (node->kind != YAML_SEQUENCE && yaml_find(node, "url") == NULL)
 		reader_error(reader, node->key, "upstream \"%.64s\" has no url", node->key->text);
+	stretch_total(reader, node, settings);
 	check_upstream(reader, node, settings);
 }
 

@@ -127,6 +127,8 @@ enum key_kind {
 	    "to be connected") \
 	KEY(TIMEOUTS, "response", DURATION, FIELD(upstream_settings, response_timeout_ms), "", "5s", 1, 24 * HOUR, \
 	    "request sent to response head") \
+	KEY(TIMEOUTS, "total", DURATION, FIELD(upstream_settings, total_timeout_ms), "", "15s", 1, 24 * HOUR, \
+	    "request received to response head, over all waits and tries") \
 	KEY(TIMEOUTS, "idle", DURATION, FIELD(upstream_settings, idle_timeout_ms), "", "60s", 1, 24 * HOUR, \
 	    "between two reads of a response body or a tunnel") \
 	GROUP(UPSTREAM, "breaker", SWITCH, BREAKER, FIELD(upstream_settings, breaker.enabled), "the circuit breaker") \
