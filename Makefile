@@ -18,7 +18,7 @@ SANITIZER ?=
 V         ?= 0
 PREFIX    ?= /usr/local
 CC        ?= gcc
-CFLAGS    ?= -O2 -g
+CFLAGS    ?= -g $(if $(SANITIZER),-O1,-O3 -flto=auto)
 VERSION   := $(shell cat VERSION)
 
 comma     := ,
@@ -56,8 +56,8 @@ THREAD   := $(patsubst tests/thread/%.c,$(BUILD)/thread/%,$(wildcard tests/threa
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Wundef
 ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARNINGS) -fno-common -fstack-protector-strong -fPIE \
-              $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1,-D_FORTIFY_SOURCE=2) $(CFLAGS)
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
+              $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) $(CFLAGS)
+ALL_LDFLAGS = $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 
 .PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz help run test unit thread system swarm-test bench fuzz lint install clean
 .DEFAULT_GOAL := all

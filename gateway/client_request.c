@@ -18,7 +18,6 @@ static enum parse_result parse(struct client *client, const char *bytes, size_t 
 	struct worker *worker = client->worker;
 	const struct limits *limits = client_limits(client);
 
-	worker->request = (struct request){ .method = METHOD_OTHER };
 	return request_parse(&worker->request, bytes, length, worker->fields,
 	                     &(struct request_limits){ limits->request_head_bytes, limits->request_fields });
 }

@@ -60,8 +60,7 @@ struct exchange {
 	struct exchange *next_waiting, *previous_waiting;
 	uint64_t waited_since_us, waited_us;
 
-	/* The request as it came: slices point into `raw`. (Buffers stay with the struct when it is used again.) */
-	struct buffer raw;
+	/* The request as it came: slices point into `raw`. */
 	enum method method;
 	uint8_t version_minor;
 	bool is_trusted; /* the client is a trusted proxy */
@@ -70,9 +69,7 @@ struct exchange {
 	char request_id[REQUEST_ID_MAX];
 	uint8_t request_id_length;
 
-	/* The request as it goes on: the head, and as much of the body as is kept for another try. */
-	struct buffer head, kept;
-	bool has_lost_body; /* more came than is kept */
+	bool has_lost_body; /* more of the body came than is kept */
 	bool is_deaf;       /* the upstream takes no more of the body; the rest is thrown away */
 	struct transfer upload, download;
 
@@ -89,7 +86,6 @@ struct exchange {
 	uint32_t watched;     /* where a pending stream stood when its deadline was set */
 
 	/* The response. */
-	struct buffer partial; /* of its head */
 	uint8_t interim_count;
 	unsigned status; /* as the client gets it; 0: nothing */
 	unsigned replaced_status; /* the upstream's, when the fallback took its place */
@@ -100,6 +96,12 @@ struct exchange {
 
 	struct exchange *next_spare;
 	struct grave grave;
+
+	/* Last, as they stay with the struct when it is used again. */
+	struct buffer raw;     /* the request's head as it came */
+	struct buffer head;    /* ... and as it goes on */
+	struct buffer kept;    /* as much of its body as can be sent again */
+	struct buffer partial; /* of the response's head */
 };
 
 /* ---- from the client (client.c) */

@@ -35,11 +35,9 @@ struct exchange *exchange_open(struct client *client)
 	struct exchange *exchange = worker->spare;
 
 	if (exchange != NULL) {
-		struct buffer raw = exchange->raw, head = exchange->head, kept = exchange->kept, partial = exchange->partial;
-
 		worker->spare = exchange->next_spare;
 		worker->spare_count--;
-		*exchange = (struct exchange){ .raw = raw, .head = head, .kept = kept, .partial = partial };
+		memset(exchange, 0, offsetof(struct exchange, raw));
 	} else if ((exchange = calloc(1, sizeof *exchange)) == NULL) {
 		return NULL;
 	}

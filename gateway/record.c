@@ -4,34 +4,66 @@
  */
 #include "gateway/record.h"
 
+#include "gateway/base/bytes.h"
 #include "gateway/base/text.h"
 #include "gateway/exchange.h"
 
 /* What a value may take at most once escaped. With the fixed parts and the numbers it stays under ACCESS_LOG_LINE_MAX. */
 enum { PATH_ROOM = 1200, AGENT_ROOM = 600, REFERER_ROOM = 600, SHORT_ROOM = 256 };
 
-/* Printable ASCII but quote and backslash as it is; the rest as JSON has it. */
+/* Printable ASCII but quote and backslash. */
+static bool is_plain(unsigned char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* How many bytes can be taken as they are. */
+static size_t plain_length(struct slice text)
+{
+	size_t length = 0;
+
+	for (; length + 8 <= text.length; length += 8) {
+		uint64_t word = bytes_load(text.data + length);
+		uint64_t odd = bytes_below(word, ' ') | bytes_high(word) | bytes_equal(word, '"') | bytes_equal(word, '\\') |
+		               bytes_equal(word, 0x7f);
+
+		if (odd != 0)
+			return length + bytes_first(odd);
+	}
+	while (length < text.length && is_plain((unsigned char)text.data[length]))
+		length++;
+	return length;
+}
+
+static char *put_escape(char *to, unsigned char c)
+{
+	if (c == '"' || c == '\\') {
+		*to++ = '\\';
+		*to++ = (char)c;
+		return to;
+	}
+	to = text_put_literal(to, "\\u00");
+	*to++ = "0123456789abcdef"[c >> 4];
+	*to++ = "0123456789abcdef"[c & 15];
+	return to;
+}
+
+/* What is not plain as JSON has it. What has no room is left out. */
 static char *put_escaped(char *to, struct slice text, size_t room)
 {
 	const char *end = to + room;
 
-	for (size_t i = 0; i < text.length && to + 6 <= end; i++) {
-		unsigned char c = (unsigned char)text.data[i];
+	for (;;) {
+		size_t plain = plain_length(text);
 
-		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\') {
-			*to++ = (char)c;
-			continue;
-		}
-		if (c == '"' || c == '\\') {
-			*to++ = '\\';
-			*to++ = (char)c;
-			continue;
-		}
-		to = text_put_literal(to, "\\u00");
-		*to++ = "0123456789abcdef"[c >> 4];
-		*to++ = "0123456789abcdef"[c & 15];
+		if (plain > (size_t)(end - to))
+			plain = (size_t)(end - to);
+		to = text_put_bytes(to, text.data, plain);
+		if (plain == text.length || to + 6 > end)
+			return to;
+		to = put_escape(to, (unsigned char)text.data[plain]);
+		text = (struct slice){ text.data + plain + 1, text.length - plain - 1 };
 	}
-	return to;
 }
 
 static char *put_string(char *to, struct slice text, size_t room)
@@ -44,9 +76,20 @@ static char *put_string(char *to, struct slice text, size_t room)
 	return to;
 }
 
-static char *put_name(char *to, const char *name)
+/* Words of our own, tokens, paths from the configuration: nothing in them needs an escape. */
+static char *put_words(char *to, struct slice words)
 {
-	return put_string(to, (struct slice){ name, name == NULL ? 0 : strlen(name) }, SHORT_ROOM);
+	if (words.data == NULL)
+		return text_put_literal(to, "null");
+	*to++ = '"';
+	to = text_put_bytes(to, words.data, words.length < SHORT_ROOM ? words.length : SHORT_ROOM);
+	*to++ = '"';
+	return to;
+}
+
+static struct slice slice_of(const char *text)
+{
+	return (struct slice){ text, text == NULL ? 0 : strlen(text) };
 }
 
 /* Milliseconds with three decimals; null when it did not come to that. */
@@ -86,20 +129,19 @@ static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us
 
 	to = text_put_literal(to, "{\"time\":\"");
 	to = text_put_literal(put_iso_time(to, exchange->worker), "\"");
-	to = put_string(KEY(to, "client"), (struct slice){ client->peer_text, client->peer_text_length }, SHORT_ROOM);
-	to = put_string(KEY(to, "method"), exchange->method_text, SHORT_ROOM);
+	to = put_words(KEY(to, "client"), (struct slice){ client->peer_text, client->peer_text_length });
+	to = put_words(KEY(to, "method"), exchange->method_text);
 	to = put_string(KEY(to, "path"), exchange->target, PATH_ROOM);
-	to = put_name(KEY(to, "route"), route == NULL ? NULL : route->path);
-	to = put_name(KEY(to, "upstream"), route == NULL ? NULL : route->upstream->name);
-	to = put_string(KEY(to, "endpoint"), exchange->endpoint_text_length == 0
-	                                             ? (struct slice){ NULL, 0 }
-	                                             : (struct slice){ exchange->endpoint_text, exchange->endpoint_text_length },
-	                SHORT_ROOM);
+	to = put_words(KEY(to, "route"), route == NULL ? slice_of(NULL) : (struct slice){ route->path, route->path_length });
+	to = put_words(KEY(to, "upstream"), slice_of(route == NULL ? NULL : route->upstream->name));
+	to = put_words(KEY(to, "endpoint"), exchange->endpoint_text_length == 0
+	                                            ? (struct slice){ NULL, 0 }
+	                                            : (struct slice){ exchange->endpoint_text, exchange->endpoint_text_length });
 	to = text_put_number(KEY(to, "status"), exchange->status);
-	to = put_name(KEY(to, "outcome"), outcome_table[exchange->outcome].name);
+	to = put_words(KEY(to, "outcome"), slice_of(outcome_table[exchange->outcome].name));
 	if (exchange->why != NULL)
-		to = put_name(KEY(to, "reason"), exchange->why);
-	to = put_name(KEY(to, "breaker"), exchange->breaker_state);
+		to = put_words(KEY(to, "reason"), slice_of(exchange->why));
+	to = put_words(KEY(to, "breaker"), slice_of(exchange->breaker_state));
 	to = text_put_number(KEY(to, "attempts"), exchange->attempts);
 	if (exchange->waited_us != 0)
 		to = put_span(KEY(to, "waited_ms"), 1, 1 + exchange->waited_us);
@@ -108,7 +150,7 @@ static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us
 	to = put_span(KEY(to, "duration_ms"), exchange->began_us, now_us);
 	to = put_span(KEY(to, "connect_ms"), exchange->attempt_us, exchange->connected_us);
 	to = put_span(KEY(to, "response_ms"), exchange->attempt_us, exchange->response_us);
-	to = put_string(KEY(to, "request_id"), (struct slice){ exchange->request_id, exchange->request_id_length }, SHORT_ROOM);
+	to = put_words(KEY(to, "request_id"), (struct slice){ exchange->request_id, exchange->request_id_length });
 	to = put_string(KEY(to, "trace_id"), exchange->trace_id, SHORT_ROOM);
 	to = put_string(KEY(to, "user_agent"), exchange->user_agent, AGENT_ROOM);
 	return text_put_literal(to, "}\n");

@@ -20,6 +20,8 @@ static const char *why_no_path(const char *text)
 		return "it is a prefix, not a pattern: /patient matches /patient and all below it";
 	if (strchr(text, '?') != NULL)
 		return "it has no query";
+	if (strpbrk(text, "\"<>") != NULL)
+		return "quotes and angle brackets are written in percent-encoding";
 	for (const char *at = text; *at != '\0'; at++)
 		if (*at <= ' ' || *at > '~')
 			return "bytes outside printable ASCII are written in percent-encoding";

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "gateway/base/bytes.h"
 #include "gateway/base/slice.h"
 
 enum { TEXT_NUMBER_MAX = 20, TEXT_HEX_MAX = 16, TEXT_HTTP_DATE = 29 };
@@ -23,15 +24,30 @@ static inline char *text_put_slice(char *to, struct slice slice)
 	return slice.length == 0 ? to : text_put_bytes(to, slice.data, slice.length);
 }
 
+/* Two digits, of a number below 100. */
+static inline char *text_put_2(char *to, unsigned number)
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+	                            "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+	                            "9899";
+
+	return text_put_bytes(to, pairs + 2 * number, 2);
+}
+
 static inline char *text_put_number(char *to, uint64_t number)
 {
-	char digits[TEXT_NUMBER_MAX];
-	size_t at = sizeof digits;
+	unsigned count = 1;
+	char *at;
 
-	do
-		digits[--at] = (char)('0' + number % 10);
-	while ((number /= 10) != 0);
-	return text_put_bytes(to, digits + at, sizeof digits - at);
+	for (uint64_t limit = 10; number >= limit && count < TEXT_NUMBER_MAX; limit *= 10)
+		count++;
+	for (at = to + count; number >= 100; number /= 100)
+		text_put_2(at -= 2, (unsigned)(number % 100));
+	if (number >= 10)
+		text_put_2(to, (unsigned)number);
+	else
+		*to = (char)('0' + number);
+	return to + count;
 }
 
 /* Lower case, no leading zeros. */
@@ -46,20 +62,23 @@ static inline char *text_put_hex(char *to, uint64_t number)
 	return text_put_bytes(to, digits + at, sizeof digits - at);
 }
 
+/* The eight digits of half a number, the first digit lowest. */
+static inline uint64_t text_hex_digits(uint32_t number)
+{
+	uint64_t digits = __builtin_bswap32(number);
+
+	digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+	digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	digits = (digits >> 4 | digits << 8) & BYTES_ALL(0x0f);
+	return digits + BYTES_ALL('0') + ((digits + BYTES_ALL(6)) >> 4 & BYTES_ALL(1)) * ('a' - '0' - 10);
+}
+
 /* Exactly 16 digits. */
 static inline char *text_put_hex16(char *to, uint64_t number)
 {
-	for (int i = 15; i >= 0; i--, number >>= 4)
-		to[i] = "0123456789abcdef"[number & 15];
+	bytes_store(to, text_hex_digits((uint32_t)(number >> 32)));
+	bytes_store(to + 8, text_hex_digits((uint32_t)number));
 	return to + 16;
-}
-
-/* Two digits, for dates. */
-static inline char *text_put_2(char *to, unsigned number)
-{
-	to[0] = (char)('0' + number / 10 % 10);
-	to[1] = (char)('0' + number % 10);
-	return to + 2;
 }
 
 #endif

@@ -11,17 +11,24 @@
  */
 #include "gateway/http/fields.h"
 
+#include "gateway/base/bytes.h"
 #include "gateway/http/characters.h"
 
 enum { CONNECTION_OPTIONS_MAX = 32 };
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
 
-/* The first character was compared already. `known` is in lower case. */
+/* `name` is a token, so a set bit 0x20 makes letters small and no two others alike. `known` is in lower case. */
 static bool is_named(const char *name, const char *known, size_t length)
 {
-	for (size_t i = 1; i < length; i++)
-		if (char_lower(name[i]) != known[i])
+	if (length >= 8) {
+		for (size_t i = 0; i + 8 < length; i += 8)
+			if ((bytes_load(name + i) | BYTES_ALL(0x20)) != bytes_load(known + i))
+				return false;
+		return (bytes_load(name + length - 8) | BYTES_ALL(0x20)) == bytes_load(known + length - 8);
+	}
+	for (size_t i = 0; i < length; i++)
+		if ((name[i] | 0x20) != known[i])
 			return false;
 	return true;
 }
@@ -205,21 +212,33 @@ static bool mark_hop_by_hop(struct field *fields, size_t count)
 
 /* ---- lines ---------------------------------------------------------------------------------------------------- */
 
-/* The first byte from `at` that may not stand in a value. Eight at a time, as values are most of a head. */
+/* The first byte from `at` that may not stand in a name. Letters, digits and '-' are nearly all that names are made of. */
+static const char *skip_token(const char *at, const char *end)
+{
+	for (; end - at >= 8; at += 8) {
+		uint64_t word = bytes_load(at);
+		uint64_t usual = bytes_between(word | BYTES_ALL(0x20), 'a', 'z') | bytes_between(word, '0', '9') |
+		                 bytes_between(word, '-', '-');
+
+		if (usual == BYTES_ALL(0x80))
+			continue;
+		at += bytes_first(~usual & BYTES_ALL(0x80));
+		break;
+	}
+	while (at < end && char_is(*at, CHAR_TOKEN))
+		at++;
+	return at;
+}
+
+/* The first byte from `at` that may not stand in a value. */
 static const char *skip_value(const char *at, const char *end)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-	uint64_t word, deletes, found;
-
 	for (; end - at >= 8; at += 8) {
-		memcpy(&word, at, 8);
-		deletes = word ^ (ones * 0x7f);
-		/* Some byte below a blank, or some byte that is DEL? The lowest bit found is right, higher ones may be borrows. */
-		found = (((word - ones * 0x20) & ~word) | ((deletes - ones) & ~deletes)) & highs;
-		if (found == 0)
+		uint64_t word = bytes_load(at), unusual = bytes_below(word, ' ') | bytes_equal(word, 0x7f);
+
+		if (unusual == 0)
 			continue;
-		if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-			at += __builtin_ctzll(found) / 8;
+		at += bytes_first(unusual);
 		break;
 	}
 	while (at < end && char_is(*at, CHAR_VALUE))
@@ -250,10 +269,8 @@ static const char *why_bad_value(char c)
 /* Reads one field line at *at and moves on behind it. `*at` is neither the end nor a CR. */
 static enum parse_result parse_line(const char **at, const char *end, struct field *field, const char **why)
 {
-	const char *name = *at, *here = name, *colon, *value, *value_end;
+	const char *name = *at, *here = skip_token(name, end), *colon, *value, *value_end;
 
-	while (here < end && char_is(*here, CHAR_TOKEN))
-		here++;
 	if (here == end)
 		return PARSE_MORE;
 	if (*here != ':' || here == name) {

@@ -15,13 +15,21 @@ static enum parse_result refuse(struct response *response, const char *why)
 	return PARSE_REFUSED;
 }
 
+/* Nearly all begin like this; then there is nothing to look for byte by byte. */
+static bool is_usual(const char *line, const char *end)
+{
+	return end - line > 12 && memcmp(line, "HTTP/1.1 ", 9) == 0 && line[9] >= '1' && line[9] <= '5' &&
+	       char_is(line[10], CHAR_DIGIT) && char_is(line[11], CHAR_DIGIT);
+}
+
 /* "HTTP/1.1 200 OK" and its CRLF, left to right. */
 static enum parse_result parse_status_line(struct response *response, const char **at, const char *end)
 {
 	static const char shape[] = "HTTP/1.d sdd"; /* d: a digit, s: 1 to 5 */
-	const char *here = *at, *start;
+	size_t known = is_usual(*at, end) ? sizeof shape - 1 : 0;
+	const char *here = *at + known, *start;
 
-	for (size_t i = 0; i < sizeof shape - 1; i++, here++) {
+	for (size_t i = known; i < sizeof shape - 1; i++, here++) {
 		if (here == end)
 			return PARSE_MORE;
 		if (shape[i] == 'd' ? !char_is(*here, CHAR_DIGIT) : shape[i] == 's' ? *here < '1' || *here > '5'
