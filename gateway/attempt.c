@@ -308,7 +308,7 @@ void attempt_begin(struct exchange *exchange)
 	struct endpoint *endpoint;
 	struct pool *pool;
 
-	endpoint = balance_choose(local->set, settings->balance, &settings->ejection, worker_now_ms(worker),
+	endpoint = balance_choose(local->set, settings, worker_now_ms(worker),
 	                          random_next(&worker->random), &local->turn, &exchange->avoid);
 	if (endpoint == NULL) {
 		exchange_fail(exchange, OUTCOME_NO_ENDPOINT);

@@ -117,13 +117,16 @@ static void log_endpoints(const struct service *service, const struct endpoint_s
 /* The one that is there already, or a new one; a reference either way. */
 static struct endpoint *keep_or_make(struct service *service, const struct address *address)
 {
-	struct endpoint *known = find_endpoint(service->set, address);
+	struct endpoint *endpoint = find_endpoint(service->set, address);
 	struct address wanted = *address;
 
-	if (known != NULL)
-		return endpoint_reference(known);
+	if (endpoint != NULL)
+		return endpoint_reference(endpoint);
 	wanted.port = service->upstream->port;
-	return make_endpoint(service->discovery, &wanted, service->name == NULL ? "address" : "dns");
+	endpoint = make_endpoint(service->discovery, &wanted, service->name == NULL ? "address" : "dns");
+	if (endpoint != NULL && service->set != NULL && service->set->count > 0)
+		endpoint->joined_ms = endpoint->born_ms;
+	return endpoint;
 }
 
 static struct endpoint_set *make_set(struct service *service, const struct address *addresses, size_t count)

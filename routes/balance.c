@@ -23,6 +23,7 @@ struct choosing {
 	const struct endpoint_set *set;
 	const struct ejection_settings *ejection;
 	uint64_t now_ms;
+	uint32_t slow_start_ms;
 	struct returning returning;
 	uint64_t silence_ms;               /* who has been silent for longer is passed over */
 	const struct balance_avoid *avoid; /* NULL = none */
@@ -30,6 +31,9 @@ struct choosing {
 
 /* A healthy endpoint that is held up for a moment (a collection of garbage) is better than one that hangs. */
 enum { BALANCE_MOMENT_MS = 250 };
+/* A new endpoint begins with a tenth of its share, so that it is used at once, however few the requests are. How often
+ * the dice are thrown again when only new ones were picked. */
+enum { SLOW_START_LEAST = 10, SLOW_START_PICKS = 4 };
 
 static uint64_t rest_ends(const struct endpoint *endpoint)
 {
@@ -199,6 +203,28 @@ static struct endpoint *less_busy(struct endpoint *a, struct endpoint *b)
 	               : a;
 }
 
+/* One that joined lately sits out most choices at first, fewer and fewer as it warms up. (With nothing in flight to it, it
+ * would win every comparison.) */
+static bool sits_out(const struct choosing *choosing, const struct endpoint *endpoint, uint64_t random)
+{
+	uint64_t age_ms = choosing->now_ms - endpoint->joined_ms, least_ms = choosing->slow_start_ms / SLOW_START_LEAST;
+
+	if (endpoint->joined_ms == 0 || age_ms >= choosing->slow_start_ms)
+		return false;
+	random = stir(random ^ endpoint->index);
+	return (random >> 32) * choosing->slow_start_ms >> 32 >= (age_ms > least_ms ? age_ms : least_ms);
+}
+
+/* NULL when both sit out. */
+static struct endpoint *better(const struct choosing *choosing, struct endpoint *a, struct endpoint *b, uint64_t random)
+{
+	bool a_sits_out = sits_out(choosing, a, random), b_sits_out = sits_out(choosing, b, random);
+
+	if (a_sits_out || b_sits_out)
+		return !a_sits_out ? a : !b_sits_out ? b : NULL;
+	return less_busy(a, b);
+}
+
 static struct endpoint *choose_slowly(struct choosing *choosing, enum balance balance, uint64_t random, unsigned turn)
 {
 	struct endpoint *a, *b;
@@ -227,19 +253,26 @@ static struct endpoint *choose_slowly(struct choosing *choosing, enum balance ba
 		a = walk(choosing, first, NULL);
 		b = walk(choosing, second, NULL);
 	}
-	if (a != NULL && b != NULL)
-		return less_busy(a, b);
+	if (a != NULL && b != NULL) {
+		struct endpoint *chosen = better(choosing, a, b, random);
+
+		return chosen != NULL ? chosen : less_busy(a, b);
+	}
 	if (a == NULL)
 		a = b;
 	return a != NULL ? a : choosing->set->endpoints[random % choosing->set->count];
 }
 
-struct endpoint *balance_choose(const struct endpoint_set *set, enum balance balance,
-                                const struct ejection_settings *ejection, uint64_t now_ms, uint64_t random,
-                                unsigned *turn, const struct balance_avoid *avoid)
+static bool may_serve(const struct choosing *choosing, const struct endpoint *endpoint)
 {
-	struct choosing choosing = {.set = set, .ejection = ejection, .now_ms = now_ms, .avoid = avoid};
-	struct endpoint *a, *b;
+	return !is_resting(choosing, endpoint) && !was_tried(choosing->avoid, endpoint) && silence_ms(choosing, endpoint) == 0;
+}
+
+struct endpoint *balance_choose(const struct endpoint_set *set, const struct upstream_settings *settings, uint64_t now_ms,
+                                uint64_t random, unsigned *turn, const struct balance_avoid *avoid)
+{
+	struct choosing choosing = {.set = set, .ejection = &settings->ejection, .now_ms = now_ms,
+		                    .slow_start_ms = settings->slow_start_ms, .avoid = avoid};
 	size_t first = 0, second = 0;
 	unsigned this_turn = 0;
 
@@ -247,18 +280,22 @@ struct endpoint *balance_choose(const struct endpoint_set *set, enum balance bal
 		return NULL;
 	if (set->count == 1)
 		return set->endpoints[0];
-	if (balance == BALANCE_ROUND_ROBIN) {
-		this_turn = (*turn)++;
-		first = second = this_turn % set->count;
-	} else {
-		two_of(set->count, random, &first, &second);
+	for (int pick = 0; pick < SLOW_START_PICKS; pick++, random = stir(random)) {
+		struct endpoint *a, *b;
+
+		if (settings->balance == BALANCE_ROUND_ROBIN)
+			first = second = (this_turn = (*turn)++) % set->count;
+		else
+			two_of(set->count, random, &first, &second);
+		a = set->endpoints[first];
+		b = set->endpoints[second];
+		if (!may_serve(&choosing, a) || !may_serve(&choosing, b))
+			return choose_slowly(&choosing, settings->balance, stir(random), this_turn);
+		a = better(&choosing, a, b, random);
+		if (a != NULL)
+			return a;
 	}
-	a = set->endpoints[first];
-	b = set->endpoints[second];
-	if (is_resting(&choosing, a) || is_resting(&choosing, b) || was_tried(avoid, a) || was_tried(avoid, b) ||
-	    silence_ms(&choosing, a) > 0 || silence_ms(&choosing, b) > 0)
-		return choose_slowly(&choosing, balance, stir(random), this_turn);
-	return less_busy(a, b);
+	return set->endpoints[first];
 }
 
 bool balance_is_passed_over(const struct endpoint_set *set, const struct ejection_settings *ejection, uint64_t now_ms,

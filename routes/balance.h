@@ -18,10 +18,11 @@ struct balance_avoid {
  * the share that rested first returns), and never so that none is left; those in `avoid` only when nothing else is there.
  * One that has fallen silent is passed over as well, as long as another has not: no more than consecutive_failures
  * requests should wait in vain for a replica that hangs, however long it takes until they time out and it is ejected.
+ * One that joined within the last slow_start gets a share that grows from a tenth to all of what the others get.
  * NULL when the set is NULL or empty. `random` is any uniform 64-bit number.
  */
-struct endpoint *balance_choose(const struct endpoint_set *set, enum balance balance, const struct ejection_settings *ejection,
-                                uint64_t now_ms, uint64_t random, unsigned *turn, const struct balance_avoid *avoid);
+struct endpoint *balance_choose(const struct endpoint_set *set, const struct upstream_settings *settings, uint64_t now_ms,
+                                uint64_t random, unsigned *turn, const struct balance_avoid *avoid);
 /* Does it rest, and others serve in its place? Then it need not be held against the upstream. */
 bool balance_is_passed_over(const struct endpoint_set *set, const struct ejection_settings *ejection, uint64_t now_ms,
                             const struct endpoint *endpoint);

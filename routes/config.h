@@ -46,6 +46,7 @@ struct upstream_settings {
 	struct breaker_settings breaker;
 	uint64_t failure_statuses[10]; /* bit (status % 64) of word (status / 64) */
 	struct ejection_settings ejection;
+	uint32_t slow_start_ms; /* 0: off */
 	uint32_t bulkhead_max_in_flight, bulkhead_max_waiting, bulkhead_max_wait_ms;
 	uint32_t retry_attempts;
 	uint32_t retry_budget_percent;

@@ -182,6 +182,8 @@ enum key_kind {
 	    "how long one may be idle") \
 	KEY(POOL, "max_age", DURATION, FIELD(upstream_settings, pool_max_age_ms), "", "5m", 1, 24 * HOUR, \
 	    "how old one may become") \
+	KEY(UPSTREAM, "slow_start", DURATION_OR_OFF, FIELD(upstream_settings, slow_start_ms), "", "10s", 1, HOUR, \
+	    "how long the share of a new endpoint grows") \
 	GROUP(ROOT, "routes", LATER, ROUTES, NO_FIELD, "which request goes where") \
 	KEY(ROUTE, "path", PATH, FIELD(route, path), "", "", 0, 0, "prefix that ends on a segment border") \
 	KEY(ROUTE, "host", HOST, FIELD(route, host), "", "", 0, 0, "only requests for this host") \

@@ -28,6 +28,7 @@ struct endpoint {
 	uint64_t born_ms;
 	const char *discovered_by; /* "dns" or "address" */
 	_Alignas(64) _Atomic uint32_t in_flight;
+	uint64_t joined_ms; /* when others served already; 0: it was one of the first. Set before workers know of it */
 	struct ejection ejection;
 	_Atomic uint64_t requests_total;
 	_Atomic uint64_t answered; /* requests_total when it last answered: those that came since are unanswered */

@@ -69,6 +69,26 @@ def test_round_robin_is_even(service, serve):
     assert [len(service.replicas[address].requests) for address in (ONE, TWO)] == [10, 10]
 
 
+def share_of_two(connection):
+    """How many of 400 requests went to the second endpoint."""
+    return sum(body_of(connection) == TWO for _ in range(400))
+
+
+@pytest.mark.parametrize("slow_start, expected", [("1h", range(1, 100)), ("1ms", range(100, 300)), ("off", range(100, 300))])
+def test_a_new_replica_warms_up(service, serve, slow_start, expected):
+    service.start(ONE, TWO)
+    _, connection = serve(ONE, slow_start=slow_start)
+    service.announce(ONE, TWO)
+    until(lambda: body_of(connection) == TWO)
+    assert share_of_two(connection) in expected
+
+
+def test_replicas_that_were_there_first_need_not_warm_up(service, serve):
+    service.start(ONE, TWO)
+    _, connection = serve(ONE, TWO, slow_start="1h")
+    assert share_of_two(connection) in range(100, 300)
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_refused_connection_goes_to_another_endpoint(service, serve, method):
     service.start(ONE)

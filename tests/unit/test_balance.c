@@ -19,7 +19,7 @@ static const uint64_t NOW = 100000;
 
 static struct {
 	struct endpoint_set *set;
-	struct ejection_settings ejection;
+	struct upstream_settings settings;
 	struct balance_avoid avoid;
 	unsigned turn;
 	uint64_t random;
@@ -47,7 +47,7 @@ static void begin(unsigned count)
 	assert_non_null(world.set);
 	for (unsigned i = 0; i < count; i++)
 		endpoint_release(endpoints[i]);
-	world.ejection = (struct ejection_settings){.enabled = true, .consecutive_failures = 5, .max_share_percent = 50};
+	world.settings.ejection = (struct ejection_settings){.enabled = true, .consecutive_failures = 5, .max_share_percent = 50};
 	world.random = 42;
 }
 
@@ -84,7 +84,8 @@ static void avoid(unsigned index)
 
 static struct endpoint *choose(enum balance balance)
 {
-	return balance_choose(world.set, balance, &world.ejection, NOW, draw(), &world.turn, &world.avoid);
+	world.settings.balance = balance;
+	return balance_choose(world.set, &world.settings, NOW, draw(), &world.turn, &world.avoid);
 }
 
 static void count_draws(enum balance balance)
@@ -112,7 +113,7 @@ static void test_nobody(void **state)
 	begin(0);
 	assert_null(choose(BALANCE_LEAST_REQUEST));
 	assert_null(choose(BALANCE_ROUND_ROBIN));
-	assert_null(balance_choose(NULL, BALANCE_LEAST_REQUEST, &world.ejection, NOW, 1, &world.turn, NULL));
+	assert_null(balance_choose(NULL, &world.settings, NOW, 1, &world.turn, NULL));
 }
 
 static void test_the_only_one_serves_whatever_happened(void **state)
@@ -121,10 +122,10 @@ static void test_the_only_one_serves_whatever_happened(void **state)
 	begin(1);
 	rest(0, NOW + 1000);
 	avoid(0);
-	world.ejection.max_share_percent = 100;
+	world.settings.ejection.max_share_percent = 100;
 	assert_ptr_equal(choose(BALANCE_LEAST_REQUEST), world.set->endpoints[0]);
 	assert_ptr_equal(choose(BALANCE_ROUND_ROBIN), world.set->endpoints[0]);
-	assert_ptr_equal(balance_choose(world.set, BALANCE_LEAST_REQUEST, &world.ejection, NOW, 1, NULL, NULL),
+	assert_ptr_equal(balance_choose(world.set, &world.settings, NOW, 1, NULL, NULL),
 	                 world.set->endpoints[0]);
 }
 
@@ -180,7 +181,7 @@ static void test_who_rests_is_passed_over_evenly(void **state)
 		if (i != 0 && i != 3)
 			expect_share(i, 15);
 	/* Switched off by a reload: all are back. */
-	world.ejection.enabled = false;
+	world.settings.ejection.enabled = false;
 	count_draws(BALANCE_ROUND_ROBIN);
 	for (unsigned i = 0; i < 6; i++)
 		expect_share(i, 10);
@@ -219,11 +220,11 @@ static void test_the_share_is_rounded_down_and_one_always_serves(void **state)
 	expect_share(0, 0);
 	expect_share(1, 30);
 	expect_share(2, 30);
-	world.ejection.max_share_percent = 0; /* nobody may */
+	world.settings.ejection.max_share_percent = 0; /* nobody may */
 	count_draws(BALANCE_LEAST_REQUEST);
 	for (unsigned i = 0; i < 3; i++)
 		expect_share(i, 20);
-	world.ejection.max_share_percent = 100; /* all but one */
+	world.settings.ejection.max_share_percent = 100; /* all but one */
 	rest(2, NOW + 4000);
 	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
 		count_draws((enum balance)balance);
@@ -242,11 +243,11 @@ static void test_who_returns_against_a_reference(void **state)
 		seed = draw();
 		begin(count);
 		world.random = seed;
-		world.ejection.max_share_percent = (uint32_t)(draw() % 101);
+		world.settings.ejection.max_share_percent = (uint32_t)(draw() % 101);
 		for (unsigned i = 0; i < count; i++)
 			if (draw() % 3 != 0)
 				rest(i, NOW + 1 + draw() % (round % 2 != 0 ? 10 : 300000)), resting++;
-		may_rest = count * world.ejection.max_share_percent / 100;
+		may_rest = count * world.settings.ejection.max_share_percent / 100;
 		may_rest = may_rest >= count ? count - 1 : may_rest;
 		returning = resting > may_rest ? resting - may_rest : 0;
 		/* Take each in turn by avoiding none and asking round robin often enough. */
@@ -363,7 +364,7 @@ static void test_four_unanswered_are_not_silence(void **state)
 	count_draws(BALANCE_ROUND_ROBIN);
 	expect_share(0, 30);
 	busy(0, 5);
-	world.ejection.enabled = false;
+	world.settings.ejection.enabled = false;
 	count_draws(BALANCE_ROUND_ROBIN);
 	expect_share(0, 30);
 }
@@ -388,7 +389,7 @@ static void test_when_all_are_silent_all_serve(void **state)
 
 static bool is_passed_over(unsigned index)
 {
-	return balance_is_passed_over(world.set, &world.ejection, NOW, world.set->endpoints[index]);
+	return balance_is_passed_over(world.set, &world.settings.ejection, NOW, world.set->endpoints[index]);
 }
 
 static void test_who_is_passed_over(void **state)
@@ -403,7 +404,7 @@ static void test_who_is_passed_over(void **state)
 	assert_false(is_passed_over(0));
 	assert_true(is_passed_over(1));
 	rest(1, NOW);
-	world.ejection.enabled = false;
+	world.settings.ejection.enabled = false;
 	assert_false(is_passed_over(0));
 	begin(1); /* the last one serves, whatever it did */
 	rest(0, NOW + 1000);
@@ -433,6 +434,81 @@ static void test_round_robin_in_turn(void **state)
 	assert_int_equal(choose(BALANCE_ROUND_ROBIN)->index, 0);
 }
 
+/* ---- slow start ------------------------------------------------------------------------------------------------ */
+
+static void join(unsigned index, uint64_t age_ms)
+{
+	world.settings.slow_start_ms = 10000;
+	world.set->endpoints[index]->joined_ms = NOW - age_ms;
+}
+
+/* Of four, each gets fifteen sixtieths; a new one gets its age's share of that. */
+static void test_a_new_one_begins_with_a_tenth(void **state)
+{
+	static const enum balance balances[] = {BALANCE_LEAST_REQUEST, BALANCE_ROUND_ROBIN};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(balances) / sizeof(balances[0]); i++) {
+		begin(4);
+		join(2, 0);
+		count_draws(balances[i]);
+		assert_in_range(world.chosen[2], DRAWS / 80, DRAWS / 20);
+	}
+}
+
+static void test_its_share_grows_to_full(void **state)
+{
+	unsigned before = 0;
+
+	(void)state;
+	begin(4);
+	for (unsigned age_ms = 0; age_ms <= 10000; age_ms += 2500) {
+		join(2, age_ms);
+		count_draws(BALANCE_ROUND_ROBIN);
+		assert_true(world.chosen[2] > before);
+		before = world.chosen[2];
+	}
+	expect_share(2, 15);
+	for (unsigned i = 0; i < 4; i++)
+		busy(i, 1);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(2, 15);
+}
+
+/* Though it picks two new ones of six most of the time. */
+static void test_many_new_ones_leave_most_to_the_old_one(void **state)
+{
+	(void)state;
+	begin(6);
+	for (unsigned i = 1; i < 6; i++)
+		join(i, 0);
+	count_draws(BALANCE_LEAST_REQUEST);
+	assert_true(world.chosen[0] > DRAWS / 2);
+}
+
+static void test_new_ones_among_themselves_share(void **state)
+{
+	(void)state;
+	begin(3);
+	for (unsigned i = 0; i < 3; i++) {
+		join(i, 0);
+		busy(i, 1);
+	}
+	count_draws(BALANCE_LEAST_REQUEST);
+	for (unsigned i = 0; i < 3; i++)
+		expect_share(i, 20);
+}
+
+static void test_no_slow_start(void **state)
+{
+	(void)state;
+	begin(4);
+	join(2, 0);
+	world.settings.slow_start_ms = 0;
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(2, 15);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +528,11 @@ int main(void)
 		cmocka_unit_test(test_who_is_passed_over),
 		cmocka_unit_test(test_a_full_list_of_tried),
 		cmocka_unit_test(test_round_robin_in_turn),
+		cmocka_unit_test(test_a_new_one_begins_with_a_tenth),
+		cmocka_unit_test(test_its_share_grows_to_full),
+		cmocka_unit_test(test_many_new_ones_leave_most_to_the_old_one),
+		cmocka_unit_test(test_new_ones_among_themselves_share),
+		cmocka_unit_test(test_no_slow_start),
 	};
 
 	return cmocka_run_group_tests_name("balance", tests, NULL, teardown);
