@@ -5,6 +5,16 @@
 
 #include "gateway/base/clock.h"
 
+/* Since its last answer, of those in flight: what makes it silent (balance.h). */
+static uint64_t unanswered(const struct endpoint *endpoint)
+{
+	uint64_t in_flight = atomic_load((_Atomic uint32_t *)&endpoint->in_flight);
+	uint64_t answered = atomic_load((_Atomic uint64_t *)&endpoint->answered);
+	uint64_t since = atomic_load((_Atomic uint64_t *)&endpoint->requests_total) - answered;
+
+	return since < in_flight ? since : in_flight;
+}
+
 static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_ms)
 {
 	const struct ejection *ejection = &endpoint->ejection;
@@ -12,9 +22,10 @@ static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_m
 	bool is_resting = ejection_is_resting(ejection, now_ms);
 	uint64_t until_ms = atomic_load((_Atomic uint64_t *)&ejection->until_ms);
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?, s:I}", "address", endpoint->text, "state",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?, s:I}", "address", endpoint->text, "state",
 	                 is_resting ? "ejected" : "available", "inFlight",
-	                 (json_int_t)atomic_load((_Atomic uint32_t *)&endpoint->in_flight), "requests",
+	                 (json_int_t)atomic_load((_Atomic uint32_t *)&endpoint->in_flight), "unanswered",
+	                 (json_int_t)unanswered(endpoint), "requests",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&endpoint->requests_total), "failures",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&endpoint->failures_total), "failuresInARow",
 	                 (json_int_t)atomic_load((_Atomic uint32_t *)&ejection->failures), "ejections",

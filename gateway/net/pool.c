@@ -99,13 +99,26 @@ static void remove_idle(struct connection *connection)
 	pool->idle--;
 }
 
+/* Between three quarters and all of max_age, by chance. */
+static uint16_t choose_age_share(struct io *io, int fd)
+{
+	uint64_t mixed = (io_now_us(io) ^ (uint64_t)fd << 40) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint16_t)(768 + (mixed >> 56));
+}
+
+static bool is_too_old(const struct connection *connection, uint64_t now_ms, const struct pool_limits *limits)
+{
+	return now_ms - connection->opened_ms >= (uint64_t)limits->max_age_ms * connection->age_share / 1024;
+}
+
 struct connection *pool_take(struct pool *pool, const struct pool_limits *limits)
 {
 	uint64_t now_ms = io_now_ms(pool->io);
 	struct connection *connection;
 
 	while ((connection = pool->newest) != NULL) {
-		if (now_ms - connection->opened_ms < limits->max_age_ms) {
+		if (!is_too_old(connection, now_ms, limits)) {
 			remove_idle(connection);
 			pool->busy++;
 			connection->is_reused = true;
@@ -132,6 +145,7 @@ struct connection *pool_connect(struct pool *pool, const struct stream_events *e
 	connection->pool = pool;
 	connection->owner = owner;
 	connection->opened_ms = io_now_ms(pool->io);
+	connection->age_share = choose_age_share(pool->io, fd);
 	deadline_init(&connection->deadline, on_idle_over);
 	pool->busy++;
 	return connection;
@@ -149,7 +163,7 @@ void pool_release(struct connection *connection, const struct pool_limits *limit
 	if (pool->idle >= limits->max_idle && idle_ms > POOL_SURPLUS_MS)
 		idle_ms = POOL_SURPLUS_MS;
 	stream_resume(&connection->stream);
-	if (pool->is_withdrawn || limits->max_idle == 0 || now_ms - connection->opened_ms >= limits->max_age_ms ||
+	if (pool->is_withdrawn || limits->max_idle == 0 || is_too_old(connection, now_ms, limits) ||
 	    idle_ms == 0 || stream_is_pending(&connection->stream) || !connection->stream.is_reading) {
 		connection_close(connection, false);
 		return;

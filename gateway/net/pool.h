@@ -31,6 +31,7 @@ struct connection {
 	struct pool *pool;
 	struct connection *newer, *older;
 	uint64_t opened_ms;
+	uint16_t age_share;    /* of max_age it may reach, in 1024ths: those that opened together don't end together */
 	uint32_t peer_idle_ms; /* the peer said it would close after this; 0: it did not say */
 	bool is_reused;        /* had a request before the one now on it */
 	void *owner;           /* NULL: idle */

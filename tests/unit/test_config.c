@@ -326,6 +326,24 @@ static void test_warnings(void **state)
 		"f:4:3: warning: no route uses upstream \"b\"\n");
 }
 
+static void test_total_and_the_other_timeouts(void **state)
+{
+	(void)state;
+	parse("defaults: { timeouts: { response: 20s } }\nupstreams:\n  a: { url: \"http://a.x\" }\n"
+	      "  b: { url: \"http://b.x\", timeouts: { response: 1s } }\n"
+	      "  c: { url: \"http://c.x\", timeouts: { response: 10s, total: 2s } }\n"
+	      "  d: { url: \"http://d.x\", timeouts: { response: 24h } }\n"
+	      "routes: [ { path: /a, upstream: a }, { path: /b, upstream: b }, { path: /c, upstream: c }, "
+	      "{ path: /d, upstream: d } ]\n");
+	assert_non_null(world.config);
+	assert_string_equal(world.said,
+	                    "f:5:49: warning: timeouts.response is longer than timeouts.total, which ends it\n");
+	assert_int_equal(world.config->upstreams[0].total_timeout_ms, 21000);
+	assert_int_equal(world.config->upstreams[1].total_timeout_ms, 15000);
+	assert_int_equal(world.config->upstreams[2].total_timeout_ms, 2000);
+	assert_int_equal(world.config->upstreams[3].total_timeout_ms, 24 * 3600 * 1000);
+}
+
 /* ---- what is understood ------------------------------------------------------------------------------------------ */
 
 static void test_smallest(void **state)
@@ -585,6 +603,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_header_mistakes, teardown),
 		cmocka_unit_test_teardown(test_fallback_mistakes, teardown),
 		cmocka_unit_test_teardown(test_warnings, teardown),
+		cmocka_unit_test_teardown(test_total_and_the_other_timeouts, teardown),
 		cmocka_unit_test_teardown(test_smallest, teardown),
 		cmocka_unit_test_teardown(test_other_line_ends, teardown),
 		cmocka_unit_test_teardown(test_listeners, teardown),

@@ -1,0 +1,122 @@
+"""The life of connections to upstreams: how long they may be idle, how old they become, and that a dead peer is noticed."""
+import ctypes
+import os
+import socket
+import threading
+import time
+
+from harness import Client, until
+
+PIDFD_GETFD = 438
+
+
+def test_idle_no_longer_than_the_peer_said(gateway, upstream, client):
+    """Half of it, so that its FIN and our next request don't meet."""
+    ends = []
+
+    def answer(connection, request):
+        connection.reply(headers=[("Keep-Alive", "timeout=1, max=100")])
+        began = time.monotonic()
+        while connection.more():
+            pass
+        ends.append(time.monotonic() - began)
+
+    connection = client(gateway(upstream(answer), workers=1))
+    assert connection.request().status == 200
+    until(lambda: ends, "the gateway closes it")
+    assert ends[0] >= 0.49, "not at once either"
+
+
+def test_what_the_peer_says_is_no_reason_to_wait_longer(gateway, upstream, client):
+    ends = []
+
+    def answer(connection, request):
+        connection.reply(headers=[("Keep-Alive", "timeout=3600")])
+        while connection.more():
+            pass
+        ends.append(connection)
+
+    connection = client(gateway({"patient": {"url": upstream(answer), "pool": {"idle_timeout": "200ms"}}}, workers=1))
+    assert connection.request().status == 200
+    until(lambda: ends, "the gateway closes it")
+
+
+def test_those_that_opened_together_do_not_end_together(gateway, upstream):
+    """In use without a break, each is replaced after three quarters to all of max_age."""
+    ages, began, together = [], {}, threading.Barrier(20)
+
+    def answer(connection, request):
+        now = time.monotonic()
+        if connection.number not in began:
+            began[connection.number] = now
+            if connection.number < 20:
+                together.wait(20)
+        connection.reply()
+        if not connection.more():
+            ages.append((connection.number, now - began[connection.number]))
+
+    behind = upstream(answer)
+    started = gateway({"patient": {"url": behind, "pool": {"max_age": "2s"}}}, workers=1)
+    stopping = threading.Event()
+
+    def ask():
+        connection = Client(started.port)
+        while not stopping.is_set():
+            assert connection.request().status == 200
+            time.sleep(0.002)
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: sum(1 for number, _ in ages if number < 20) >= 20, "all are replaced", 30)
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+    first = sorted(age for number, age in ages if number < 20)
+    print(f"between {first[0]:.2f} and {first[-1]:.2f} s")
+    assert first[0] > 1.4 and first[-1] - first[0] > 0.1
+
+
+def sockets_of(process):
+    """Copies of its TCP sockets."""
+    handle = os.pidfd_open(process.pid)
+    for name in os.listdir(f"/proc/{process.pid}/fd"):
+        copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, handle, int(name), 0)
+        assert copy >= 0, os.strerror(ctypes.get_errno())
+        try:
+            one = socket.socket(fileno=copy)
+        except OSError:
+            os.close(copy)
+            continue
+        if one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_STREAM:
+            yield one
+        else:
+            one.close()
+    os.close(handle)
+
+
+def test_both_sides_notice_a_dead_peer_long_before_an_overlay_forgets_them(gateway, upstream, client):
+    """An overlay's virtual address forgets a connection after 900 s of silence."""
+    behind = upstream()
+    started = gateway(behind)
+    connection = client(started)
+    assert connection.request().status == 200
+    seen = set()
+    for one in sockets_of(started.process):
+        with one:
+            try:
+                peer = one.getpeername()[1]
+            except OSError:
+                continue
+            here = one.getsockname()[1]
+            side = "client" if here == started.port else "upstream" if peer == behind.port else None
+            if side is None:
+                continue
+            seen.add(side)
+            assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            idle, interval, probes = (one.getsockopt(socket.IPPROTO_TCP, option) for option in
+                                      (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT))
+            assert 0 < idle <= 300 and idle + interval * probes < 600
+    assert seen == {"client", "upstream"}
