@@ -9,6 +9,10 @@
  * at once and let in the next, and so on down the stack.
  */
 #include "gateway/exchange.h"
+#include "gateway/shed.h"
+
+/* How often one who waits looks whether a place is held by a client that has become slow. */
+enum { LOOK_FOR_SLOW_MS = 100 };
 
 static struct local_upstream *local_of(const struct exchange *exchange)
 {
@@ -95,21 +99,34 @@ static void give_up(struct exchange *exchange, bool is_rejected)
 	look_if_must(exchange);
 }
 
+static uint64_t impatient_at_ms(const struct exchange *exchange)
+{
+	uint64_t at_ms = exchange->waited_since_us / 1000 + exchange_upstream(exchange)->bulkhead_max_wait_ms;
+	uint64_t total_due_ms = exchange_total_due_ms(exchange);
+
+	return at_ms < total_due_ms ? at_ms : total_due_ms;
+}
+
+static void be_patient(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	uint64_t look_ms = worker_now_ms(worker) + LOOK_FOR_SLOW_MS, end_ms = impatient_at_ms(exchange);
+
+	deadline_set(&worker->io.deadlines, &exchange->patience, look_ms < end_ms ? look_ms : end_ms);
+}
+
 static void on_impatient(struct deadline *deadline)
 {
 	struct exchange *exchange = (struct exchange *)((char *)deadline - offsetof(struct exchange, patience));
 
+	if (worker_now_ms(exchange->worker) < impatient_at_ms(exchange)) {
+		shed_for_request(exchange->worker, exchange_upstream(exchange)->upstream);
+		be_patient(exchange);
+		return;
+	}
 	give_up(exchange, true);
 	exchange->why = "no place in the bulkhead within max_wait";
 	exchange_fail(exchange, OUTCOME_OVERLOADED);
-}
-
-static uint64_t impatient_at_ms(const struct exchange *exchange)
-{
-	uint64_t at_ms = worker_now_ms(exchange->worker) + exchange_upstream(exchange)->bulkhead_max_wait_ms;
-	uint64_t total_due_ms = exchange_total_due_ms(exchange);
-
-	return at_ms < total_due_ms ? at_ms : total_due_ms;
 }
 
 static void wait_for_place(struct exchange *exchange)
@@ -135,7 +152,7 @@ static void wait_for_place(struct exchange *exchange)
 		append(local, exchange, ticket);
 		exchange_settle(exchange, BREAKER_NEITHER);
 		deadline_init(&exchange->patience, on_impatient);
-		deadline_set(&worker->io.deadlines, &exchange->patience, impatient_at_ms(exchange));
+		be_patient(exchange);
 		exchange_resume_client(exchange);
 		look_if_must(exchange);
 		return;
@@ -156,8 +173,10 @@ void exchange_admit(struct exchange *exchange)
 		exchange_fail(exchange, OUTCOME_BREAKER_OPEN);
 	else if (bulkhead_try(&settings->upstream->bulkhead, settings->bulkhead_max_in_flight))
 		go_in(exchange);
-	else
+	else {
+		shed_for_request(exchange->worker, settings->upstream);
 		wait_for_place(exchange);
+	}
 }
 
 void exchange_stop_waiting(struct exchange *exchange)

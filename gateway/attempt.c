@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "gateway/base/log.h"
+#include "gateway/shed.h"
 
 static struct pool_limits pool_limits_of(const struct upstream_settings *settings)
 {
@@ -329,10 +330,11 @@ void attempt_begin(struct exchange *exchange)
 	}
 	counter_add(&worker->counters.upstream_connects, 1);
 	connection = pool_connect(pool, &attempt_events, exchange);
+	if (connection == NULL && errno == EMFILE && shed_for_descriptor(worker))
+		connection = pool_connect(pool, &attempt_events, exchange);
 	if (connection == NULL) {
-		bool is_ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
-
-		exchange->outcome = is_ours ? OUTCOME_OUT_OF_MEMORY : OUTCOME_CONNECT_FAILED;
+		exchange->outcome = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS ? OUTCOME_OUT_OF_MEMORY
+		                                                                                              : OUTCOME_CONNECT_FAILED;
 		leave_endpoint(exchange, endpoint);
 		exchange_fail(exchange, exchange->outcome);
 		return;

@@ -29,19 +29,29 @@ static void set_deadline(struct client *client, uint32_t timeout_ms)
 	deadline_set(&client->worker->io.deadlines, &client->deadline, worker_now_ms(client->worker) + timeout_ms);
 }
 
+static void move_to(struct client *client, struct ring *ring)
+{
+	ring_remove(&client->ring);
+	ring_append(ring, &client->ring);
+}
+
 /* The only place where a client's state changes. */
 void client_enter(struct client *client, enum client_state state)
 {
+	bool was_served = client->state == CLIENT_EXCHANGE;
+
 	client->state = state;
 	switch (state) {
 	case CLIENT_IDLE:
 		client->exchange = NULL;
+		move_to(client, was_served ? &client->worker->waiting : &client->worker->strangers);
 		set_deadline(client, client_limits(client)->idle_timeout_ms);
 		break;
 	case CLIENT_READING_HEAD:
 		set_deadline(client, client_limits(client)->head_timeout_ms);
 		break;
 	case CLIENT_EXCHANGE:
+		move_to(client, &client->worker->serving);
 		deadline_clear(&client->deadline);
 		break;
 	case CLIENT_LINGERING:
@@ -50,6 +60,7 @@ void client_enter(struct client *client, enum client_state state)
 		break;
 	case CLIENT_CLOSED:
 		client->exchange = NULL;
+		ring_remove(&client->ring);
 		deadline_remove(&client->worker->io.deadlines, &client->deadline);
 		break;
 	}
@@ -226,11 +237,7 @@ bool client_open(struct worker *worker, int fd, const struct address *peer, uint
 	client->peer = *peer;
 	client->peer_text_length = (uint8_t)address_format_ip(peer, client->peer_text);
 	client->listener_port = listener_port;
-	client->next = worker->clients;
-	client->link = &worker->clients;
-	if (client->next != NULL)
-		client->next->link = &client->next;
-	worker->clients = client;
+	ring_init(&client->ring);
 	counter_add(&worker->counters.connections_accepted, 1);
 	counter_add(&worker->counters.connections_open, 1);
 	deadline_init(&client->deadline, on_due);
@@ -274,10 +281,8 @@ void client_close(struct client *client, bool is_reset)
 	client_enter(client, CLIENT_CLOSED);
 	stream_close(&client->stream, is_reset);
 	leave_run_list(client);
-	*client->link = client->next;
-	if (client->next != NULL)
-		client->next->link = client->link;
 	counter_add(&worker->counters.connections_open, (uint64_t)-1);
+	crowd_leave(&worker->shared->crowd, &client->peer);
 	bulkhead_leave(&worker->shared->clients);
 	for (size_t i = 0; i < worker->listener_count; i++)
 		listener_wake(&worker->listeners[i]);

@@ -22,7 +22,7 @@ struct client {
 	struct worker *worker;
 	struct deadline deadline;
 	struct exchange *exchange; /* CLIENT_EXCHANGE */
-	struct client *next, **link;     /* all clients of the worker */
+	struct ring ring;                /* worker->strangers, waiting or serving */
 	struct client *run_next;         /* the run list; NULL also for its last */
 	bool is_in_run_list;
 	uint16_t listener_port;
@@ -33,6 +33,11 @@ struct client {
 	uint64_t head_began_us; /* of the request being read */
 	struct grave grave;
 };
+
+static inline struct client *client_of_ring(struct ring *ring)
+{
+	return (struct client *)((char *)ring - offsetof(struct client, ring));
+}
 
 /* Takes the descriptor. False: memory is short; the descriptor is closed. */
 bool client_open(struct worker *worker, int fd, const struct address *peer, uint16_t listener_port);

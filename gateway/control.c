@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "gateway/base/cgroup.h"
@@ -228,25 +227,6 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
 
-/* A descriptor for each client, and a quarter of them for upstreams: few clients have a request under way at once. */
-static uint32_t connection_limit(const struct config *config)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return config->limits.connections != 0 ? config->limits.connections : 512;
-	if (limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-			getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (config->limits.connections != 0)
-		return config->limits.connections;
-	if (limit.rlim_cur > 2000000)
-		return 1000000;
-	return limit.rlim_cur > 200 ? (uint32_t)((limit.rlim_cur - 100) / 4 * 3) : 50;
-}
-
 static bool listen_all(struct control *control, const struct config *config)
 {
 	size_t count = control->worker_wanted * config->listen_count;
@@ -300,17 +280,19 @@ static bool init(struct control *control, const struct config *config)
 	static const struct discovery_events events = { .on_endpoints = on_endpoints, .on_prepared = on_prepared };
 
 	control->started_wall_ms = clock_wall_ms();
-	control->shared.max_clients = connection_limit(config);
 	control->worker_wanted = config->workers != 0 ? config->workers : cgroup_cpus();
 	if (control->worker_wanted > QUEUE_LINES)
 		control->worker_wanted = QUEUE_LINES;
+	control->shared.capacity = capacity_find(&config->limits);
+	control->shared.capacity.memory_bytes /= control->worker_wanted;
 	reserve_begin();
 	control->base = event_base_new();
 	control->workers = calloc(control->worker_wanted, sizeof *control->workers);
 	control->drained = calloc(control->worker_wanted, sizeof *control->drained);
 	control->shared.workers = control->workers;
 	if (control->base == NULL || control->workers == NULL || control->drained == NULL || !inbox_init(&control->shared.control) ||
-	    !control_state_init(control) || !watch_signals(control)) {
+	    !crowd_init(&control->shared.crowd, control->shared.capacity.connections) || !control_state_init(control) ||
+	    !watch_signals(control)) {
 		log_error("can't start: memory or descriptors are short");
 		return false;
 	}
@@ -347,6 +329,7 @@ static void destroy(struct control *control)
 		discovery_free(control->discovery);
 	}
 	control_state_destroy(control);
+	crowd_destroy(&control->shared.crowd);
 	free(control->listen_fds);
 	free(control->workers);
 	free(control->drained);

@@ -116,6 +116,10 @@ void exchange_enter(struct exchange *exchange, enum exchange_state state)
 {
 	if (exchange->state == EXCHANGE_WAITING)
 		exchange_stop_waiting(exchange);
+	if (state == EXCHANGE_TUNNEL)
+		counter_add(&exchange->worker->counters.tunnels_open, 1);
+	if (exchange->state == EXCHANGE_TUNNEL)
+		counter_add(&exchange->worker->counters.tunnels_open, (uint64_t)-1);
 	exchange->state = state;
 }
 
@@ -160,6 +164,7 @@ void exchange_fail(struct exchange *exchange, enum outcome outcome)
 void exchange_finish(struct exchange *exchange)
 {
 	attempt_end(exchange);
+	exchange_leave_bulkhead(exchange); /* however long the client takes to take it: the upstream is done */
 	exchange_settle(exchange, outcome_table[exchange->outcome].verdict);
 	exchange_enter(exchange, EXCHANGE_ANSWERING);
 	if (stream_is_pending(&exchange->client->stream))

@@ -96,16 +96,6 @@ static bool is_sane_request_id(struct slice id)
 	return true;
 }
 
-static bool is_trusted(const struct exchange *exchange)
-{
-	const struct config *config = exchange->snapshot->config;
-
-	for (size_t i = 0; i < config->trusted_proxy_count; i++)
-		if (prefix_contains(&config->trusted_proxies[i], &exchange->client->peer))
-			return true;
-	return false;
-}
-
 static void make_request_id(struct exchange *exchange)
 {
 	struct random *random = &exchange->worker->random;
@@ -127,7 +117,7 @@ bool exchange_keep_request(struct exchange *exchange, const struct request *requ
 	size_t length = request->head_length;
 	bool is_id_believed = false;
 
-	exchange->is_trusted = is_trusted(exchange);
+	exchange->is_trusted = config_trusts(exchange->snapshot->config, &exchange->client->peer);
 	exchange->method = request->method;
 	exchange->version_minor = (uint8_t)request->version_minor;
 	exchange->wants_keep_alive = request->keep_alive;

@@ -5,6 +5,22 @@
 const uint32_t metrics_bucket_us[METRICS_BUCKETS] = { 500,    1000,   2500,   5000,    10000,   25000,   50000,
 	                                              100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000 };
 
+const char *const shed_reason_name[SHED_REASONS] = {
+	[SHED_OLDEST_IDLE] = "oldest_idle",
+	[SHED_SLOW] = "slow",
+	[SHED_CLIENT_LIMIT] = "client_limit",
+	[SHED_FULL] = "full",
+	[SHED_NO_MEMORY] = "no_memory",
+};
+
+const char *const shed_reason_words[SHED_REASONS] = {
+	[SHED_OLDEST_IDLE] = "no room, and others want in: those that have sent no request for longest go",
+	[SHED_SLOW] = "a bulkhead is full, and clients who neither send nor take hold places in it",
+	[SHED_CLIENT_LIMIT] = "a client has as many as limits.connections_per_client allows",
+	[SHED_FULL] = "limits.connections is reached",
+	[SHED_NO_MEMORY] = "limits.memory is reached: those go who keep us waiting and take some of it",
+};
+
 struct route_metrics *metrics_new(unsigned shard_count)
 {
 	struct route_metrics *metrics = calloc(1, sizeof *metrics + shard_count * sizeof metrics->shards[0]);

@@ -43,9 +43,24 @@ void metrics_free(struct route_metrics *metrics);
 void metrics_count(struct route_metrics *metrics, unsigned shard, enum method method, unsigned status, enum outcome outcome,
                    uint64_t duration_us);
 
+/* Why a client's connection was closed that had done nothing wrong. */
+enum shed_reason {
+	SHED_OLDEST_IDLE,  /* to make room for another */
+	SHED_SLOW,         /* its request held a place in a full bulkhead */
+	SHED_CLIENT_LIMIT, /* limits.connections_per_client */
+	SHED_FULL,         /* limits.connections, and none had to be closed for it */
+	SHED_NO_MEMORY,    /* limits.memory, or there is none at all */
+	SHED_REASONS,
+};
+
+/* As the metric has it; as the log has it. */
+extern const char *const shed_reason_name[SHED_REASONS], *const shed_reason_words[SHED_REASONS];
+
 /* What one worker counts besides requests; one writer each. */
 struct worker_counters {
 	_Atomic uint64_t connections_accepted, connections_open, accept_rests;
+	_Atomic uint64_t shed[SHED_REASONS];
+	_Atomic uint64_t tunnels_open;
 	_Atomic uint64_t requests_received, retries, upstream_connects, upstream_reuses;
 	_Atomic uint64_t bytes_in, bytes_out;
 	_Atomic uint64_t log_lines_lost;

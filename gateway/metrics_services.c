@@ -319,6 +319,7 @@ static const struct {
 	ROW("gateway_requests_received_total", "counter", requests_received, "Requests begun."),
 	ROW("gateway_connections_accepted_total", "counter", connections_accepted, "Client connections accepted."),
 	ROW("gateway_connections_open", "gauge", connections_open, "Client connections open."),
+	ROW("gateway_tunnels_open", "gauge", tunnels_open, "Connections that speak another protocol since a 101."),
 	ROW("gateway_accept_rests_total", "counter", accept_rests, "Times accepting rested."),
 	ROW("gateway_retries_total", "counter", retries, "Further tries of requests."),
 	ROW("gateway_upstream_connects_total", "counter", upstream_connects, "Connections opened to upstreams."),
@@ -328,6 +329,19 @@ static const struct {
 	ROW("gateway_log_lines_lost_total", "counter", log_lines_lost, "Access log lines that their reader was too slow for."),
 #undef ROW
 };
+
+static void write_shed(const struct metrics_input *input, FILE *to)
+{
+	metrics_head(to, "gateway_connections_shed_total", "counter",
+	             "Client connections closed or turned away for want of room, by reason.");
+	for (size_t i = 0; i < SHED_REASONS; i++) {
+		uint64_t sum = 0;
+
+		for (size_t j = 0; j < input->worker_count; j++)
+			sum += counter_read(&input->workers[j]->shed[i]);
+		fprintf(to, "gateway_connections_shed_total{reason=\"%s\"} %" PRIu64 "\n", shed_reason_name[i], sum);
+	}
+}
 
 static void write_one(FILE *to, const char *name, const char *type, const char *help, double value)
 {
@@ -355,6 +369,7 @@ void metrics_write_process(const struct metrics_input *input, FILE *to)
 		metrics_head(to, worker_rows[i].name, worker_rows[i].type, worker_rows[i].help);
 		fprintf(to, "%s %" PRIu64 "\n", worker_rows[i].name, sum);
 	}
+	write_shed(input, to);
 	metrics_head(to, "gateway_workers", "gauge", "Proxying threads.");
 	fprintf(to, "gateway_workers %zu\n", input->worker_count);
 	metrics_head(to, "gateway_reloads_total", "counter", "Reloads of the configuration, by whether it was taken.");

@@ -58,6 +58,7 @@ enum answer {
 	X(CLIENT_ABORTED,       "client_aborted",       499, FAULT_CLIENT,   BREAKER_NEITHER, RETRY_NEVER,      ANSWER_CUT,      NULL, "the client went away") \
 	X(CLIENT_STALLED,       "client_stalled",       499, FAULT_CLIENT,   BREAKER_NEITHER, RETRY_NEVER,      ANSWER_CUT,      NULL, "the client took nothing") \
 	X(DRAINED,              "drained",              503, FAULT_GATEWAY,  BREAKER_NEITHER, RETRY_NEVER,      ANSWER_CUT,      "proxy_internal_error", "still under way when the drain time was over") \
+	X(SHED,                 "shed",                 503, FAULT_GATEWAY,  BREAKER_NEITHER, RETRY_NEVER,      ANSWER_CUT,      "proxy_internal_error", "too slow a client while there was no room for all") \
 	X(OUT_OF_MEMORY,        "out_of_memory",        503, FAULT_GATEWAY,  BREAKER_NEITHER, RETRY_NEVER,      ANSWER_ERROR,    "proxy_internal_error", "memory or descriptors are short")
 
 enum outcome {

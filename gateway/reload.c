@@ -59,6 +59,8 @@ static void warn_of_restart(const struct config *old, const struct config *new)
 		log_warn("workers has changed: that takes a restart");
 	if (old->limits.connections != new->limits.connections)
 		log_warn("limits.connections has changed: that takes a restart");
+	if (old->limits.memory_bytes != new->limits.memory_bytes)
+		log_warn("limits.memory has changed: that takes a restart");
 }
 
 void control_reload(struct control *control)

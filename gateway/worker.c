@@ -10,11 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/base/buffer.h"
 #include "gateway/base/log.h"
 #include "gateway/base/text.h"
 #include "gateway/client.h"
 #include "gateway/exchange.h"
 #include "gateway/net/pipe.h"
+#include "gateway/shed.h"
 
 /* ---- small services ------------------------------------------------------------------------------------------ */
 
@@ -42,7 +44,8 @@ const char *worker_date(struct worker *worker)
 
 static void tell_drained(struct worker *worker)
 {
-	if (worker->state == WORKER_DRAINING && worker->clients == NULL)
+	if (worker->state == WORKER_DRAINING && ring_is_empty(&worker->strangers) && ring_is_empty(&worker->waiting) &&
+	    ring_is_empty(&worker->serving))
 		inbox_send(&worker->shared->control, CONTROL_DRAINED, worker, NULL);
 }
 
@@ -66,10 +69,13 @@ static void begin_draining(struct worker *worker)
 
 static void close_clients(struct worker *worker)
 {
-	struct client *next;
+	while (!ring_is_empty(&worker->strangers))
+		client_close(client_of_ring(worker->strangers.next), false);
+	while (!ring_is_empty(&worker->waiting))
+		client_close(client_of_ring(worker->waiting.next), false);
+	while (!ring_is_empty(&worker->serving)) {
+		struct client *client = client_of_ring(worker->serving.next);
 
-	for (struct client *client = worker->clients; client != NULL; client = next) {
-		next = client->next;
 		if (client->state == CLIENT_EXCHANGE)
 			exchange_abort(client->exchange, OUTCOME_DRAINED);
 		else
@@ -187,6 +193,8 @@ static void finish_turn(struct worker *worker)
 	run_waiting_clients(worker);
 	if (worker->has_calls)
 		admission_run(worker);
+	if (buffer_kept_bytes > worker->io.memory_bytes)
+		shed_for_memory(worker);
 	dig_graves(worker);
 	flush_log_soon(worker);
 	atomic_store_explicit(&worker->counters.log_lines_lost, worker->log.lost, memory_order_relaxed);
@@ -218,24 +226,47 @@ static void *run(void *context)
 
 static bool has_room(struct listener *listener)
 {
-	struct shared *shared = ((struct worker *)listener->owner)->shared;
+	struct worker *worker = listener->owner;
+	struct shared *shared = worker->shared;
 
-	return bulkhead_in_flight(&shared->clients) < shared->max_clients;
+	return bulkhead_in_flight(&shared->clients) < shared->capacity.connections || may_shed_for_newcomer(worker);
+}
+
+static bool make_room(struct listener *listener)
+{
+	return shed_for_newcomer(listener->owner);
+}
+
+/* More than its share? A trusted proxy speaks for many. */
+static bool is_crowding(struct worker *worker, const struct address *peer, uint32_t connections)
+{
+	const struct config *config = worker->snapshot->config;
+
+	return config->limits.connections_per_client != 0 && connections > config->limits.connections_per_client &&
+	       !config_trusts(config, peer);
 }
 
 static bool on_accept(struct listener *listener, int fd, const struct address *peer)
 {
 	struct worker *worker = listener->owner;
+	struct shared *shared = worker->shared;
+	bool is_crowded;
 
-	if (!bulkhead_enter(&worker->shared->clients, worker->shared->max_clients)) {
+	if (!bulkhead_enter(&shared->clients, shared->capacity.connections) &&
+	    !(shed_for_newcomer(worker) && bulkhead_enter(&shared->clients, shared->capacity.connections))) {
 		close(fd); /* another worker was faster: this one is turned away, the next waits in the kernel */
+		shed_count(worker, SHED_FULL);
 		return false;
 	}
-	if (!client_open(worker, fd, peer, listener->address.port)) {
-		bulkhead_leave(&worker->shared->clients);
-		return false;
-	}
-	return true;
+	is_crowded = is_crowding(worker, peer, crowd_enter(&shared->crowd, peer));
+	if (is_crowded)
+		close(fd);
+	if (!is_crowded && client_open(worker, fd, peer, listener->address.port))
+		return true;
+	shed_count(worker, is_crowded ? SHED_CLIENT_LIMIT : SHED_NO_MEMORY);
+	crowd_leave(&shared->crowd, peer);
+	bulkhead_leave(&shared->clients);
+	return is_crowded;
 }
 
 static void on_rest(struct listener *listener, int error)
@@ -261,6 +292,7 @@ static bool open_listeners(struct worker *worker, const struct config *config, c
 		struct listener *listener = &worker->listeners[i];
 
 		listener->has_room = has_room;
+		listener->make_room = make_room;
 		listener->on_accept = on_accept;
 		listener->on_rest = on_rest;
 		listener->owner = worker;
@@ -289,6 +321,10 @@ bool worker_init(struct worker *worker, unsigned index, struct shared *shared, s
 {
 	*worker = (struct worker){ .index = index, .shared = shared, .log = { .fd = -1 } };
 	worker->run_last = &worker->run_first;
+	ring_init(&worker->strangers);
+	ring_init(&worker->waiting);
+	ring_init(&worker->serving);
+	worker->io.memory_bytes = shared->capacity.memory_bytes;
 	worker->io.base = new_base();
 	worker->io.scratch = malloc(IO_SCRATCH_BYTES);
 	if (worker->io.base == NULL || worker->io.scratch == NULL || !inbox_init(&worker->inbox))

@@ -3,9 +3,10 @@
  *
  * Three things are shared between threads, and no fourth:
  *   (a) what belongs to an upstream: breaker, bulkhead and its queue, retry budget, each endpoint's in-flight count and
- *       ejection; and the process's one limit of client connections. All atomics.
+ *       ejection; and the process's count of client connections. All atomics. The count for each client is a table with a
+ *       mutex (crowd.h).
  *   (b) counters: one shard per worker, one writer, summed when read (metrics.h).
- *   (c) each worker's inbox, and the control thread's: the only mutexes.
+ *   (c) each worker's inbox, and the control thread's: mutexes, too.
  * Everything else belongs to one thread or never changes.
  *
  * A worker uses a configuration through a snapshot: exchanges under way keep the one they began with. What it keeps of an
@@ -19,6 +20,9 @@
 #include "gateway/access_log.h"
 #include "gateway/base/inbox.h"
 #include "gateway/base/random.h"
+#include "gateway/base/ring.h"
+#include "gateway/capacity.h"
+#include "gateway/crowd.h"
 #include "gateway/http/request.h"
 #include "gateway/http/response.h"
 #include "gateway/metrics.h"
@@ -49,8 +53,9 @@ enum control_message {
 /* Made by the control thread before the workers and unchanged while they run. */
 struct shared {
 	struct worker *workers; /* by index */
+	struct capacity capacity; /* its memory is that of one worker */
 	struct bulkhead clients; /* in flight: connections */
-	uint32_t max_clients;
+	struct crowd crowd;      /* the same by client */
 	struct inbox control;
 	struct route_metrics *unrouted; /* requests that were refused before they had a route */
 };
@@ -68,6 +73,7 @@ struct local_upstream {
 	unsigned snapshots;        /* that name it */
 	struct exchange *first_waiting, *last_waiting; /* for a place in its bulkhead, the oldest first */
 	bool is_called;            /* at the end of the turn the queue is looked at */
+	uint64_t slow_looked_ms;   /* when the last search for a slow client of it was in vain */
 };
 
 /* How many bytes of the access log wait at most for how long. */
@@ -90,7 +96,9 @@ struct worker {
 	size_t local_count;
 	struct pool **pools; /* by endpoint->index */
 	size_t pool_count;
-	struct client *clients; /* all of them */
+	struct ring strangers; /* clients of whom not one whole request has come yet, the oldest first */
+	struct ring waiting; /* those whose next request is awaited, the longest waiting first */
+	struct ring serving; /* the others, in the order in which their requests began */
 	struct client *run_first, **run_last; /* those with a request waiting in memory */
 	unsigned exchanges; /* under way */
 	bool has_calls; /* some local upstream is called */
@@ -113,7 +121,10 @@ struct worker {
 	uint64_t log_s, log_turn_us;
 	unsigned log_ms;
 	uint64_t timer_at_ms; /* what `timer` was set to; 0: not set */
-	uint64_t rest_logged_ms;
+	uint64_t rest_logged_ms, shed_logged_ms[SHED_REASONS];
+	uint64_t shed_span_ms; /* began then; so many were shed in it */
+	unsigned shed_in_span;
+	uint64_t memory_looked_ms; /* when the last search for somebody who keeps too much of it was in vain */
 };
 
 /* Takes the listening sockets (listen_count of them) and a reference to `config`. False: memory or descriptors are short. */

@@ -149,6 +149,16 @@ struct config *config_read(const char *file, struct complaints *complaints)
 	return config;
 }
 
+/* ---- what is asked of it ----------------------------------------------------------------------------------------- */
+
+bool config_trusts(const struct config *config, const struct address *peer)
+{
+	for (size_t i = 0; i < config->trusted_proxy_count; i++)
+		if (prefix_contains(&config->trusted_proxies[i], peer))
+			return true;
+	return false;
+}
+
 /* ---- its life ---------------------------------------------------------------------------------------------------- */
 
 struct config *config_reference(struct config *config)

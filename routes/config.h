@@ -28,7 +28,9 @@ enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONF
 enum balance { BALANCE_LEAST_REQUEST, BALANCE_ROUND_ROBIN };
 
 struct limits {
-	uint32_t connections; /* 0 = auto, from RLIMIT_NOFILE */
+	uint32_t connections;            /* 0 = auto (gateway/capacity.c) */
+	uint32_t connections_per_client; /* 0 = none */
+	uint64_t memory_bytes;           /* 0 = auto */
 	uint32_t request_head_bytes;
 	uint32_t request_fields;
 	uint64_t request_body_bytes; /* UINT64_MAX = none */
@@ -133,6 +135,9 @@ struct config *config_read(const char *file, struct complaints *complaints);
 struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints);
 void complaints_print(const struct complaints *complaints, const char *file, FILE *to); /* "file:line:col: error: text" */
 void complaints_free(struct complaints *complaints);
+
+/* Is what this peer says of its own clients believed (trusted_proxies)? */
+bool config_trusts(const struct config *config, const struct address *peer);
 
 struct config *config_reference(struct config *config);
 void config_release(struct config *config);

@@ -126,6 +126,14 @@ const char *key_format(const struct key *key, uint64_t value, char text[KEY_VALU
 		if (value == 0)
 			return strcpy(text, "auto");
 		break;
+	case KIND_COUNT_OR_NONE:
+		if (value == 0)
+			return strcpy(text, "none");
+		break;
+	case KIND_SIZE_OR_AUTO:
+		if (value == 0)
+			return strcpy(text, "auto");
+		return format_unit(key, value, text, true);
 	case KIND_DURATION_OR_OFF:
 		if (value == 0)
 			return strcpy(text, "off");

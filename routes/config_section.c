@@ -52,9 +52,11 @@ static void read_access_log(struct reader *reader, const struct key *key, const 
 static key_read *const READERS[KINDS] = {
 	[KIND_COUNT] = read_number,
 	[KIND_COUNT_OR_AUTO] = read_number,
+	[KIND_COUNT_OR_NONE] = read_number,
 	[KIND_DURATION] = read_number,
 	[KIND_DURATION_OR_OFF] = read_number,
 	[KIND_SIZE] = read_number,
+	[KIND_SIZE_OR_AUTO] = read_number,
 	[KIND_SIZE_OR_NONE] = read_number,
 	[KIND_PERCENT] = read_number,
 	[KIND_CHOICE] = read_choice,

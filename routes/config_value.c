@@ -169,9 +169,11 @@ static const struct {
 } NUMBERS[KINDS] = {
 	[KIND_COUNT] = {COUNT, "a whole number", NULL, 0},
 	[KIND_COUNT_OR_AUTO] = {COUNT, "a whole number or auto", "auto", 0},
+	[KIND_COUNT_OR_NONE] = {COUNT, "a whole number or none", "none", 0},
 	[KIND_DURATION] = {DURATIONS, "a duration with its unit, as in 250ms, 1s, 5m", NULL, 0},
 	[KIND_DURATION_OR_OFF] = {DURATIONS, "a duration with its unit, as in 250ms, 1s, 5m, or off", "off", 0},
 	[KIND_SIZE] = {SIZES, "a size with its unit, as in 16KiB, 1MiB", NULL, 0},
+	[KIND_SIZE_OR_AUTO] = {SIZES, "a size with its unit, as in 16KiB, 1MiB, or auto", "auto", 0},
 	[KIND_SIZE_OR_NONE] = {SIZES, "a size with its unit, as in 16KiB, 1MiB, or none", "none", UINT64_MAX},
 	[KIND_PERCENT] = {PERCENT, "a share with a percent sign, as in 50%", NULL, 0},
 };
@@ -215,8 +217,9 @@ void read_number(struct reader *reader, const struct key *key, const struct yaml
 		struct key plain = *key;
 
 		/* The least may be 0, which is "0s" here and no word. */
-		plain.kind = key->kind == KIND_COUNT_OR_AUTO ? KIND_COUNT : key->kind == KIND_DURATION_OR_OFF ? KIND_DURATION
-		                                                                                            : key->kind;
+		plain.kind = NUMBERS[key->kind].units == COUNT ? KIND_COUNT
+		             : NUMBERS[key->kind].units == SIZES ? KIND_SIZE
+		             : NUMBERS[key->kind].units == DURATIONS ? KIND_DURATION : key->kind;
 		reader_error(reader, node, "%s must be between %s and %s, not \"%.40s\"", key->name,
 		             key_format(&plain, key->least, least), key_format(&plain, key->most, most), text);
 	} else {

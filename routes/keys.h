@@ -42,9 +42,11 @@ enum key_scope {
 enum key_kind {
 	KIND_COUNT,           /* 5 */
 	KIND_COUNT_OR_AUTO,   /* auto is 0 */
+	KIND_COUNT_OR_NONE,   /* none is 0 */
 	KIND_DURATION,        /* 250ms */
 	KIND_DURATION_OR_OFF, /* off is 0 */
 	KIND_SIZE,            /* 16KiB */
+	KIND_SIZE_OR_AUTO,    /* auto is 0 */
 	KIND_SIZE_OR_NONE,    /* none is UINT64_MAX */
 	KIND_PERCENT,         /* 50% */
 	KIND_CHOICE,
@@ -98,6 +100,10 @@ enum key_kind {
 	GROUP(ROOT, "limits", SECTION, LIMITS, NO_FIELD, "what clients may do") \
 	KEY(LIMITS, "connections", COUNT_OR_AUTO, FIELD(config, limits.connections), "", "auto", 1, 10000000, \
 	    "client connections at once") \
+	KEY(LIMITS, "connections_per_client", COUNT_OR_NONE, FIELD(config, limits.connections_per_client), "", "none", 1, \
+	    10000000, "of one IPv4 address or IPv6 /64, trusted_proxies excepted") \
+	KEY(LIMITS, "memory", SIZE_OR_AUTO, FIELD(config, limits.memory_bytes), "", "auto", MIB, 1024 * GIB, \
+	    "what all peers together may make the gateway keep") \
 	KEY(LIMITS, "request_head", SIZE, FIELD(config, limits.request_head_bytes), "", "16KiB", KIB, MIB, \
 	    "request line and fields") \
 	KEY(LIMITS, "request_fields", COUNT, FIELD(config, limits.request_fields), "", "100", 1, 1000, "number of fields") \

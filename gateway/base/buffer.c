@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Thread_local size_t buffer_kept_bytes;
+
 bool buffer_reserve(struct buffer *buffer, size_t length)
 {
 	size_t wanted = buffer->to + length;
@@ -18,6 +20,7 @@ bool buffer_reserve(struct buffer *buffer, size_t length)
 	grown = realloc(buffer->data, wanted);
 	if (grown == NULL)
 		return false;
+	buffer_kept_bytes += wanted - buffer->size;
 	buffer->data = grown;
 	buffer->size = wanted;
 	return true;
@@ -45,6 +48,7 @@ void buffer_clear(struct buffer *buffer)
 
 void buffer_free(struct buffer *buffer)
 {
+	buffer_kept_bytes -= buffer->size;
 	free(buffer->data);
 	*buffer = (struct buffer){ .data = NULL };
 }

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What the buffers of this thread have allocated. Others who keep bytes for a peer add theirs. */
+extern _Thread_local size_t buffer_kept_bytes;
+
 struct buffer {
 	char *data;
 	size_t from, to; /* what waits is between them */

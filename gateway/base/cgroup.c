@@ -1,9 +1,11 @@
 /*
- * /proc/self/cgroup says where we are; every level above us may have a quota and the smallest counts. Inside a container
+ * /proc/self/cgroup says where we are; every level above us may have a limit and the smallest counts. Inside a container
  * with its own cgroup namespace the path is "/" and the file stands at the mount point.
  *
  *   v2   "0::/path"               /sys/fs/cgroup/path/cpu.max             "max 100000" or "150000 100000"
+ *                                 /sys/fs/cgroup/path/memory.max          "max" or 67108864
  *   v1   "4:cpu,cpuacct:/path"    /sys/fs/cgroup/cpu/path/cpu.cfs_*_us    -1 or 150000, and 100000
+ *        "7:memory:/path"         /sys/fs/cgroup/memory/path/memory.limit_in_bytes   67108864; more than 2^60 is none
  */
 #include "gateway/base/cgroup.h"
 
@@ -33,7 +35,7 @@ static unsigned cpus_of(long long quota, long long period)
 	return quota > UINT_MAX ? 0 : (unsigned)quota;
 }
 
-static unsigned quota_v2(const char *folder)
+static uint64_t quota_v2(const char *folder)
 {
 	char path[PATH_MAX], line[128];
 	long long quota, period;
@@ -44,7 +46,7 @@ static unsigned quota_v2(const char *folder)
 	return cpus_of(quota, period);
 }
 
-static unsigned quota_v1(const char *folder)
+static uint64_t quota_v1(const char *folder)
 {
 	char path[PATH_MAX], line[128];
 	long long quota, period;
@@ -58,20 +60,46 @@ static unsigned quota_v1(const char *folder)
 	return cpus_of(quota, period);
 }
 
-/* The smallest quota of `path` and everything above it. */
-static unsigned least_quota(const char *mount, char *path, unsigned (*quota_of)(const char *folder))
+static uint64_t memory_at(const char *folder, const char *name)
+{
+	char path[PATH_MAX], line[128];
+	unsigned long long bytes;
+
+	if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path || !read_line(path, line, sizeof line) ||
+	    sscanf(line, "%llu", &bytes) != 1)
+		return 0;
+	return bytes > 1ULL << 60 ? 0 : bytes;
+}
+
+static uint64_t memory_v2(const char *folder)
+{
+	return memory_at(folder, "memory.max");
+}
+
+static uint64_t memory_v1(const char *folder)
+{
+	return memory_at(folder, "memory.limit_in_bytes");
+}
+
+static const struct limit_kind {
+	const char *controller; /* v1 */
+	uint64_t (*read_v2)(const char *folder), (*read_v1)(const char *folder);
+} cpu = { "cpu", quota_v2, quota_v1 }, memory = { "memory", memory_v2, memory_v1 };
+
+/* The smallest limit of `path` and everything above it. */
+static uint64_t least_above(const char *mount, char *path, uint64_t (*read)(const char *folder))
 {
 	char folder[PATH_MAX];
-	unsigned least = 0;
+	uint64_t least = 0;
 	char *slash;
 
 	for (;;) {
-		unsigned quota = 0;
+		uint64_t limit = 0;
 
 		if (snprintf(folder, sizeof folder, "%s%s", mount, path) < (int)sizeof folder)
-			quota = quota_of(folder);
-		if (quota != 0 && (least == 0 || quota < least))
-			least = quota;
+			limit = read(folder);
+		if (limit != 0 && (least == 0 || limit < least))
+			least = limit;
 		slash = strrchr(path, '/');
 		if (slash == NULL)
 			return least;
@@ -91,10 +119,10 @@ static bool has_controller(const char *list, const char *name)
 	return false;
 }
 
-unsigned cgroup_quota(const char *root)
+static uint64_t least_limit(const char *root, const struct limit_kind *kind)
 {
 	char file_name[PATH_MAX], mount[PATH_MAX], line[PATH_MAX];
-	unsigned least = 0;
+	uint64_t least = 0;
 	FILE *file;
 
 	snprintf(file_name, sizeof file_name, "%s/proc/self/cgroup", root);
@@ -103,7 +131,7 @@ unsigned cgroup_quota(const char *root)
 		return 0;
 	while (fgets(line, sizeof line, file) != NULL) {
 		char *controllers = strchr(line, ':'), *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-		unsigned quota = 0;
+		uint64_t limit = 0;
 		bool is_v2;
 
 		if (path == NULL)
@@ -112,15 +140,26 @@ unsigned cgroup_quota(const char *root)
 		path[strcspn(path, "\n")] = '\0';
 		controllers++;
 		is_v2 = *controllers == '\0';
-		if (!is_v2 && !has_controller(controllers, "cpu"))
+		if (!is_v2 && !has_controller(controllers, kind->controller))
 			continue;
-		if (snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s", root, is_v2 ? "" : "/cpu") < (int)sizeof mount)
-			quota = least_quota(mount, path, is_v2 ? quota_v2 : quota_v1);
-		if (quota != 0 && (least == 0 || quota < least))
-			least = quota;
+		if (snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s%s", root, is_v2 ? "" : "/", is_v2 ? "" : kind->controller) <
+		    (int)sizeof mount)
+			limit = least_above(mount, path, is_v2 ? kind->read_v2 : kind->read_v1);
+		if (limit != 0 && (least == 0 || limit < least))
+			least = limit;
 	}
 	fclose(file);
 	return least;
+}
+
+unsigned cgroup_quota(const char *root)
+{
+	return (unsigned)least_limit(root, &cpu);
+}
+
+uint64_t cgroup_memory(const char *root)
+{
+	return least_limit(root, &memory);
 }
 
 unsigned cgroup_cpus(void)

@@ -23,9 +23,10 @@ static bool is_passing_error(int error)
 	       error == EPERM;
 }
 
-static void accept_all(struct listener *listener)
+/* True: there may be more. */
+static bool accept_batch(struct listener *listener)
 {
-	for (;;) {
+	for (unsigned i = 0; i < LISTENER_BATCH; i++) {
 		struct sockaddr_storage storage;
 		socklen_t size = sizeof storage;
 		struct address peer;
@@ -33,28 +34,33 @@ static void accept_all(struct listener *listener)
 
 		if (!listener->has_room(listener)) {
 			rest(listener, 0);
-			return;
+			return false;
 		}
 		fd = accept4(listener->fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0 && is_passing_error(errno))
 			continue;
 		if (fd < 0) {
-			if (errno != EAGAIN)
-				rest(listener, errno);
-			return;
+			int error = errno;
+
+			if ((error == EMFILE || error == ENFILE) && listener->make_room(listener))
+				continue;
+			if (error != EAGAIN)
+				rest(listener, error);
+			return false;
 		}
 		socket_address_from(&peer, &storage);
 		if (!listener->on_accept(listener, fd, &peer)) {
 			rest(listener, 0);
-			return;
+			return false;
 		}
 	}
+	return true;
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *context)
 {
 	(void)fd, (void)what;
-	accept_all(context);
+	accept_batch(context);
 }
 
 static void on_rest_over(evutil_socket_t fd, short what, void *context)
@@ -87,7 +93,8 @@ void listener_close(struct listener *listener)
 {
 	if (listener->fd < 0)
 		return;
-	accept_all(listener);
+	while (accept_batch(listener))
+		continue;
 	event_del(&listener->event);
 	event_del(&listener->rest_over);
 	close(listener->fd);

@@ -1,9 +1,10 @@
 /*
  * One listening socket of one worker (SO_REUSEPORT: every worker has its own, the kernel spreads the clients).
  *
- * Accepts until there is nothing more. When descriptors or memory run out, or the owner says that it is full, it rests: the
- * event is taken off the loop and tried again after LISTENER_REST_MS or when listener_wake() is called, so a full gateway
- * sleeps instead of spinning, and clients wait in the kernel's queue.
+ * Accepts until there is nothing more, but no more than LISTENER_BATCH in one turn of the loop: those who are in come between.
+ * When descriptors or memory run out, or the owner says that it is full, it rests: the event is taken off the loop and tried
+ * again after LISTENER_REST_MS or when listener_wake() is called, so a full gateway sleeps instead of spinning, and clients
+ * wait in the kernel's queue.
  */
 #ifndef GATEWAY_NET_LISTENER_H
 #define GATEWAY_NET_LISTENER_H
@@ -14,14 +15,15 @@
 
 #include "routes/address.h"
 
-enum { LISTENER_REST_MS = 100 };
+enum { LISTENER_REST_MS = 100, LISTENER_BATCH = 64 };
 
 struct listener {
 	int fd;
 	struct address address;
 	bool is_resting;
 	struct event event, rest_over;
-	bool (*has_room)(struct listener *listener); /* asked before each accept */
+	bool (*has_room)(struct listener *listener);  /* asked before each accept */
+	bool (*make_room)(struct listener *listener); /* frees a descriptor; false: there is nobody to part with */
 	/* Takes the descriptor. False: no more for now. */
 	bool (*on_accept)(struct listener *listener, int fd, const struct address *peer);
 	void (*on_rest)(struct listener *listener, int error); /* errno of accept4, or 0: full */

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/base/buffer.h"
 #include "gateway/net/pipe.h"
 
 enum { STREAM_GATHER_BYTES = 1024 };
@@ -24,9 +25,15 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 		stream_read(stream);
 }
 
+static bool is_memory_tight(const struct io *io)
+{
+	return buffer_kept_bytes > io->memory_bytes / 2;
+}
+
 void stream_read(struct stream *stream)
 {
-	ssize_t length = recv(stream->fd, stream->io->scratch, stream->recv_bytes, 0);
+	size_t room = is_memory_tight(stream->io) ? IO_RECV_TIGHT : stream->recv_bytes;
+	ssize_t length = recv(stream->fd, stream->io->scratch, room, 0);
 
 	if (length > 0) {
 		if ((size_t)length == stream->recv_bytes && stream->recv_bytes < IO_SCRATCH_BYTES)
@@ -62,6 +69,15 @@ static void finish_connecting(struct stream *stream)
 		stream->events->on_connected(stream);
 }
 
+static void free_pending(struct stream *stream)
+{
+	if (stream->pending == NULL)
+		return;
+	buffer_kept_bytes -= stream->pending_size;
+	free(stream->pending);
+	stream->pending = NULL;
+}
+
 static void end_pending(struct stream *stream)
 {
 	event_del(&stream->write_event);
@@ -80,6 +96,7 @@ static bool drain_pipe(struct stream *stream)
 		if (moved <= 0)
 			return moved < 0 && (errno == EAGAIN || errno == EINTR);
 		pipe->bytes -= (size_t)moved;
+		buffer_kept_bytes -= (size_t)moved;
 		stream->progress += (uint32_t)moved;
 	}
 	stream->pipe = NULL;
@@ -90,6 +107,7 @@ static bool drain_pipe(struct stream *stream)
 ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool *failed)
 {
 	struct pipe *pipe = pipe_take(from->io);
+	size_t room = is_memory_tight(from->io) ? IO_RECV_LEAST : PIPE_BYTES;
 	ssize_t taken;
 
 	*failed = false;
@@ -97,7 +115,7 @@ ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool
 		errno = ENOMEM;
 		return -1;
 	}
-	taken = splice(from->fd, NULL, pipe->write_fd, NULL, limit < PIPE_BYTES ? limit : PIPE_BYTES,
+	taken = splice(from->fd, NULL, pipe->write_fd, NULL, limit < room ? limit : room,
 	               SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE);
 	if (taken <= 0) {
 		int error = errno;
@@ -107,6 +125,7 @@ ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool
 		return taken;
 	}
 	pipe->bytes = (size_t)taken;
+	buffer_kept_bytes += (size_t)taken;
 	to->pipe = pipe;
 	if (!drain_pipe(to) || (to->pipe != NULL && !to->is_writing && event_add(&to->write_event, NULL) < 0))
 		*failed = true;
@@ -142,8 +161,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 	stream->progress += (uint32_t)sent;
 	if (stream->pending_from < stream->pending_to)
 		return;
-	free(stream->pending);
-	stream->pending = NULL;
+	free_pending(stream);
 	end_pending(stream);
 }
 
@@ -177,10 +195,11 @@ void stream_close(struct stream *stream, bool is_reset)
 		setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
 	close(stream->fd);
 	stream->fd = -1;
-	free(stream->pending);
-	stream->pending = NULL;
-	if (stream->pipe != NULL)
+	free_pending(stream);
+	if (stream->pipe != NULL) {
+		buffer_kept_bytes -= stream->pipe->bytes;
 		pipe_give_back(stream->io, stream->pipe);
+	}
 	stream->pipe = NULL;
 }
 
@@ -238,10 +257,11 @@ static enum send_result keep(struct stream *stream, const struct iovec *parts, i
 		to = mempcpy(to, (char *)parts[i].iov_base + skip, parts[i].iov_len - skip);
 		sent -= skip;
 	}
-	free(stream->pending);
+	free_pending(stream);
 	stream->pending = kept;
 	stream->pending_from = 0;
-	stream->pending_to = (uint32_t)(to - kept);
+	stream->pending_to = stream->pending_size = (uint32_t)(to - kept);
+	buffer_kept_bytes += stream->pending_size;
 	if (!stream->is_writing && event_add(&stream->write_event, NULL) < 0) {
 		errno = ENOMEM;
 		return SEND_FAILED;

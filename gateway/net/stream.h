@@ -28,8 +28,8 @@
 #include "gateway/base/deadline.h"
 
 /* One recv starts small and grows while the other side takes everything at once: bulk gets large turns, slow readers leave
- * little behind in memory. */
-enum { IO_SCRATCH_BYTES = 256 * 1024, IO_RECV_LEAST = 16 * 1024 };
+ * little behind in memory. When memory is tight it is IO_RECV_TIGHT. */
+enum { IO_SCRATCH_BYTES = 256 * 1024, IO_RECV_LEAST = 16 * 1024, IO_RECV_TIGHT = 4 * 1024 };
 
 /* Freed when the turn of the loop is over: callbacks further up the stack may still look at it. */
 struct grave {
@@ -43,6 +43,7 @@ struct io {
 	struct deadlines deadlines;
 	uint64_t now_us; /* 0: not read in this turn of the loop; use io_now_us() */
 	char *scratch;   /* IO_SCRATCH_BYTES */
+	size_t memory_bytes; /* what this thread should keep for peers at most (buffer_kept_bytes); from half of it on it is tight */
 	struct grave *graves;
 	struct pipe *pipes; /* spare ones (pipe.h) */
 	unsigned pipe_count;
@@ -85,7 +86,7 @@ struct stream {
 	bool has_ended; /* the peer's FIN was read: reading never resumes */
 	uint32_t recv_bytes;
 	char *pending;
-	uint32_t pending_from, pending_to;
+	uint32_t pending_from, pending_to, pending_size;
 	uint32_t progress; /* grows (and wraps) with what is taken of it: who waits sees whether the peer is alive */
 	struct pipe *pipe; /* what was spliced to it and is not yet taken; never together with `pending` */
 	struct io *io;

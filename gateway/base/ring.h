@@ -1,0 +1,36 @@
+/* A list that runs in a ring through its own head: what is in it leaves without knowing whose it is. One thread. */
+#ifndef GATEWAY_BASE_RING_H
+#define GATEWAY_BASE_RING_H
+
+#include <stdbool.h>
+
+struct ring {
+	struct ring *previous, *next;
+};
+
+static inline void ring_init(struct ring *head)
+{
+	head->previous = head->next = head;
+}
+
+static inline bool ring_is_empty(const struct ring *head)
+{
+	return head->next == head;
+}
+
+/* Behind all that are in it. */
+static inline void ring_append(struct ring *head, struct ring *entry)
+{
+	entry->previous = head->previous;
+	entry->next = head;
+	head->previous->next = entry;
+	head->previous = entry;
+}
+
+static inline void ring_remove(struct ring *entry)
+{
+	entry->previous->next = entry->next;
+	entry->next->previous = entry->previous;
+}
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * Who has to go when there is no room for all: always those that make us wait, never one whose request the gateway or an upstream
+ * is working on.
+ *
+ * Every one is counted by reason (gateway_connections_shed_total) and told of at most once a second. For the worker's thread.
+ */
+#ifndef GATEWAY_SHED_H
+#define GATEWAY_SHED_H
+
+#include "gateway/worker.h"
+
+/* limits.connections or the descriptors are used up: closes a client that we only wait for: the oldest of those who
+ * have not yet sent one whole request, or else the one that has been idle for longest. False: there is none, or enough had to go
+ * in the last moments (the rest of the newcomers wait in the kernel). */
+bool shed_for_newcomer(struct worker *worker);
+/* Would it? Asked before a newcomer is accepted. */
+bool may_shed_for_newcomer(struct worker *worker);
+/* An upstream's bulkhead is full: ends a request that holds a place in it while its client neither sends nor takes. False:
+ * there is none that slow. */
+bool shed_for_request(struct worker *worker, const struct upstream *upstream);
+/* A descriptor is wanted for a request: as shed_for_newcomer(), but only who has nothing at all under way. */
+bool shed_for_descriptor(struct worker *worker);
+/* Clients and upstreams made the worker keep more bytes than it should: ends what is slow or half sent and keeps some. */
+void shed_for_memory(struct worker *worker);
+/* Counts a newcomer that is turned away, and tells. */
+void shed_count(struct worker *worker, enum shed_reason reason);
+
+#endif

@@ -1,0 +1,316 @@
+"""Who may have how much, and who has to go when there is not enough: connections, descriptors, places, memory, turns."""
+import os
+import select
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import Client, until
+from process import BINARY
+
+with open(BINARY, "rb") as binary:
+    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
+
+
+def shed(running, reason):
+    return running.metrics().sum("gateway_connections_shed_total", reason=reason)
+
+
+def is_open(connection):
+    """Nothing is to be read, not even an end."""
+    readable, _, _ = select.select([connection.socket], [], [], 0)
+    return not readable
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        words = stat.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# ---- connections of one client
+
+
+def connect_from(port, address):
+    connecting = socket.socket()
+    connecting.bind((address, 0))
+    connecting.settimeout(10)
+    connecting.connect(("127.0.0.1", port))
+    connection = Client.__new__(Client)
+    super(Client, connection).__init__(connecting)
+    return connection
+
+
+def is_served(connection):
+    try:
+        return connection.request().status == 200
+    except (EOFError, ConnectionError):
+        return False
+
+
+def test_connections_of_one_client(gateway, upstream):
+    running = gateway(upstream(), limits={"connections_per_client": 3})
+    held = [connect_from(running.port, "127.0.0.2") for _ in range(3)]
+    assert all(is_served(connection) for connection in held)
+    for _ in range(5):
+        assert not is_served(connect_from(running.port, "127.0.0.2"))
+    assert shed(running, "client_limit") == 5
+    assert is_served(connect_from(running.port, "127.0.0.3")), "another client"
+    assert all(is_served(connection) for connection in held)
+    held.pop().close()
+    until(lambda: is_served(connect_from(running.port, "127.0.0.2")), "the place that became free")
+    assert sum("connections_per_client" in line for line in running.errors) <= 4, "a line a second and worker at most"
+
+
+def test_the_limit_of_one_client_can_be_reloaded_and_spares_trusted_proxies(gateway, upstream):
+    behind = upstream()
+    running = gateway(behind)
+    held = [connect_from(running.port, "127.0.0.2") for _ in range(4)]
+    assert all(is_served(connection) for connection in held), "there is none by default"
+    running.configure(behind, limits={"connections_per_client": 4})
+    running.reload()
+    until(lambda: not is_served(connect_from(running.port, "127.0.0.2")), "the new limit, with those that were there counted")
+    running.configure(behind, limits={"connections_per_client": 4}, trusted_proxies=["127.0.0.2"])
+    running.reload()
+    until(lambda: is_served(connect_from(running.port, "127.0.0.2")), "a trusted proxy")
+
+
+# ---- connections in all
+
+
+def test_the_longest_idle_goes_when_it_is_full(gateway, upstream):
+    running = gateway(upstream(), limits={"connections": 8}, workers=1)
+    held = [Client(running.port) for _ in range(8)]
+    for connection in held:
+        assert connection.request().status == 200
+    assert held[0].request().status == 200  # now the second has been idle for longest
+    newcomer = Client(running.port)
+    assert newcomer.request().status == 200
+    assert held[1].is_closed()
+    assert all(is_open(connection) for connection in held[:1] + held[2:])
+    assert shed(running, "oldest_idle") == 1
+    assert running.has_said("those that have sent no request for longest go")
+
+
+def test_never_one_with_a_request_under_way(gateway, upstream):
+    go_on = threading.Event()
+
+    def waiting(connection, request):
+        if request.target == "/wait":
+            go_on.wait(30)
+        connection.reply()
+
+    behind = upstream(waiting)
+    running = gateway(behind, limits={"connections": 4}, workers=1)
+    busy = [Client(running.port) for _ in range(4)]
+    for connection in busy:
+        connection.ask(target="/wait")
+    behind.wait_for(4)
+    newcomer = Client(running.port)
+    newcomer.ask()
+    until(lambda: running.metrics().sum("gateway_accept_rests_total") > 0, "accepting rests")
+    assert all(is_open(connection) for connection in busy + [newcomer])
+    go_on.set()
+    assert all(connection.answer().status == 200 for connection in busy)
+    assert newcomer.answer().status == 200, "it waited in the kernel, and the first who was idle made room"
+
+
+def test_half_sent_heads_make_room_and_are_recorded(gateway, upstream):
+    running = gateway(upstream(), limits={"connections": 4}, workers=1)
+    slow = [Client(running.port) for _ in range(4)]
+    for connection in slow:
+        connection.send("GET /slow HTTP/1.1\r\nHost: h\r\n")
+    until(lambda: running.metrics().sum("gateway_connections_open") == 4, "four half heads")
+    assert Client(running.port).request().status == 200
+    assert slow[0].is_closed() and all(is_open(connection) for connection in slow[1:])
+    assert [line["outcome"] for line in running.log(2)] == ["shed", "answered"]
+
+
+# ---- descriptors
+
+
+def flood(port, attempts, first_words):
+    """Connection attempts as fast as one process can make them, 4,000 at once, each 4,000 held for half a second."""
+    opened = []
+    for _ in range(attempts):
+        one = socket.socket()
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.1", port))
+        opened.append(one)
+        if len(opened) < 4000:
+            continue
+        for one in opened:
+            try:
+                one.send(first_words)
+            except OSError:
+                pass
+        time.sleep(0.5)
+        for one in opened:
+            one.close()
+        opened = []
+
+
+@pytest.mark.parametrize("first_words", [b"", b"GET / HTTP/1.1\r\n"], ids=["silent", "half_heads"])
+def test_a_flood_of_connections_with_few_descriptors(gateway, upstream, first_words):
+    running = gateway(upstream(), prefix=("prlimit", "--nofile=1000"))
+    established = [Client(running.port) for _ in range(20)]
+    done, failed, asked = threading.Event(), [], 0
+
+    def go_on():
+        nonlocal asked
+        while not done.is_set():
+            for connection in established:
+                try:
+                    assert connection.request().status == 200
+                    asked += 1
+                except (AssertionError, EOFError, OSError) as error:
+                    failed.append(repr(error))
+                    return
+            done.wait(0.05)
+
+    client = threading.Thread(target=go_on)
+    client.start()
+    before, begin = cpu_seconds(running.process.pid), time.monotonic()
+    flood(running.port, 20000, first_words)
+    until(lambda: running.metrics().sum("gateway_connections_open") <= 20, "the flood has gone", 60)
+    spent, took = cpu_seconds(running.process.pid) - before, time.monotonic() - begin
+    done.set()
+    client.join()
+    print(f"\n20,000 attempts in {took:.1f} s: {100 * spent / took:.0f} % CPU, {asked} requests of established clients")
+    assert not failed and asked > 0
+    assert IS_SANITIZED or spent / took < 0.2
+    newcomer = Client(running.port)
+    assert newcomer.request().status == 200, "recovered"
+    assert len(os.listdir(f"/proc/{running.process.pid}/fd")) < 100
+
+
+def test_all_descriptors_gone_and_back(gateway, upstream):
+    """limits.connections promises more than the process may open: newcomers replace who is idle, nothing spins."""
+    running = gateway(upstream(), prefix=("prlimit", "--nofile=60"), limits={"connections": 1000}, workers=1)
+    held = [Client(running.port) for _ in range(100)]
+    for connection in held:
+        connection.ask()
+    assert sum(is_served(connection) for connection in [Client(running.port) for _ in range(5)]) == 5
+    before = cpu_seconds(running.process.pid)
+    time.sleep(1)
+    assert cpu_seconds(running.process.pid) - before < 0.2
+    for connection in held:
+        connection.close()
+    until(lambda: is_served(Client(running.port)), "recovered")
+
+
+# ---- places in an upstream
+
+
+def test_slow_uploads_do_not_lock_others_out(gateway, upstream):
+    running = gateway({"patient": {"url": upstream(whole=False, handler=lambda connection, request: (
+        connection.read_body(request), connection.reply())), "bulkhead": {"max_in_flight": 4, "max_wait": "10s"}}}, workers=1)
+    slow = [Client(running.port) for _ in range(4)]
+    for connection in slow:
+        connection.send("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nfirst")
+    until(lambda: running.metrics().sum("gateway_bulkhead_in_flight") == 4, "four slow requests hold all places")
+    assert Client(running.port).request().status == 200
+    assert shed(running, "slow") == 1
+    assert slow[0].is_closed() and all(is_open(connection) for connection in slow[1:])
+    assert [line["outcome"] for line in running.log(2)] == ["shed", "answered"]
+    assert running.breaker()["failedCalls"] == 0
+
+
+def test_slow_readers_do_not_lock_others_out(gateway, upstream):
+    def large(connection, request):
+        size = 64 << 20 if request.target == "/large" else 2
+        connection.send(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n".encode())
+        for _ in range(size >> 20):
+            connection.send(bytes(1 << 20))
+        connection.send(b"ok" * (size == 2) + b"\r\n0\r\n\r\n")
+
+    running = gateway({"patient": {"url": upstream(large), "bulkhead": {"max_in_flight": 4, "max_wait": "10s"}}}, workers=1)
+    slow = [Client(running.port, receive_buffer=4096) for _ in range(4)]
+    for connection in slow:
+        connection.ask(target="/large")
+    until(lambda: running.metrics().sum("gateway_bulkhead_in_flight") == 4, "four slow readers hold all places")
+    assert Client(running.port).request().status == 200
+    assert shed(running, "slow") >= 1
+
+
+# ---- memory
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's own memory would be measured")
+def test_half_sent_heads_fill_no_memory(gateway, upstream):
+    running = gateway(upstream(), limits={"memory": "2MiB", "head_timeout": "60s"})
+    slow = [Client(running.port) for _ in range(1000)]
+    for connection in slow:
+        try:
+            connection.send("GET / HTTP/1.1\r\nX: " + 15000 * "x")  # 15 MB in all
+        except OSError:
+            pass
+    until(lambda: shed(running, "no_memory") > 500, "most have to go")
+    assert Client(running.port).request().status == 200
+    with open(f"/proc/{running.process.pid}/status") as status:
+        most = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    print(f"\n1,000 half heads of 15 kB with limits.memory 2MiB: at most {most} KiB resident")
+    assert most < 16 * 1024
+
+
+# ---- turns
+
+
+def test_a_client_that_pipelines_thousands_takes_turns(gateway, upstream):
+    running = gateway(upstream(), workers=1, access_log="off")
+    greedy, other = Client(running.port), Client(running.port)
+    other.request()
+    count, answers = 10000, []
+
+    def ask_all():
+        greedy.send(b"GET /greedy HTTP/1.1\r\nHost: h\r\n\r\n" * count)
+
+    def take_all():
+        while len(answers) < count:
+            answers.append(greedy.answer().status)
+
+    threads = [threading.Thread(target=work) for work in (ask_all, take_all)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(answers) > 10, "the greedy client is being served")
+    in_between = []
+    while len(in_between) < 20:
+        before = len(answers)
+        assert other.request().status == 200
+        in_between.append(len(answers) - before)
+    assert len(answers) < count, "the other one had all its answers while the greedy one still waited"
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * count
+    print(f"\nanswers of the greedy client during one request of the other: at most {max(in_between)}")
+    assert sorted(in_between)[10] < 100
+
+
+# ---- tunnels
+
+
+def test_tunnels_are_counted_and_end_when_silent(gateway, upstream):
+    def upgrade(connection, request):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        while connection.more():
+            connection.send(connection.take(len(connection.held)))
+
+    running = gateway({"patient": {"url": upstream(upgrade), "timeouts": {"idle": "500ms"}}})
+    connection = Client(running.port)
+    connection.ask(headers={"Connection": "Upgrade", "Upgrade": "x"})
+    assert connection.answer().status == 101
+    assert running.metrics().sum("gateway_tunnels_open") == 1
+    assert running.metrics().sum("gateway_bulkhead_in_flight") == 1, "it takes a place of its upstream"
+    for _ in range(5):  # traffic in either direction keeps it
+        connection.send("hello")
+        assert connection.read(5) == b"hello"
+    assert connection.is_closed()
+    until(lambda: running.metrics().sum("gateway_tunnels_open") == 0, "none is left")
+
+
+def test_what_is_shed_is_counted_from_the_start(gateway, upstream):
+    metrics = gateway(upstream()).metrics()
+    for reason in ("oldest_idle", "slow", "client_limit", "full", "no_memory"):
+        assert metrics.find("gateway_connections_shed_total", reason=reason) == [({"reason": reason}, 0)]
