@@ -143,7 +143,7 @@ thread: deps-test
 	@$(MAKE) --no-print-directory SANITIZER=thread run-thread
 system: deps-test
 	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital
-	@python3 -m pytest -q -p no:cacheprovider tests/system
+	@python3 -m pytest -q -p no:cacheprovider tests/system tests/conformance
 lint:
 	@tests/lint/run
 
