@@ -107,6 +107,8 @@ static void pass(struct exchange *exchange, const struct response *response, cha
 	if (head_length == 0 || taken == TRANSFER_BAD || taken == TRANSFER_NO_MEMORY) {
 		exchange->keeps_connection = false;
 		exchange->why = head_length == 0 ? "the response's head is too long" : body.why;
+		transfer_end(&exchange->download); /* nothing of it went down, and another try may begin its own */
+		exchange->download = (struct transfer){ .is_whole = false };
 		exchange_fail(exchange, taken == TRANSFER_NO_MEMORY ? OUTCOME_OUT_OF_MEMORY : OUTCOME_RESPONSE_INVALID);
 		return;
 	}
