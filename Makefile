@@ -114,6 +114,17 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+# The whole-connection fuzzer's inputs: the same objects, but what they call of the C library and libevent is tests/fuzz's.
+WORLD := $(patsubst %,$(BUILD)/obj/tests/fuzz/%.o,fuzz_connection cast judge world world_loop)
+
+$(BUILD)/libworld.a: $(LIBRARY) tests/fuzz/world.syms
+	$(Q)objcopy --redefine-syms=tests/fuzz/world.syms $< $@
+
+$(BUILD)/unit/test_connection: $(BUILD)/obj/tests/unit/test_connection.o $(WORLD) $(BUILD)/libworld.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=breaker_admit,--wrap=breaker_settle -o $@ $^ -lcmocka -lyaml -pthread
+
 $(BUILD)/thread/%: $(BUILD)/obj/tests/thread/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

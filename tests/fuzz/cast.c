@@ -1,0 +1,402 @@
+/*
+ * The clients and the upstreams, and what they would notice.
+ *
+ * An upstream's connection reads requests with the strict judge (judge.h): whatever reaches it must have one reading. A
+ * client reads responses with it: they must be well formed, in the order of the requests, cut ones must be reset, and none
+ * may hold a byte of somebody else's. For that an upstream can write a tag where its text says \t: the number of the request
+ * it is answering, which X-Forwarded-For ties to a client. Tags are made nowhere else, so a tag at the wrong client, or out of
+ * its turn, is a mixed-up response. Where the tag is in the head, the whole body must be the one that was sent.
+ *
+ * An upstream that says more than it was asked for loses its tags: then the next request may well get the wrong answer, and
+ * that is the upstream's doing. But once the gateway has read what is too much it must not use the connection again.
+ */
+#include "tests/fuzz/world.h"
+
+#include <string.h>
+
+#include "tests/fuzz/check.h"
+
+enum { ARRIVALS_MOST = 512, TAG_BYTES = 6, TAG_MARK = 0xff };
+
+/* A request whose head has reached an upstream. */
+struct arrival {
+	const struct peer *client;
+	char id[JUDGE_ID];
+	bool is_whole, is_bad; /* what the upstream answered */
+	uint64_t body_length, body_hash;
+};
+
+static struct arrival arrivals[ARRIVALS_MOST];
+static int arrival_count;
+static struct {
+	const uint8_t *text;
+	size_t length;
+} answers[WORLD_SERVERS];
+static uint64_t log_lines;
+static char log_last;
+bool cast_trusts_ids;
+
+void cast_begin(void)
+{
+	arrival_count = 0;
+	memset(answers, 0, sizeof answers);
+	log_lines = 0;
+	log_last = '\n';
+	cast_trusts_ids = false;
+}
+
+/* ---- a client ------------------------------------------------------------------------------------------------- */
+
+static void take_tag(struct peer *client, int number, bool is_in_head)
+{
+	CHECK(number < arrival_count);
+	CHECK(arrivals[number].client == client); /* else it gets what was meant for another */
+	CHECK(number >= client->arrival_least);   /* else it is the answer to an earlier request */
+	CHECK(client->arrival < 0 || client->arrival == number);
+	client->arrival = number;
+	client->is_tag_in_head |= is_in_head;
+}
+
+/* A tag may be cut by the end of a message: then it was no tag. */
+static void look_for_tag(struct peer *client, uint8_t byte, bool is_in_head)
+{
+	int number = 0;
+
+	if (client->tag_length == 0 || client->tag_length == TAG_BYTES) {
+		client->tag_length = byte == TAG_MARK;
+		return;
+	}
+	if (client->tag_length < TAG_BYTES - 1) {
+		client->tag[client->tag_length++] = (char)byte;
+		return;
+	}
+	client->tag_length = 0;
+	CHECK(byte == TAG_MARK);
+	for (int i = 1; i < TAG_BYTES - 1; i++) {
+		CHECK(client->tag[i] >= 'a' && client->tag[i] <= 'p');
+		number = number * 16 + client->tag[i] - 'a';
+	}
+	take_tag(client, number, is_in_head);
+}
+
+static void end_response(struct peer *client)
+{
+	const struct arrival *arrival = client->arrival < 0 ? NULL : &arrivals[client->arrival];
+
+	if (arrival == NULL)
+		return;
+	client->arrival_least = client->arrival + 1;
+	if (!client->is_tag_in_head || arrival->is_bad)
+		return;
+	CHECK(arrival->is_whole);
+	CHECK(arrival->body_length == client->received.body_length && arrival->body_hash == client->received.body_hash);
+}
+
+static bool is_text(enum judge_state state)
+{
+	return state == JUDGE_BETWEEN || state == JUDGE_HEAD || state == JUDGE_LENGTH || state == JUDGE_CHUNK_DATA ||
+	       state == JUDGE_UNTIL_CLOSE || state == JUDGE_RAW;
+}
+
+static void client_takes(struct peer *client, uint8_t byte)
+{
+	enum judge_state state = client->received.state;
+	enum judge_event event;
+
+	if (state == JUDGE_BETWEEN) {
+		client->arrival = -1;
+		client->is_tag_in_head = false;
+		client->tag_length = 0;
+		client->received.answers_head = stage_answers_head(client);
+	}
+	event = judge_byte(&client->received, byte);
+	if (event == JUDGE_REFUSED)
+		fprintf(stderr, "client %u got %s\n", client->id, client->received.complaint);
+	CHECK(event != JUDGE_REFUSED);
+	if (is_text(state))
+		look_for_tag(client, byte, state == JUDGE_HEAD);
+	if (event == JUDGE_WHOLE)
+		end_response(client);
+	else if (event == JUDGE_INTERIM && client->arrival >= 0)
+		client->arrival_least = client->arrival;
+}
+
+/* ---- an upstream ---------------------------------------------------------------------------------------------- */
+
+static void check_may_begin(const struct peer *connection)
+{
+	if (connection->is_excessive)
+		CHECK(connection->read <= connection->excess_at);
+	if (connection->serving < 0 || connection->answer.state == JUDGE_BAD || connection->is_excessive)
+		return;
+	CHECK(connection->is_answered);
+	CHECK(!connection->answer.wants_close && (!connection->answer.is_old || connection->answer.wants_keep));
+}
+
+static struct peer *client_of(const char *forwarded_for)
+{
+	const char *last = strrchr(forwarded_for, ' ');
+	unsigned a, b, c, d;
+
+	last = last == NULL ? forwarded_for : last + 1;
+	CHECK(sscanf(last, "%u.%u.%u.%u", &a, &b, &c, &d) == 4 && a == 10 && b == 1 && c == 0 && d < world.peer_count);
+	CHECK(world.peers[d].is_client && world.peers[d].fd >= 0);
+	return &world.peers[d];
+}
+
+static bool may_be_repeated(const char *method)
+{
+	static const char *const methods[] = { "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE" };
+
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+		if (strcmp(method, methods[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The head of a request is whole. */
+static void arrive(struct peer *connection)
+{
+	const struct judge *request = &connection->received;
+	struct peer *client;
+
+	CHECK(request->forwarded == 1);
+	client = client_of(request->forwarded_for);
+	CHECK(request->request_id[0] != '\0');
+	for (int i = 0; i < arrival_count && !cast_trusts_ids && !may_be_repeated(request->method); i++)
+		CHECK(strcmp(arrivals[i].id, request->request_id) != 0);
+	judge_begin(&connection->answer, true);
+	connection->answer.answers_head = strcmp(request->method, "HEAD") == 0;
+	connection->is_answered = false;
+	if (arrival_count == ARRIVALS_MOST) {
+		connection->is_excessive = true; /* no tags any more */
+		connection->excess_at = UINT64_MAX;
+		return;
+	}
+	arrivals[arrival_count] = (struct arrival){ .client = client, .body_hash = connection->answer.body_hash };
+	memcpy(arrivals[arrival_count].id, request->request_id, JUDGE_ID);
+	connection->serving = arrival_count++;
+}
+
+static void upstream_takes(struct peer *connection, uint8_t byte)
+{
+	enum judge_state state = connection->received.state;
+	enum judge_event event;
+
+	if (state == JUDGE_BETWEEN)
+		check_may_begin(connection);
+	event = judge_byte(&connection->received, byte);
+	if (event == JUDGE_REFUSED)
+		fprintf(stderr, "upstream %u got %s\n", connection->server, connection->received.complaint);
+	CHECK(event != JUDGE_REFUSED);
+	if (event == JUDGE_HEAD_READ || (event == JUDGE_WHOLE && state == JUDGE_HEAD))
+		arrive(connection);
+	if (event == JUDGE_WHOLE && answers[connection->server].length > 0 && !connection->is_answered)
+		cast_upstream_sends(connection, answers[connection->server].text, answers[connection->server].length);
+}
+
+static void upstream_says(struct peer *connection, uint8_t byte)
+{
+	struct judge *answer = &connection->answer;
+	struct arrival *arrival = connection->serving < 0 ? NULL : &arrivals[connection->serving];
+	enum judge_event event;
+
+	world_peer_sends(connection, &byte, 1);
+	if (connection->is_excessive || answer->state == JUDGE_BAD)
+		return;
+	if (arrival == NULL || connection->is_answered) {
+		connection->is_excessive = true;
+		connection->excess_at = connection->sent - 1;
+		return;
+	}
+	event = judge_byte(answer, byte);
+	arrival->body_length = answer->body_length;
+	arrival->body_hash = answer->body_hash;
+	if (event == JUDGE_WHOLE)
+		connection->is_answered = arrival->is_whole = true;
+	else if (event == JUDGE_REFUSED)
+		arrival->is_bad = true;
+	/* From a 101 on it is another protocol; what the judge can't read may have been one. */
+	if (answer->state == JUDGE_RAW || (event == JUDGE_REFUSED && connection->received.wants_upgrade))
+		connection->received.state = JUDGE_RAW;
+}
+
+static void upstream_tags(struct peer *connection)
+{
+	int number = connection->serving;
+
+	if (number < 0 || connection->is_excessive || connection->is_answered || connection->answer.state == JUDGE_BAD) {
+		upstream_says(connection, '?');
+		return;
+	}
+	upstream_says(connection, TAG_MARK);
+	for (int shift = 12; shift >= 0; shift -= 4)
+		upstream_says(connection, (uint8_t)('a' + (number >> shift & 15)));
+	upstream_says(connection, TAG_MARK);
+}
+
+void cast_upstream_finishes(struct peer *connection)
+{
+	if (connection->answer.state == JUDGE_UNTIL_CLOSE && connection->serving >= 0 && !connection->has_reset)
+		connection->is_answered = arrivals[connection->serving].is_whole = true;
+	world_peer_finishes(connection);
+}
+
+void cast_answer_all(unsigned server, const uint8_t *text, size_t length)
+{
+	answers[server].text = text;
+	answers[server].length = length;
+}
+
+struct peer *cast_current(unsigned server)
+{
+	struct peer *current = NULL;
+
+	for (unsigned i = 0; i < world.peer_count; i++) {
+		struct peer *peer = &world.peers[i];
+
+		if (!peer->is_client && peer->server == server && peer->state == PEER_OPEN &&
+		    (current == NULL || peer->touched > current->touched))
+			current = peer;
+	}
+	return current;
+}
+
+/* ---- what the steps say ---------------------------------------------------------------------------------------- */
+
+static int hex_digit(uint8_t byte)
+{
+	return byte >= '0' && byte <= '9' ? byte - '0' : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* One byte of `text` from *at on; -1: a tag is wanted. */
+static int read_byte(const uint8_t *text, size_t length, size_t *at)
+{
+	int byte = text[(*at)++], high, low;
+
+	if (byte != '\\' || *at == length)
+		return byte == TAG_MARK ? '?' : byte;
+	byte = text[(*at)++];
+	switch (byte) {
+	case 'r':
+		return '\r';
+	case 'n':
+		return '\n';
+	case 't':
+		return -1;
+	case 'x':
+		if (length - *at < 2 || (high = hex_digit(text[*at])) < 0 || (low = hex_digit(text[*at + 1])) < 0)
+			return 'x';
+		*at += 2;
+		return high * 16 + low == TAG_MARK ? '?' : high * 16 + low;
+	default:
+		return byte == TAG_MARK ? '?' : byte;
+	}
+}
+
+void cast_client_sends(struct peer *client, const uint8_t *text, size_t length)
+{
+	for (size_t at = 0; at < length;) {
+		int byte = read_byte(text, length, &at);
+		uint8_t sent = byte < 0 ? '\t' : (uint8_t)byte;
+
+		world_peer_sends(client, &sent, 1);
+	}
+}
+
+void cast_upstream_sends(struct peer *connection, const uint8_t *text, size_t length)
+{
+	for (size_t at = 0; at < length;) {
+		int byte = read_byte(text, length, &at);
+
+		if (byte < 0)
+			upstream_tags(connection);
+		else
+			upstream_says(connection, (uint8_t)byte);
+	}
+}
+
+void cast_client_fills(struct peer *client, size_t count)
+{
+	static const uint8_t filling[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+	while (count > 0) {
+		size_t length = count < sizeof filling - 1 ? count : sizeof filling - 1;
+
+		world_peer_sends(client, filling, length);
+		count -= length;
+	}
+}
+
+void cast_upstream_fills(struct peer *connection, size_t count)
+{
+	for (; count >= TAG_BYTES; count -= TAG_BYTES)
+		upstream_tags(connection);
+	for (; count > 0; count--)
+		upstream_says(connection, 'x');
+}
+
+/* With FUZZ_TRACE in the environment: what went over the wires, for whoever wants to understand a finding. */
+static void trace(const char *who, unsigned number, const char *what, const void *data, size_t length)
+{
+	static int is_wanted = -1;
+
+	if (is_wanted < 0)
+		is_wanted = getenv("FUZZ_TRACE") != NULL;
+	if (!is_wanted)
+		return;
+	fprintf(stderr, "%8.3f %s %u %s ", (double)(world.now_us % 1000000000) / 1e6, who, number, what);
+	for (size_t i = 0; i < length && i < 300; i++) {
+		uint8_t byte = ((const uint8_t *)data)[i];
+
+		fprintf(stderr, byte >= ' ' && byte < 0x7f ? "%c" : byte == '\r' ? "\\r" : byte == '\n' ? "\\n" : "\\x%02x", byte);
+	}
+	fputc('\n', stderr);
+}
+
+/* ---- for the world --------------------------------------------------------------------------------------------- */
+
+void cast_on_connection(struct peer *peer)
+{
+	peer->touched = ++world.order;
+}
+
+void cast_on_bytes(struct peer *peer, const uint8_t *data, size_t length)
+{
+	peer->touched = ++world.order;
+	trace(peer->is_client ? "client" : "upstream", peer->id, "gets", data, length);
+	for (size_t i = 0; i < length; i++) {
+		if (peer->is_client)
+			client_takes(peer, data[i]);
+		else
+			upstream_takes(peer, data[i]);
+	}
+}
+
+void cast_on_end(struct peer *peer, bool is_reset)
+{
+	trace(peer->is_client ? "client" : "upstream", peer->id, is_reset ? "is reset" : "gets FIN", "", 0);
+	if (is_reset || !peer->is_client)
+		return;
+	CHECK(!judge_is_inside(&peer->received)); /* what is cut must not look whole */
+	if (peer->received.state == JUDGE_UNTIL_CLOSE)
+		end_response(peer);
+}
+
+/* Whole lines, one for each request, of nothing but printable ASCII. */
+void cast_on_log(const char *text, size_t length)
+{
+	trace("log", 0, "is", text, length);
+	for (size_t i = 0; i < length; i++) {
+		CHECK(text[i] == '\n' || (text[i] >= ' ' && text[i] < 0x7f));
+		CHECK(log_last != '\n' || text[i] == '{' || text[i] == '1');
+		log_lines += text[i] == '\n';
+		log_last = text[i];
+	}
+	CHECK(log_last == '\n');
+}
+
+uint64_t cast_log_lines(void)
+{
+	return log_lines;
+}

@@ -1,0 +1,502 @@
+/*
+ * The whole connection: a real worker between clients and upstreams that do what the input says, in a world where nothing else
+ * happens (world.h, cast.h). An input is text, one step a line; what it can't understand it leaves out.
+ *
+ *   a+             client a (to d) connects          A+ A- A~ A?    server A (to C) accepts connections, refuses them at
+ *   a>text         sends; connects before if need             once or later, says nothing; A^: those that wait stand
+ *   a=100          sends 100 bytes more              A<text, A=100  its current connection sends
+ *   a.  a!         sends FIN; resets                 A.  A!         likewise
+ *   a[10  a]       takes 10 bytes more; everything   A[10  A]       likewise
+ *                                                    A*text         answers so to every request from now on
+ *                                                    A%             its host acknowledges nothing more; A% again: it does
+ *   t100           100 ms pass                       m3  f2  i2     the third allocation fails; two descriptors are refused;
+ *   r5             the next reads give 5 bytes                      the second call is interrupted
+ *   o2             the loop begins at the third      l              the log's reader is stuck; l again: reads
+ *   v5             discovery: bits for A, B, C       g1             another configuration (0 to 2)
+ *   q              drains                            Q              stops at once
+ *   &...           in the same turn as the step before
+ *
+ * A and B are the endpoints of upstream "one", routed at /a; C is "two", at /b. When the steps are over, time goes on until
+ * everybody is gone: whoever stays for ever was forgotten by the gateway. Then everything that was taken must have been
+ * given back, and everything that began must have been counted.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "gateway/client.h"
+#include "gateway/exchange.h"
+#include "tests/fuzz/check.h"
+#include "tests/fuzz/world.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { CLIENTS = 4, CONFIGS = 3, FILL_MOST = 250 * 1000, STEP_MS_MOST = 60 * 1000, PATIENCE_MS = 1000 * 1000 };
+enum { KEPT_BYTES_MOST = 60 * 1000 }; /* what peers together may make the worker keep */
+
+#define UPSTREAM_KEYS \
+	"  timeouts: { connect: 200ms, response: 500ms, idle: 800ms }\n" \
+	"  pool: { max_idle: 1, idle_timeout: 2s, max_age: 3s }\n" \
+	"  ejection: { consecutive_failures: 3, for: 500ms }\n"
+#define LIMITS \
+	"head_timeout: 1s, body_timeout: 700ms, idle_timeout: 2s, write_timeout: 600ms, request_head: 2KiB, request_fields: 16"
+
+static const char *const config_texts[CONFIGS] = {
+	"listen: 127.0.0.1:8080\nadmin: off\n"
+	"limits: { " LIMITS ", request_body: 200KiB, connections: 6 }\n"
+	"defaults:\n" UPSTREAM_KEYS
+	"  breaker: { window: 2s, minimum_calls: 4, open_for: 300ms, half_open_calls: 2, half_open_timeout: 400ms, slow_call: 300ms }\n"
+	"  bulkhead: { max_in_flight: 2, max_waiting: 1, max_wait: 250ms }\n"
+	"  retry: { attempts: 2, budget: 50% }\n"
+	"upstreams:\n  one: { url: http://tasks.one:1 }\n  two: { url: http://tasks.two:3, balance: round_robin }\n"
+	"routes:\n"
+	"  - { path: /a, upstream: one, fallback: { body: away, on_statuses: [418] } }\n"
+	"  - { path: /b, upstream: two, methods: [GET, POST, HEAD], rewrite: { strip_prefix: /b, add_prefix: /z },\n"
+	"      request_headers: { set: { X-Set: s }, add: { X-Add: a }, remove: [Cookie] },\n"
+	"      response_headers: { set: { X-Set: s }, remove: [Server] }, request_body: 1KiB }\n"
+	"  - { path: /b, host: other.example, upstream: one }\n",
+
+	"listen: 127.0.0.1:8080\nadmin: off\naccess_log: { to: stdout, format: combined }\n"
+	"trusted_proxies: [10.0.0.0/8]\n"
+	"limits: { " LIMITS " }\n"
+	"defaults:\n" UPSTREAM_KEYS
+	"  breaker: { window: 2s, mode: observe, minimum_calls: 2 }\n"
+	"  retry: { attempts: 1 }\n"
+	"upstreams:\n  one: { url: http://tasks.one:1 }\n  two: { url: http://tasks.two:3 }\n"
+	"routes:\n  - { path: /, upstream: one }\n  - { path: /b, upstream: two }\n",
+
+	"listen: 127.0.0.1:8080\nadmin: off\naccess_log: off\n"
+	"limits: { " LIMITS " }\n"
+	"defaults:\n"
+	"  timeouts: { connect: 100ms, response: 2s, idle: 1s }\n"
+	"  pool: { max_idle: 0 }\n  ejection: off\n"
+	"  breaker: { window: 2s, minimum_calls: 3, open_for: 100ms, half_open_calls: 1 }\n"
+	"  bulkhead: { max_in_flight: 1 }\n"
+	"  retry: { attempts: 0 }\n"
+	"upstreams:\n  one: { url: http://tasks.one:1 }\n  two: { url: http://tasks.two:3 }\n"
+	"routes:\n  - { path: /a, upstream: one }\n  - { path: /b, upstream: two, fallback: { status: 200, body: \"\" } }\n",
+};
+
+static struct {
+	struct config *configs[CONFIGS]; /* read once for all runs */
+	struct shared shared;
+	struct worker worker;
+	struct upstream *upstreams[2];
+	struct endpoint *endpoints[WORLD_SERVERS];
+	const uint8_t *at, *end;
+	struct peer *clients[CLIENTS];
+	size_t filled;
+	bool is_stopped, has_logged_all;
+	uint64_t over_us; /* when the steps were over; 0: not yet */
+	uint64_t permits_given, permits_settled;
+} stage;
+
+/* ---- permits are counted where they are given ------------------------------------------------------------------ */
+
+bool __real_breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+                          struct breaker_permit *permit, uint64_t *retry_after_ms);
+bool __wrap_breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+                          struct breaker_permit *permit, uint64_t *retry_after_ms);
+void __real_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+                           struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms);
+void __wrap_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+                           struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms);
+
+bool __wrap_breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+                          struct breaker_permit *permit, uint64_t *retry_after_ms)
+{
+	CHECK(permit->kind == 0); /* it would be lost */
+	if (!__real_breaker_admit(breaker, settings, now_ms, random, permit, retry_after_ms))
+		return false;
+	stage.permits_given++;
+	return true;
+}
+
+void __wrap_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+                           struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms)
+{
+	CHECK(permit->kind != 0);
+	CHECK(duration_ms < PATIENCE_MS);
+	stage.permits_settled++;
+	__real_breaker_settle(breaker, settings, now_ms, random, permit, verdict, duration_ms);
+}
+
+/* ---- the control thread's part ---------------------------------------------------------------------------------- */
+
+/* What the control thread sends is not what the fuzzer lets fail. */
+static void tell(enum worker_message kind, void *subject, void *object)
+{
+	unsigned fail_after = world.fail_after;
+
+	world.fail_after = 0;
+	CHECK(inbox_send(&stage.worker.inbox, kind, subject, object));
+	world.fail_after = fail_after;
+	world.progress++;
+}
+
+static void tell_endpoints(unsigned upstream, unsigned bits)
+{
+	static const unsigned first[] = { 0, 2, WORLD_SERVERS };
+	struct endpoint *chosen[WORLD_SERVERS];
+	unsigned fail_after = world.fail_after;
+	size_t count = 0;
+
+	for (unsigned i = first[upstream]; i < first[upstream + 1]; i++)
+		if (bits >> i & 1)
+			chosen[count++] = stage.endpoints[i];
+	world.fail_after = 0;
+	tell(WORKER_ENDPOINTS, upstream_reference(stage.upstreams[upstream]), endpoint_set_new(chosen, count));
+	world.fail_after = fail_after;
+}
+
+static void take_reports(void)
+{
+	struct message *message = inbox_take(&stage.shared.control), *next;
+
+	for (; message != NULL; message = next) {
+		next = message->next;
+		if (message->kind == CONTROL_RESOLVE) {
+			atomic_store(&((struct upstream *)message->subject)->refresh_wanted, 0);
+			upstream_release(message->subject);
+		}
+		free(message);
+	}
+}
+
+static void read_configs(void)
+{
+	struct complaints complaints;
+
+	if (stage.configs[0] != NULL)
+		return;
+	for (int i = 0; i < CONFIGS; i++) {
+		stage.configs[i] = config_parse("fuzz.yml", config_texts[i], strlen(config_texts[i]), &complaints);
+		complaints_print(&complaints, "fuzz.yml", stderr);
+		CHECK(stage.configs[i] != NULL);
+		complaints_free(&complaints);
+	}
+}
+
+static void open_stage(void)
+{
+	read_configs();
+	world_begin();
+	cast_begin();
+	CHECK(inbox_init(&stage.shared.control));
+	stage.shared.workers = &stage.worker;
+	stage.shared.capacity = (struct capacity){ stage.configs[0]->limits.connections, KEPT_BYTES_MOST };
+	CHECK(crowd_init(&stage.shared.crowd, stage.shared.capacity.connections));
+	stage.shared.unrouted = metrics_new(1);
+	CHECK(stage.shared.unrouted != NULL);
+	for (unsigned i = 0; i < WORLD_SERVERS; i++) {
+		struct address address = { .family = 4, .ip = { 10, 2, 0, (uint8_t)i }, .port = (uint16_t)(i + 1) };
+
+		stage.endpoints[i] = endpoint_new(&address, i, 0, "dns");
+		CHECK(stage.endpoints[i] != NULL);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		stage.upstreams[i] = upstream_new(&stage.configs[0]->upstreams[i], i, NULL, world.now_us / 1000, NULL, NULL);
+		CHECK(stage.upstreams[i] != NULL);
+		for (int j = 0; j < CONFIGS; j++)
+			stage.configs[j]->upstreams[i].upstream = stage.upstreams[i];
+	}
+	for (int i = 0; i < CONFIGS; i++)
+		for (size_t j = 0; j < stage.configs[i]->route_count; j++)
+			stage.configs[i]->routes[j].counters = stage.shared.unrouted;
+	CHECK(worker_init(&stage.worker, 0, &stage.shared, stage.configs[0], (int[]){ world_listen() }));
+	for (unsigned i = 0; i < 2; i++)
+		tell_endpoints(i, 7);
+	CHECK(worker_start(&stage.worker));
+}
+
+/* ---- what must hold in the end ---------------------------------------------------------------------------------- */
+
+static uint64_t count_endings(void)
+{
+	struct metrics_shard *shard = &stage.shared.unrouted->shards[0];
+	uint64_t count = counter_read(&shard->lost);
+
+	for (unsigned i = 0; i < shard->count; i++)
+		count += counter_read(&atomic_load(&shard->series[i])->count);
+	return count;
+}
+
+static bool has_clients(void)
+{
+	return !ring_is_empty(&stage.worker.strangers) || !ring_is_empty(&stage.worker.waiting) ||
+	       !ring_is_empty(&stage.worker.serving);
+}
+
+static void check_counts(void)
+{
+	const struct worker *worker = &stage.worker;
+	uint64_t received = counter_read(&worker->counters.requests_received);
+
+	CHECK(!has_clients() && worker->exchanges == 0 && worker->run_first == NULL);
+	CHECK(buffer_kept_bytes == 0);
+	CHECK(counter_read(&worker->counters.connections_open) == 0 && bulkhead_in_flight(&stage.shared.clients) == 0);
+	CHECK(stage.permits_given == stage.permits_settled);
+	CHECK(count_endings() == received);
+	CHECK(!stage.has_logged_all || cast_log_lines() + worker->log.lost == received);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(atomic_load(&stage.upstreams[i]->bulkhead.word) == 0); /* nobody is in, nobody waits */
+	for (unsigned i = 0; i < WORLD_SERVERS; i++)
+		CHECK(atomic_load(&stage.endpoints[i]->in_flight) == 0);
+}
+
+static void close_stage(void)
+{
+	world.is_log_stuck = false;
+	worker_join(&stage.worker);
+	worker_destroy(&stage.worker);
+	check_counts();
+	take_reports();
+	inbox_destroy(&stage.shared.control);
+	crowd_destroy(&stage.shared.crowd);
+	for (unsigned i = 0; i < world.peer_count; i++)
+		CHECK(world.peers[i].fd < 0);
+	CHECK(world_open_files() == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(atomic_load(&stage.upstreams[i]->references) == 1);
+		upstream_release(stage.upstreams[i]);
+	}
+	for (unsigned i = 0; i < WORLD_SERVERS; i++) {
+		CHECK(atomic_load(&stage.endpoints[i]->references) == 1);
+		endpoint_release(stage.endpoints[i]);
+	}
+	for (int i = 0; i < CONFIGS; i++)
+		CHECK(atomic_load(&stage.configs[i]->references) == 1);
+	metrics_free(stage.shared.unrouted);
+	world_end();
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------ */
+
+struct step {
+	const uint8_t *text; /* behind the first two bytes */
+	size_t length;
+};
+
+static uint64_t number_in(const uint8_t *text, size_t length, uint64_t most)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++) {
+		number = number * 10 + (uint64_t)(text[i] - '0');
+		if (number > most)
+			return most;
+	}
+	return number;
+}
+
+static size_t fill(struct step step)
+{
+	size_t count = number_in(step.text, step.length, FILL_MOST - stage.filled);
+
+	stage.filled += count;
+	return count;
+}
+
+/* The client behind this letter; one that is gone connects anew. */
+static struct peer *client_for(unsigned letter)
+{
+	struct peer *client = stage.clients[letter];
+
+	if (client == NULL || client->state == PEER_GONE || client->has_reset) {
+		client = world_connect_client();
+		stage.clients[letter] = client;
+	}
+	return client;
+}
+
+/* What both sides do alike. */
+static void act(struct peer *peer, uint8_t what, struct step step)
+{
+	world.progress++;
+	if (what == '!')
+		world_peer_resets(peer);
+	else if (what == '[')
+		peer->window = (peer->window == SIZE_MAX ? 0 : peer->window) + number_in(step.text, step.length, FILL_MOST);
+	else if (what == ']')
+		peer->window = SIZE_MAX;
+}
+
+static void run_client(unsigned letter, uint8_t what, struct step step)
+{
+	struct peer *client = client_for(letter);
+
+	if (client == NULL)
+		return;
+	if (what == '>' && !client->has_finished)
+		cast_client_sends(client, step.text, step.length);
+	else if (what == '=' && !client->has_finished)
+		cast_client_fills(client, fill(step));
+	else if (what == '.')
+		world_peer_finishes(client);
+	else
+		act(client, what, step);
+}
+
+static void run_server(unsigned server, uint8_t what, struct step step)
+{
+	struct peer *connection = cast_current(server);
+	const char *manners = "+-~?", *manner = what == '\0' ? NULL : strchr(manners, what);
+
+	if (manner != NULL)
+		world.manners[server] = (enum manner)(manner - manners);
+	else if (what == '^')
+		world_accept_hanging(server);
+	else if (what == '%')
+		world.is_vanished[server] = !world.is_vanished[server];
+	else if (what == '*')
+		cast_answer_all(server, step.text, step.length);
+	else if (connection == NULL || connection->has_reset)
+		return;
+	else if (what == '<' && !connection->has_finished)
+		cast_upstream_sends(connection, step.text, step.length);
+	else if (what == '=' && !connection->has_finished)
+		cast_upstream_fills(connection, fill(step));
+	else if (what == '.')
+		cast_upstream_finishes(connection);
+	else
+		act(connection, what, step);
+}
+
+static void change_config(unsigned number)
+{
+	struct config *config = stage.configs[number % CONFIGS];
+
+	cast_trusts_ids |= number % CONFIGS == 1;
+	stage.has_logged_all &= number % CONFIGS != 2;
+	tell(WORKER_CONFIG, NULL, config_reference(config));
+}
+
+static void run_world(uint8_t what, uint64_t number)
+{
+	switch (what) {
+	case 't':
+		world.until_us = world.now_us + number * 1000;
+		return;
+	case 'm':
+		world.fail_after = (unsigned)number;
+		return;
+	case 'f':
+		world.fail_descriptors = (unsigned)number;
+		return;
+	case 'i':
+		world.interrupt_after = (unsigned)number;
+		return;
+	case 'r':
+		world.recv_most = number == 0 ? 1 : number;
+		world.recv_limited = 64;
+		return;
+	case 'o':
+		world.rotation = (unsigned)number;
+		return;
+	case 'l':
+		world.is_log_stuck = !world.is_log_stuck;
+		return;
+	case 'v':
+		tell_endpoints(0, (unsigned)number);
+		tell_endpoints(1, (unsigned)number);
+		return;
+	case 'g':
+		change_config((unsigned)number);
+		return;
+	case 'q':
+		tell(WORKER_DRAIN, NULL, NULL);
+		return;
+	case 'Q':
+		tell(WORKER_STOP, NULL, NULL);
+		stage.is_stopped = true;
+		return;
+	}
+}
+
+static void run_step(const uint8_t *line, size_t length)
+{
+	struct step step = { line + 2, length < 2 ? 0 : length - 2 };
+	uint8_t what = length < 2 ? '\0' : line[1];
+
+	if (length == 0)
+		return;
+	if (line[0] >= 'a' && line[0] < 'a' + CLIENTS)
+		run_client(line[0] - 'a', what, step);
+	else if (line[0] >= 'A' && line[0] < 'A' + WORLD_SERVERS)
+		run_server(line[0] - 'A', what, step);
+	else
+		run_world(line[0], number_in(line + 1, length - 1, STEP_MS_MOST));
+}
+
+/* When all is said, time goes on until nobody is left. */
+static void let_time_pass(void)
+{
+	uint64_t next_us = world_next_timer_us();
+	bool is_anybody_left = has_clients() || stage.worker.exchanges > 0;
+
+	if (stage.over_us == 0) {
+		stage.over_us = world.now_us;
+		world.fail_after = world.fail_descriptors = world.interrupt_after = 0;
+		world.is_log_stuck = false;
+	}
+	for (unsigned i = 0; i < world.peer_count; i++)
+		is_anybody_left |= world.peers[i].fd >= 0;
+	if (!is_anybody_left) {
+		tell(WORKER_STOP, NULL, NULL);
+		stage.is_stopped = true;
+		return;
+	}
+	CHECK(next_us != UINT64_MAX); /* nobody would ever look after them */
+	CHECK(world.now_us - stage.over_us < PATIENCE_MS * UINT64_C(1000));
+	world.until_us = next_us;
+}
+
+bool stage_next(void)
+{
+	take_reports();
+	if (stage.is_stopped)
+		return false;
+	if (stage.at == stage.end) {
+		let_time_pass();
+		return true;
+	}
+	do {
+		const uint8_t *newline = memchr(stage.at, '\n', (size_t)(stage.end - stage.at)), *line = stage.at;
+		size_t length = (size_t)((newline == NULL ? stage.end : newline) - line);
+
+		stage.at = newline == NULL ? stage.end : newline + 1;
+		if (length > 0 && line[0] == '&') {
+			line++;
+			length--;
+		}
+		run_step(line, length);
+	} while (stage.at < stage.end && *stage.at == '&');
+	return true;
+}
+
+/* A client that gets an answer has an exchange, and so is among the serving. */
+bool stage_answers_head(const struct peer *peer)
+{
+	for (struct ring *each = stage.worker.serving.next; each != &stage.worker.serving; each = each->next) {
+		const struct client *client = client_of_ring(each);
+
+		if (client->stream.fd == peer->fd)
+			return client->exchange != NULL && client->exchange->method == METHOD_HEAD;
+	}
+	return false;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct config *configs[CONFIGS];
+
+	memcpy(configs, stage.configs, sizeof configs);
+	memset(&stage, 0, sizeof stage);
+	memcpy(stage.configs, configs, sizeof configs);
+	stage.has_logged_all = true;
+	stage.at = data;
+	stage.end = data + size;
+	open_stage();
+	world_run_thread();
+	close_stage();
+	return 0;
+}
