@@ -284,6 +284,8 @@ static void note_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 	exchange->endpoint_text_length = (uint8_t)endpoint->text_length;
 	atomic_fetch_add_explicit(&endpoint->in_flight, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&endpoint->requests_total, 1, memory_order_relaxed);
+	if (!exchange->upload.is_whole)
+		endpoint_excuse(endpoint);
 }
 
 static struct connection *take_idle(const struct exchange *exchange, struct pool *pool, const struct pool_limits *limits)

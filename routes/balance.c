@@ -29,8 +29,6 @@ struct choosing {
 	const struct balance_avoid *avoid; /* NULL = none */
 };
 
-/* A healthy endpoint that is held up for a moment (a collection of garbage) is better than one that hangs. */
-enum { BALANCE_MOMENT_MS = 250 };
 /* A new endpoint begins with a tenth of its share, so that it is used at once, however few the requests are. How often
  * the dice are thrown again when only new ones were picked. */
 enum { SLOW_START_LEAST = 10, SLOW_START_PICKS = 4 };
@@ -108,14 +106,19 @@ static size_t count_ending_before(const struct choosing *choosing, uint64_t end)
 	return count;
 }
 
-static struct returning find_returning(const struct choosing *choosing)
+static size_t count_may_rest(const struct choosing *choosing)
 {
 	size_t count = choosing->set->count;
+
+	return choosing->ejection->max_share_percent < 100
+	               ? (size_t)((uint64_t)count * choosing->ejection->max_share_percent / 100)
+	               : count - 1;
+}
+
+static struct returning find_returning(const struct choosing *choosing)
+{
 	struct census census = count_resting(choosing);
-	size_t may_rest = choosing->ejection->max_share_percent < 100
-	                          ? (size_t)((uint64_t)count * choosing->ejection->max_share_percent / 100)
-	                          : count - 1;
-	size_t wanted, before;
+	size_t may_rest = count_may_rest(choosing), wanted, before;
 	uint64_t low = census.first_end, high = census.last_end;
 
 	if (census.resting <= may_rest)
@@ -162,14 +165,38 @@ static struct endpoint *walk(const struct choosing *choosing, size_t wanted, siz
 	return NULL;
 }
 
-/* Those who may serve, with as little silence as there can be. */
+/* As little silence as leaves enough to serve: no more are passed over than may rest, or whoever sends requests that take
+ * long could keep all but one from serving. One that is held up for a moment is better than one that hangs. */
+static void choose_silence(struct choosing *choosing)
+{
+	static const uint64_t silences_ms[] = {0, 250, 1000, 4000, UINT64_MAX};
+	size_t wanted = choosing->set->count - count_may_rest(choosing), count = 0;
+
+	for (size_t i = 0; i < sizeof(silences_ms) / sizeof(silences_ms[0]) && count < wanted; i++) {
+		choosing->silence_ms = silences_ms[i];
+		walk(choosing, SIZE_MAX, &count);
+	}
+}
+
+/* Of those who serve, the ones not tried; silent ones rather than tried ones; tried ones rather than none. */
 static size_t count_candidates(struct choosing *choosing)
 {
-	static const uint64_t silences_ms[] = {0, BALANCE_MOMENT_MS, UINT64_MAX};
+	const struct balance_avoid *avoid = choosing->avoid;
 	size_t count = 0;
+	uint64_t silence_ms;
 
-	for (size_t i = 0; i < sizeof(silences_ms) / sizeof(silences_ms[0]) && count == 0; i++) {
-		choosing->silence_ms = silences_ms[i];
+	choosing->avoid = NULL;
+	choose_silence(choosing);
+	silence_ms = choosing->silence_ms;
+	choosing->avoid = avoid;
+	walk(choosing, SIZE_MAX, &count);
+	if (count == 0) {
+		choosing->silence_ms = UINT64_MAX;
+		walk(choosing, SIZE_MAX, &count);
+	}
+	if (count == 0) {
+		choosing->silence_ms = silence_ms;
+		choosing->avoid = NULL;
 		walk(choosing, SIZE_MAX, &count);
 	}
 	return count;
@@ -232,10 +259,6 @@ static struct endpoint *choose_slowly(struct choosing *choosing, enum balance ba
 
 	choosing->returning = find_returning(choosing);
 	candidates = count_candidates(choosing);
-	if (candidates == 0) {
-		choosing->avoid = NULL;
-		candidates = count_candidates(choosing);
-	}
 	if (candidates == 0) /* ejected while we looked */
 		return choosing->set->endpoints[random % choosing->set->count];
 	if (balance == BALANCE_ROUND_ROBIN) {

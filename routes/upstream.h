@@ -59,6 +59,11 @@ struct upstream {
 struct endpoint *endpoint_new(const struct address *address, unsigned index, uint64_t now_ms, const char *discovered_by);
 struct endpoint *endpoint_reference(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);
+/* A request to it that its client has not sent whole: nobody can expect an answer. */
+static inline void endpoint_excuse(struct endpoint *endpoint)
+{
+	atomic_fetch_add_explicit(&endpoint->answered, 1, memory_order_relaxed);
+}
 /* It has begun to answer. */
 static inline void endpoint_heard(struct endpoint *endpoint, uint64_t now_ms)
 {

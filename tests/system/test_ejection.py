@@ -128,6 +128,21 @@ def test_a_post_that_hangs_is_not_sent_again(serve, service):  # noqa: F811
     expect_closed(started)
 
 
+def test_clients_that_upload_slowly_silence_nobody(serve, service):  # noqa: F811
+    """Ten that send a byte now and then would otherwise keep all but one replica from serving."""
+    started = serve(2, names_itself)
+    slow = [Client(started.port) for _ in range(20)]
+    for connection in slow:
+        connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
+    until(lambda: sum(endpoint_of(started, address)["inFlight"] for address in (ONE, TWO)) == 20, "all are there")
+    # Whatever these are, the last that came were uploads, at both; requests that are whole go to both.
+    connection = Client(started.port)
+    assert {connection.request().body for _ in range(40)} == {ONE.encode(), TWO.encode()}
+    for connection in slow:
+        connection.send(b"x" * 999)
+    assert {connection.answer().status for connection in slow} == {200}
+
+
 def test_a_replica_that_hung_is_used_again(serve, service):  # noqa: F811
     release = threading.Event()
 

@@ -387,6 +387,42 @@ static void test_when_all_are_silent_all_serve(void **state)
 	expect_share(2, 60);
 }
 
+static void test_no_more_are_passed_over_for_silence_than_may_rest(void **state)
+{
+	(void)state;
+	begin(3); /* one may rest */
+	silent(0, 5, NOW - 900);
+	silent(1, 5, NOW - 5000);
+	busy(2, 5);
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(0, 30);
+	expect_share(1, 0);
+	expect_share(2, 30);
+	rest(2, NOW + 1000); /* it rests, so nobody else may be missing */
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(0, 30);
+	expect_share(1, 30);
+	rest(2, 0);
+	world.settings.ejection.max_share_percent = 0;
+	count_draws(BALANCE_LEAST_REQUEST);
+	for (unsigned i = 0; i < 3; i++)
+		expect_share(i, 20);
+	world.settings.ejection.max_share_percent = 100;
+	count_draws(BALANCE_LEAST_REQUEST);
+	expect_share(2, 60);
+}
+
+static void test_slow_uploads_are_no_silence(void **state)
+{
+	(void)state;
+	begin(2);
+	silent(0, 9, NOW - 5000);
+	for (int i = 0; i < 5; i++)
+		endpoint_excuse(world.set->endpoints[0]);
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 30);
+}
+
 static bool is_passed_over(unsigned index)
 {
 	return balance_is_passed_over(world.set, &world.settings.ejection, NOW, world.set->endpoints[index]);
@@ -525,6 +561,8 @@ int main(void)
 		cmocka_unit_test(test_who_has_fallen_silent_is_passed_over),
 		cmocka_unit_test(test_four_unanswered_are_not_silence),
 		cmocka_unit_test(test_when_all_are_silent_all_serve),
+		cmocka_unit_test(test_no_more_are_passed_over_for_silence_than_may_rest),
+		cmocka_unit_test(test_slow_uploads_are_no_silence),
 		cmocka_unit_test(test_who_is_passed_over),
 		cmocka_unit_test(test_a_full_list_of_tried),
 		cmocka_unit_test(test_round_robin_in_turn),
