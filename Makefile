@@ -5,7 +5,8 @@
 #   make run               the gateway on 127.0.0.1:8080 with a small hospital behind it
 #   make test              unit, thread, system and lint tests
 #   make swarm-test        the same gateway on a real Docker swarm (needs root)
-#   make bench             CPU per request beside haproxy, nginx and a raw TCP relay
+#   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
+#   make bench-gate        user instructions and system calls per request against the budget
 #   make fuzz              every fuzz target for FUZZ_SECONDS each
 #   make lint              layering rules, compiler warnings as errors, formatting traps
 #   make install           PREFIX=/usr/local, DESTDIR= for packagers
@@ -28,9 +29,9 @@ say        = $(if $(filter 1,$(V)),@:,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- what has to be installed, by who needs it -------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libc-ares-dev libyaml-dev libjansson-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck iproute2 iptables libfaketime
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck iproute2 iptables libfaketime valgrind strace
 SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python3-pytest ca-certificates
-BENCH_PACKAGES := haproxy nginx-light wrk valgrind strace python3
+BENCH_PACKAGES := haproxy nginx-light h2o wrk valgrind strace linux-perf python3
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev llvm-14
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -59,7 +60,7 @@ ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARN
               $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 
-.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz help run test unit thread system swarm-test bench fuzz lint install clean
+.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz help run test unit thread system swarm-test bench bench-gate fuzz lint install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -158,7 +159,7 @@ system: deps-test
 lint:
 	@tests/lint/run
 
-test: unit thread system lint
+test: unit thread system lint bench-gate
 
 swarm-test: deps-swarm
 	@tests/swarm/run
@@ -168,8 +169,12 @@ run: deps-build
 	@tests/hospital/run
 
 bench: deps-bench
-	@$(MAKE) --no-print-directory $(BUILD)/gateway
+	@$(MAKE) --no-print-directory $(BUILD)/gateway $(BUILD)/hospital/dns
 	@bench/run
+
+bench-gate: deps-test
+	@$(MAKE) --no-print-directory $(BUILD)/gateway
+	@bench/gate
 
 fuzz: deps-fuzz
 	@tests/fuzz/run

@@ -1,10 +1,13 @@
 /*
  * The upstream of the benchmark: as lean as it gets, so that the proxies are what is measured. One thread, epoll, responses that
- * stand ready: /145, /16k, /1m. Reads Content-Length bodies and throws them away. usage: upstream ADDRESS PORT
+ * stand ready: the last segment of the path is 145, 16k or 1m. Reads Content-Length bodies and throws them away; closes after
+ * its answer when it was asked to. Listens on every address of the loopback interface and on nothing else, so that one process
+ * can be a thousand endpoints. usage: upstream PORT
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +22,15 @@ struct answer {
 
 struct connection {
 	int fd;
-	char head[16384];
+	char head[32 * 1024];
 	size_t held;
 	size_t body;                 /* of the request, still to come */
 	const struct answer *answer; /* being sent */
 	size_t sent;
+	bool closes; /* after this answer */
 };
 
-static struct answer answers[3];
+static struct answer small, medium, large;
 static int loop;
 
 static struct answer make_answer(size_t size)
@@ -52,7 +56,7 @@ static void drop(struct connection *connection)
 	free(connection);
 }
 
-/* 1: all of it went, 0: the rest waits for room, -1: the peer is gone. */
+/* 1: all of it went, 0: the rest waits for room, -1: the peer is gone, or shall go. */
 static int send_answer(struct connection *connection)
 {
 	const struct answer *answer = connection->answer;
@@ -65,17 +69,28 @@ static int send_answer(struct connection *connection)
 		connection->sent += (size_t)sent;
 	}
 	connection->answer = NULL;
-	return 1;
+	return connection->closes ? -1 : 1;
+}
+
+static bool path_ends_with(const char *head, const char *segment)
+{
+	const char *end = strstr(head, " HTTP/1.");
+	size_t length = strlen(segment);
+
+	return end != NULL && (size_t)(end - head) > length && memcmp(end - length, segment, length) == 0;
 }
 
 static void begin_request(struct connection *connection, char *end)
 {
-	char *path = memchr(connection->head, ' ', 10), *length;
+	char *length;
 
 	*end = '\0';
 	length = strcasestr(connection->head, "\ncontent-length:");
 	connection->body = length == NULL ? 0 : strtoul(length + 16, NULL, 10);
-	connection->answer = &answers[path == NULL || (path[2] == '1' && path[3] == '4') ? 0 : path[3] == '6' ? 1 : 2];
+	connection->closes = strcasestr(connection->head, "\nconnection: close") != NULL;
+	connection->answer = path_ends_with(connection->head, "/16k") ? &medium :
+	                     path_ends_with(connection->head, "/1m")  ? &large :
+	                                                                &small;
 	connection->sent = 0;
 }
 
@@ -85,6 +100,7 @@ static int serve(struct connection *connection)
 	for (;;) {
 		char *end;
 		size_t used;
+		int result;
 
 		if (connection->answer == NULL) {
 			end = memmem(connection->head, connection->held, "\r\n\r\n", 4);
@@ -101,8 +117,7 @@ static int serve(struct connection *connection)
 		memmove(connection->head, connection->head + used, connection->held);
 		if (connection->body > 0)
 			return 1;
-		int result = send_answer(connection);
-
+		result = send_answer(connection);
 		if (result <= 0)
 			return result;
 	}
@@ -134,22 +149,34 @@ static void on_event(struct connection *connection, uint32_t events)
 		watch(connection, EPOLLOUT, EPOLL_CTL_MOD);
 }
 
+static void on_accept(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	struct connection *connection;
+
+	if (fd < 0)
+		return;
+	connection = calloc(1, sizeof *connection);
+	connection->fd = fd;
+	watch(connection, EPOLLIN, EPOLL_CTL_ADD);
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 	struct epoll_event events[256], first = { .events = EPOLLIN };
 
-	if (argc != 3)
+	if (argc != 2)
 		return 2;
-	answers[0] = make_answer(145);
-	answers[1] = make_answer(16 * 1024);
-	answers[2] = make_answer(1024 * 1024);
-	address.sin_port = htons((uint16_t)atoi(argv[2]));
-	inet_pton(AF_INET, argv[1], &address.sin_addr);
+	small = make_answer(145);
+	medium = make_answer(16 * 1024);
+	large = make_answer(1024 * 1024);
+	address.sin_port = htons((uint16_t)atoi(argv[1]));
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 4096) != 0) {
+	if (setsockopt(listener, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) != 0 ||
+	    bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 4096) != 0) {
 		perror("upstream");
 		return 1;
 	}
@@ -159,15 +186,10 @@ int main(int argc, char **argv)
 		int count = epoll_wait(loop, events, 256, -1);
 
 		for (int i = 0; i < count; i++) {
-			struct connection *connection = events[i].data.ptr;
-
-			if (connection != NULL) {
-				on_event(connection, events[i].events);
-				continue;
-			}
-			connection = calloc(1, sizeof *connection);
-			connection->fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-			watch(connection, EPOLLIN, EPOLL_CTL_ADD);
+			if (events[i].data.ptr == NULL)
+				on_accept(listener);
+			else
+				on_event(events[i].data.ptr, events[i].events);
 		}
 	}
 }

@@ -1,0 +1,191 @@
+"""User instructions (callgrind) and system calls (strace) of one request: counted rather than timed, so that no neighbour on the
+machine can change them.
+
+The clients and the upstream are played here, in step: while the proxy is stopped every client sends its request, then the proxy
+runs until the upstream has them all and it waits; it is stopped again, the upstream answers them all, and it runs until every
+client has its answer. So each turn of its loop finds as many events as there are clients, in every run alike. One run has a few
+of these rounds and another more; the difference, by the difference in requests, is what a request costs, without start and
+end. The processor that valgrind plays lacks the vector extensions of the one below, so that libc chooses the same functions
+everywhere.
+"""
+import contextlib
+import glob
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import time
+
+from proxies import COMMANDS, Process
+
+BODY = b'{"id":7,"ward":"' + b"x" * 127 + b'"}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+PLAIN_CPU = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM,-SSSE3,-SSE4_1,-SSE4_2"}
+# So that one process is what is counted, not a master and a worker.
+EXTRA = {"nginx": "master_process off;"}
+GUARD = 120
+
+
+def fields_text(fields):
+    return "".join(field + "\r\n" for field in fields)
+
+
+class Upstream:
+    """Holds requests until it is told to answer."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.listener.bind(("", 0))
+        self.listener.listen(4096)
+        self.port = self.listener.getsockname()[1]
+        self.poll = select.epoll()
+        self.poll.register(self.listener, select.EPOLLIN)
+        self.connections = {}
+        self.waiting = []
+
+    def collect(self, count):
+        while len(self.waiting) < count:
+            ready = self.poll.poll(GUARD)
+            assert ready, "the proxy sends nothing more"
+            for number, _ in ready:
+                if number == self.listener.fileno():
+                    connection, _ = self.listener.accept()
+                    self.connections[connection.fileno()] = [connection, b""]
+                    self.poll.register(connection, select.EPOLLIN)
+                    continue
+                held = self.connections[number]
+                got = held[0].recv(65536)
+                held[1] += got
+                if not got:
+                    self.poll.unregister(held[0])
+                    self.connections.pop(number)[0].close()
+                elif held[1].endswith(b"\r\n\r\n"):
+                    held[1] = b""
+                    self.waiting.append(held[0])
+
+    def answer(self):
+        for connection in self.waiting:
+            connection.sendall(ANSWER)
+        self.waiting = []
+
+    def close(self):
+        self.poll.close()
+        self.listener.close()
+        for connection, _ in self.connections.values():
+            connection.close()
+
+
+class Clients:
+    def __init__(self, port, count, paths, fields, status):
+        self.requests = [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{fields_text(fields)}\r\n".encode() for path in paths]
+        self.next = 0
+        self.status = b" %d " % status
+        self.sockets = [socket.create_connection(("127.0.0.1", port), timeout=GUARD) for _ in range(count)]
+        for one in self.sockets:
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self):
+        for one in self.sockets:
+            one.sendall(self.requests[self.next % len(self.requests)])
+            self.next += 1
+
+    def collect(self):
+        for one in self.sockets:
+            got = b""
+            while b"\r\n\r\n" not in got or len(got) < got.index(b"\r\n\r\n") + 4 + int(re.search(rb"(?i)\ncontent-length: (\d+)", got)[1]):
+                more = one.recv(65536)
+                assert more, "the proxy closed a connection"
+                got += more
+            assert self.status in got.split(b"\r\n", 1)[0], got
+
+    def close(self):
+        for one in self.sockets:
+            one.close()
+
+
+def is_in_state(pid, states):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat") as stat:
+            if stat.read().rsplit(")", 1)[1].split()[0] not in states:
+                return False
+    return True
+
+
+def wait_for_state(pid, states):
+    until = time.monotonic() + GUARD
+    while not is_in_state(pid, states):
+        assert time.monotonic() < until
+        time.sleep(0.0001)
+
+
+@contextlib.contextmanager
+def paused(pid):
+    """The proxy stands still, having had nothing left to do."""
+    wait_for_state(pid, "S")
+    os.kill(pid, signal.SIGSTOP)
+    wait_for_state(pid, "Tt")
+    yield
+    os.kill(pid, signal.SIGCONT)
+
+
+def serve(tool, name, rounds, folder, connections=64, paths=("/145",), fields=(), status=200, prepare=None, **values):
+    """One run under a tool: so many rounds, then the end. prepare(port) may hold what it needs and returns it."""
+    upstream = Upstream()
+    environment = PLAIN_CPU if tool[0] == "valgrind" else {}
+    values = {"UPSTREAM_PORT": upstream.port, "EXTRA": EXTRA.get(name, ""), **values}
+    proxy = Process(name, [*tool, *COMMANDS[name]], folder, "any", values, environment)
+    try:
+        pid = proxy.pids()[-1]  # strace's child; callgrind is the proxy itself
+        held = prepare(proxy.port) if prepare else None
+        clients = Clients(proxy.port, connections, paths, fields, status)
+        clients.ask()  # connections are made, and the breaker opens where it shall
+        if status == 200:
+            upstream.collect(connections)
+            upstream.answer()
+        clients.collect()
+        pause = paused if connections > 1 else contextlib.nullcontext  # one alone is in step anyway
+        for _ in range(rounds):
+            with pause(pid):
+                clients.ask()
+            if status == 200:
+                upstream.collect(connections)
+                with pause(pid):
+                    upstream.answer()
+            clients.collect()
+        clients.close()
+        del held
+        os.kill(pid, signal.SIGTERM)
+        proxy.process.wait(GUARD)
+    finally:
+        proxy.process.kill()
+        proxy.process.wait()
+        upstream.close()
+
+
+def callgrind(name, rounds, folder, **how):
+    out = tempfile.mkdtemp(dir=folder)
+    serve(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}/%p"], name, rounds, folder, **how)
+    total = 0
+    for path in glob.glob(f"{out}/*"):
+        with open(path) as file:
+            total += int(re.search(r"^(?:totals|summary): (\d+)$", file.read(), re.M).group(1))
+    shutil.rmtree(out)
+    return total
+
+
+def strace(name, rounds, folder, **how):
+    with tempfile.NamedTemporaryFile("r", dir=folder) as out:
+        serve(["strace", "-f", "-c", "-U", "calls,name", "-o", out.name], name, rounds, folder, **how)
+        counts = {words[1]: int(words[0]) for words in map(str.split, out) if len(words) == 2 and words[0].isdigit()}
+    counts.pop("total", None)
+    return sum(counts.values())
+
+
+def cost(measure, name, folder, few=4, many=24, connections=64, **how):
+    less, more = (measure(name, rounds, folder, connections=connections, **how) for rounds in (few, many))
+    return (more - less) / ((many - few) * connections)

@@ -1,0 +1,187 @@
+"""What a result says: targets, tables, where a peer wins. Everything is made from the result's JSON; nothing is typed in."""
+import json
+import os
+import re
+
+import chart
+from proxies import HERE, ROOT
+
+RESULTS = os.path.join(HERE, "results")
+README = os.path.join(ROOT, "README.md")
+BEGIN, END = "<!-- from bench/results by bench/run --readme -->", "<!-- end of it -->"
+# what, shape, contender, figure, at most, unit
+TARGETS = [
+    ("145 B JSON, 64 connections: CPU", "small-64", "gateway", "x haproxy", 0.70),
+    ("145 B JSON, 64 connections: CPU", "small-64", "gateway", "x nginx", 0.70),
+    ("145 B JSON, 64 connections: CPU", "small-64", "gateway", "x relay", 1.10),
+    ("ten request fields: CPU", "fields", "gateway", "x haproxy", 0.72),
+    ("512 connections: CPU", "small-512", "gateway", "x haproxy", 0.70),
+    ("16 KiB response: CPU", "16k", "gateway", "x haproxy", 0.85),
+    ("16 KiB response: CPU", "16k", "gateway", "x relay", 1.05),
+    ("1 MiB response: CPU", "1m", "gateway", "x relay", 0.60),
+    ("1 MiB response: CPU", "1m", "gateway", "x haproxy", 1.00),
+    ("connection per request: CPU", "close", "gateway", "x haproxy", 0.70),
+    ("p99, 64 connections that ask without a pause", "small-64", "gateway", "p99 x haproxy", 0.80),
+    ("p99, 64 connections, fixed rate", "rate-64", "gateway", "p99 x haproxy", 0.80),
+    ("fallback from an open breaker: CPU", "fallback", "gateway fallback", "x gateway", 0.50),
+    ("two workers: CPU", "workers-2", "gateway two-workers", "x gateway", 1.05),
+    ("resident memory, 512 clients: MiB", "small-512", "gateway", "resident_mib", 6),
+    ("system calls per request", "small-64", "gateway", "calls", 4.7),
+    ("user instructions per request", "small-64", "gateway", "instructions", 6000),
+]
+READY_MS = 20
+PEERS = ("haproxy", "nginx", "h2o")
+SPRING = """Beside it, **published by others and not measured here**, what a Spring Cloud Gateway costs. Its author's
+[own benchmark](https://github.com/spencergibb/spring-cloud-gateway-bench) (a file of some bytes, wrk, 200 connections, one
+machine): 116,841 requests/s and 2.1 ms on average without a gateway, 32,213 requests/s and 6.6 ms through it. In its tracker: 10,388 requests/s with a
+p99 of 755 ms at 100 connections on a laptop ([#885](https://github.com/spring-cloud/spring-cloud-gateway/issues/885)), 1,591 requests/s
+with a mean of 168 ms at 200 ([#719](https://github.com/spring-cloud/spring-cloud-gateway/issues/719)). Other machines, other
+years, no CPU per request: they tell the order of magnitude and no more."""
+LIMITS_OF_THIS = """What this does not say: how it would be with TLS, which the gateway does not speak, over a network that loses packets, or with more
+CPUs than these. Load, upstream and proxies share one machine and its loopback; requests/s and latencies are those of proxies that have
+one CPU while the load has another. Most of a request's CPU time is the kernel's, whose share grows and shrinks with its version and
+with the processor: the ratios are of this machine."""
+
+
+def value_of(result, shape, contender, figure):
+    return result["shapes"].get(shape, {}).get("rows", {}).get(contender, {}).get(figure)
+
+
+def bounds(value):
+    return f"{value[0]:.2f} ({value[1]:.2f}-{value[2]:.2f})" if isinstance(value, list) else f"{value:,.2f}".removesuffix(".00")
+
+
+def verdict(value, limit):
+    middle, low, high = value if isinstance(value, list) else (value, value, value)
+    return ("met" if middle <= limit else "**not met**") + (", within the noise" if low <= limit < high else "")
+
+
+def targets(result):
+    """[(what, at most, measured, verdict)]; what was not measured is left out."""
+    rows = []
+    for what, shape, contender, figure, limit in TARGETS:
+        value = value_of(result, shape, contender, figure)
+        if value is not None:
+            multiple = re.sub(r"^(p99 )?(?=x )", "", figure) if "x " in figure else ""
+            rows.append((what, f"{limit:,g} {multiple}".strip() if not multiple else f"{limit:.2f} {multiple}", bounds(value), verdict(value, limit)))
+    rows.append(("start to an open port: ms", str(READY_MS), f"{result['ready_ms']:.1f}", verdict(result["ready_ms"], READY_MS)))
+    return rows
+
+
+def table(head, rows):
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)]
+
+
+def shape_table(shape):
+    bases = [base for base in shape["bases"] if base != "h2o"]
+    head = ["", "CPU us", *(f"x {base}" for base in bases), "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "MiB", "system calls", "user instructions"]
+    rows = []
+    for name, row in shape["rows"].items():
+        calls, instructions = row.get("calls"), row.get("instructions")
+        rows.append([name, f"{row['cpu_us']:.2f}", *(bounds(row[f"x {base}"]) if f"x {base}" in row else "" for base in bases),
+                     f"{row['rate']:,.0f}", f"{row['p50']:.2f}", f"{row['p99']:.2f}", f"{row['p999']:.2f}", f"{row['resident_mib']:.1f}",
+                     f"{calls:.1f}" if calls else "", f"{instructions:,}" if instructions else ""])
+    return table(head, rows)
+
+
+def peers_that_win(result):
+    lines = []
+    for shape in result["shapes"].values():
+        for peer in PEERS:
+            for figure, what, unit in (("cpu_us", "needs less CPU", "us"), ("p99", "has the lower p99", "ms")):
+                multiple = shape["rows"]["gateway"].get(f"{'p99 ' if figure == 'p99' else ''}x {peer}")
+                if multiple and multiple[0] > 1:
+                    ours, theirs = (shape["rows"][name][figure] for name in ("gateway", peer))
+                    noise = ", within the noise" if multiple[1] <= 1 else ""
+                    lines.append(f"- {shape['title']}: {peer} {what}, {theirs:.2f} {unit} against {ours:.2f}{noise}.")
+    return lines or ["In none of the shapes does a peer need less CPU or have a lower p99."]
+
+
+def curve_sections(result):
+    lines = []
+    for curve in result["curves"].values():
+        rows = [(f"{p['size']:,}", f"{p['cpu_us']:.2f}", bounds(p["x"]), f"{p['instructions']:,}", f"{p['resident_mib']:.1f}") for p in curve["points"]]
+        lines += [f"### {curve['title']}", "", *table([curve["title"], "CPU us", "x the smallest", "user instructions", "resident MiB"], rows), "", curve["why"], ""]
+    return lines
+
+
+def markdown(result, name):
+    day, machine = result["day"], result["machine"]
+    lines = [f"# {day}, {machine['name']}", "", f"{machine['model']}, {machine['cpus']} CPUs, Linux {machine['kernel']}. " + "; ".join(result["versions"]) + ".", "",
+             f"Per shape {result['rounds']} rounds; in each a burst of {result['seconds']} s for every proxy, in random order; proxies on one CPU, load and upstream "
+             "on another. CPU time is the scheduler's for the proxy's threads; ratios are medians of the ratios within rounds, in brackets where 95 % of "
+             "bootstrapped medians lie. System calls are counted by the kernel's trace point in a burst of their own, user instructions by callgrind. The gateway "
+             "runs with access log, metrics, breaker, balancing and timeouts on; the peers are as in bench/peers/, without a log. "
+             f"`make bench` repeats it{' (this was a short run, --quick)' if result['quick'] else ''}.", "",
+             "## Targets", "", *table(["", "at most", "measured", ""], targets(result)), "",
+             "## Where a peer wins", "", *peers_that_win(result), "", "## Shapes", "", f"![CPU per request]({name}.svg)", ""]
+    for shape in result["shapes"].values():
+        lines += [f"### {shape['title']}", "", *([shape["note"], ""] if shape["note"] else []), *shape_table(shape), ""]
+    if result["curves"]:
+        lines += ["## Cost that does not grow", "", f"![Cost against size]({name}-curves.svg)", "", *curve_sections(result)]
+    lines += [LIMITS_OF_THIS, ""]
+    return "\n".join(lines)
+
+
+def write_file(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def write(result):
+    """The result's JSON, and what is made of it."""
+    os.makedirs(RESULTS, exist_ok=True)
+    name = f"{result['day']}-{result['machine']['name']}"
+    base = os.path.join(RESULTS, name)
+    write_file(base + ".json", json.dumps(result, indent=1) + "\n")
+    write_file(base + ".md", markdown(result, name))
+    write_file(base + ".svg", chart.bars(result["shapes"]))
+    if result["curves"]:
+        write_file(base + "-curves.svg", chart.curves(result["curves"]))
+    return base + ".md"
+
+
+def newest():
+    """The newest result, and its name; (None, None) where there is none."""
+    names = sorted(name for name in os.listdir(RESULTS) if name.endswith(".json")) if os.path.isdir(RESULTS) else []
+    if not names:
+        return None, None
+    with open(os.path.join(RESULTS, names[-1])) as file:
+        return json.load(file), names[-1].removesuffix(".json")
+
+
+def readme_part(result, name):
+    rows = []
+    for shape in result["shapes"].values():
+        if "haproxy" in shape["rows"]:
+            ours = shape["rows"]["gateway"]
+            rows.append((shape["title"], f"{ours['cpu_us']:.1f}", *(bounds(ours[f"x {base}"]).split(" ")[0] for base in ("relay", "haproxy", "nginx")),
+                         f"{ours['p99']:.2f}", f"{shape['rows']['haproxy']['p99']:.2f}", f"{ours['resident_mib']:.1f}",
+                         f"{shape['rows']['haproxy']['resident_mib']:.1f}"))
+    small, machine = result["shapes"]["small-64"]["rows"]["gateway"], result["machine"]
+    met = sum("not met" not in row[3] for row in targets(result))
+    return "\n".join([
+        BEGIN, "", f"On {machine['model']} with {machine['cpus']} CPUs, Linux {machine['kernel']}; {'; '.join(result['versions'])}. Everything is on: access log, metrics, "
+        "breaker, balancing, timeouts. The relay is a program that copies bytes and knows no HTTP. p99 is in ms.", "",
+        *table(["", "CPU us per request", "x relay", "x haproxy", "x nginx", "p99", "haproxy's", "MiB", "haproxy's"], rows), "",
+        f"![CPU per request, haproxy = 1](bench/results/{name}.svg)", "",
+        f"A small request costs {small['calls']:.1f} system calls and {small['instructions']:,} instructions in user space. {met} of the {len(targets(result))} targets this "
+        f"project set itself are met; [all of them, all shapes, the curves against 10,000 routes or 15,000 idle clients, and where a peer wins](bench/results/{name}.md). "
+        "`make bench` repeats it in ten minutes, `bench/run --quick` in two.", "", LIMITS_OF_THIS, "", SPRING, "", END])
+
+
+def readme_with(result, name):
+    with open(README) as file:
+        text = file.read()
+    before, rest = text.split(BEGIN, 1)
+    return text, before + readme_part(result, name) + rest.split(END, 1)[1]
+
+
+def update_readme():
+    _, new = readme_with(*newest())
+    write_file(README, new)
+
+
+def is_readme_true():
+    result, name = newest()
+    return result is None or (lambda old, new: old == new)(*readme_with(result, name))
