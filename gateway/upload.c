@@ -30,6 +30,14 @@ void exchange_resume_client(struct exchange *exchange)
 	}
 }
 
+/* Is it the client who must send next? Not "do we read it": where the read event could not be had for want of memory, this
+ * deadline is what ends the exchange. */
+static bool is_awaited(const struct exchange *exchange)
+{
+	return !exchange->upload.is_whole && (exchange->state == EXCHANGE_AWAITING || exchange->state == EXCHANGE_STREAMING) &&
+	       !(exchange->connection != NULL && stream_is_pending(&exchange->connection->stream));
+}
+
 /* One deadline serves both waits: for what the client should send, and for what it should take. */
 void exchange_watch_client(struct exchange *exchange)
 {
@@ -41,7 +49,7 @@ void exchange_watch_client(struct exchange *exchange)
 	if (stream_is_pending(&client->stream)) {
 		exchange->watched = client->stream.progress;
 		deadline_set(deadlines, &client->deadline, now_ms + limits->write_timeout_ms);
-	} else if (!exchange->upload.is_whole && client->stream.is_reading && exchange->state < EXCHANGE_TUNNEL) {
+	} else if (is_awaited(exchange)) {
 		deadline_set(deadlines, &client->deadline, now_ms + limits->body_timeout_ms);
 	} else {
 		deadline_clear(&client->deadline);

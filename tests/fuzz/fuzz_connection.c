@@ -6,7 +6,7 @@
  *   a>text         sends; connects before if need             once or later, says nothing; A^: those that wait stand
  *   a=100          sends 100 bytes more              A<text, A=100  its current connection sends
  *   a.  a!         sends FIN; resets                 A.  A!         likewise
- *   a[10  a]       takes 10 bytes more; everything   A[10  A]       likewise
+ *   a[10  a]       takes 10 bytes more; everything   A[10  A]       likewise; or when it has none, the next one will
  *                                                    A*text         answers so to every request from now on
  *                                                    A%             its host acknowledges nothing more; A% again: it does
  *   t100           100 ms pass                       m3  f2  i2     the third allocation fails; two descriptors are refused;
@@ -308,16 +308,13 @@ static struct peer *client_for(unsigned letter)
 	return client;
 }
 
-/* What both sides do alike. */
-static void act(struct peer *peer, uint8_t what, struct step step)
+static void open_window(size_t *window, uint8_t what, struct step step)
 {
 	world.progress++;
-	if (what == '!')
-		world_peer_resets(peer);
-	else if (what == '[')
-		peer->window = (peer->window == SIZE_MAX ? 0 : peer->window) + number_in(step.text, step.length, FILL_MOST);
+	if (what == '[')
+		*window = (*window == SIZE_MAX ? 0 : *window) + number_in(step.text, step.length, FILL_MOST);
 	else if (what == ']')
-		peer->window = SIZE_MAX;
+		*window = SIZE_MAX;
 }
 
 static void run_client(unsigned letter, uint8_t what, struct step step)
@@ -332,8 +329,10 @@ static void run_client(unsigned letter, uint8_t what, struct step step)
 		cast_client_fills(client, fill(step));
 	else if (what == '.')
 		world_peer_finishes(client);
+	else if (what == '!')
+		world_peer_resets(client);
 	else
-		act(client, what, step);
+		open_window(&client->window, what, step);
 }
 
 static void run_server(unsigned server, uint8_t what, struct step step)
@@ -350,15 +349,17 @@ static void run_server(unsigned server, uint8_t what, struct step step)
 	else if (what == '*')
 		cast_answer_all(server, step.text, step.length);
 	else if (connection == NULL || connection->has_reset)
-		return;
+		open_window(&world.windows[server], what, step);
 	else if (what == '<' && !connection->has_finished)
 		cast_upstream_sends(connection, step.text, step.length);
 	else if (what == '=' && !connection->has_finished)
 		cast_upstream_fills(connection, fill(step));
 	else if (what == '.')
 		cast_upstream_finishes(connection);
+	else if (what == '!')
+		world_peer_resets(connection);
 	else
-		act(connection, what, step);
+		open_window(&connection->window, what, step);
 }
 
 static void change_config(unsigned number)

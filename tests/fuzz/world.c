@@ -261,6 +261,7 @@ int world_connect(int fd, const struct sockaddr *address, socklen_t size)
 	if (peer == NULL)
 		return fail(EADDRNOTAVAIL);
 	peer->server = server;
+	peer->window = world.windows[server];
 	peer->fd = fd;
 	file->peer = peer;
 	if (world.manners[server] == MANNER_REFUSE_LATER) {
@@ -594,6 +595,8 @@ void world_begin(void)
 	world.now_us = world.until_us = UINT64_C(1000) * 1000 * 1000;
 	world.peer_count = 0;
 	memset(world.manners, 0, sizeof world - offsetof(struct world, manners));
+	for (int i = 0; i < WORLD_SERVERS; i++)
+		world.windows[i] = SIZE_MAX;
 	listener_index = -1;
 }
 

@@ -71,6 +71,7 @@ struct world {
 	struct peer peers[WORLD_PEERS];
 	unsigned peer_count;
 	enum manner manners[WORLD_SERVERS];
+	size_t windows[WORLD_SERVERS];   /* of their next connections */
 	bool is_vanished[WORLD_SERVERS]; /* its host acknowledges nothing */
 	size_t recv_most;                /* what one read gives at most, for the next recv_limited reads */
 	unsigned recv_limited;
