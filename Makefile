@@ -29,7 +29,7 @@ say        = $(if $(filter 1,$(V)),@:,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- what has to be installed, by who needs it -------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libc-ares-dev libyaml-dev libjansson-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck iproute2 iptables libfaketime valgrind strace
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck iproute2 iptables libfaketime valgrind strace slowhttptest
 SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python3-pytest ca-certificates
 BENCH_PACKAGES := haproxy nginx-light h2o wrk valgrind strace linux-perf python3
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev llvm-14
