@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opened anew rather than dup'ed: O_NONBLOCK must not reach others who hold the same descriptor, such as a shell. A socket
@@ -17,62 +16,52 @@ static int open_stdout(void)
 	return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 }
 
-static bool is_regular(int fd)
+int access_log_open(const struct config *config)
 {
-	struct stat status;
-
-	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-}
-
-static int open_target(const struct access_log *log)
-{
-	if (log->target == ACCESS_LOG_STDOUT)
+	errno = 0;
+	switch (config->access_log) {
+	case ACCESS_LOG_OFF:
+		break;
+	case ACCESS_LOG_STDOUT:
 		return open_stdout();
-	return open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
+	case ACCESS_LOG_FILE:
+		return open(config->access_log_path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
+	}
+	return -1;
 }
 
-bool access_log_open(struct access_log *log, const struct config *config)
+bool access_log_is_same(const struct config *a, const struct config *b)
 {
-	bool is_file = config->access_log == ACCESS_LOG_FILE;
-
-	if (log->fd >= 0 && config->access_log == log->target && (!is_file || strcmp(log->path, config->access_log_path) == 0))
-		return true;
-	access_log_close(log);
-	log->target = config->access_log;
-	if (log->target == ACCESS_LOG_OFF)
-		return true;
-	log->buffer = malloc(ACCESS_LOG_BUFFER);
-	log->path = is_file ? strdup(config->access_log_path) : NULL;
-	if (log->buffer == NULL || (is_file && log->path == NULL))
-		return false;
-	log->fd = open_target(log);
-	log->is_file = log->fd >= 0 && is_regular(log->fd);
-	return log->fd >= 0;
+	return a->access_log == b->access_log &&
+	       (a->access_log != ACCESS_LOG_FILE || strcmp(a->access_log_path, b->access_log_path) == 0);
 }
 
-bool access_log_reopen(struct access_log *log)
+/* Only what has a position is a file: a pipe, a socket and a terminal have none. */
+static bool is_file(int fd)
 {
-	int fd;
+	return lseek(fd, 0, SEEK_CUR) >= 0;
+}
 
-	if (log->target == ACCESS_LOG_OFF || log->buffer == NULL)
-		return true;
+bool access_log_take(struct access_log *log, int fd)
+{
 	access_log_flush(log);
-	fd = open_target(log);
-	if (fd < 0)
-		return false;
 	if (log->fd >= 0)
 		close(log->fd);
+	log->fd = -1;
+	if (fd >= 0 && log->buffer == NULL)
+		log->buffer = malloc(ACCESS_LOG_BUFFER);
+	if (fd >= 0 && log->buffer == NULL) {
+		close(fd);
+		return false;
+	}
 	log->fd = fd;
-	log->is_file = is_regular(fd);
+	log->is_file = fd >= 0 && is_file(fd);
 	return true;
 }
 
 void access_log_close(struct access_log *log)
 {
-	access_log_flush(log);
-	if (log->fd >= 0)
-		close(log->fd);
-	free(log->path);
+	access_log_take(log, -1);
 	free(log->buffer);
 	*log = (struct access_log){ .fd = -1, .lost = log->lost };
 }

@@ -18,18 +18,21 @@ enum { ACCESS_LOG_LINE_MAX = 4096, ACCESS_LOG_BUFFER = 64 * 1024 };
 
 struct access_log {
 	int fd; /* -1: off, or could not be opened */
-	enum access_log_target target;
-	char *path; /* of a file */
 	bool is_file; /* a regular one */
 	char *buffer;
 	size_t used;
 	uint64_t lost;
 };
 
-/* Opens the configured target, or keeps the one that is open already when it is the same. Off when it can't be opened
- * (returns false with errno): a log must not stop the gateway. */
-bool access_log_open(struct access_log *log, const struct config *config);
-bool access_log_reopen(struct access_log *log);
+/* For the control thread, as workers may not open anything: what is configured, for one worker. -1: it is off, or errno; a
+ * log that can't be written must not stop the gateway. */
+int access_log_open(const struct config *config);
+/* For the control thread: would the same be opened? */
+bool access_log_is_same(const struct config *a, const struct config *b);
+
+/* Takes the descriptor (-1: none) in place of what it has; what waits goes to the old one. False: memory is short, and there is
+ * no log. */
+bool access_log_take(struct access_log *log, int fd);
 void access_log_close(struct access_log *log);
 /* Room for one line, NULL when lines are not wanted or must be dropped. */
 char *access_log_room(struct access_log *log);

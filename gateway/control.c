@@ -117,7 +117,8 @@ static bool start_workers(struct control *control)
 		}
 		control->worker_count++;
 	}
-	/* Endpoints first: a worker reads its inbox before its first client. */
+	/* Logs and endpoints first: a worker reads its inbox before its first client. */
+	control_send_logs(control);
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		struct discovery_view view = discovery_look(control->discovery, config->upstreams[i].upstream);
 
@@ -188,7 +189,8 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 			control->must_reload_again = control->state == CONTROL_STARTING;
 		return;
 	case SIGUSR1:
-		tell_workers(control, WORKER_REOPEN_LOG);
+		if (control->config != NULL)
+			control_send_logs(control);
 		return;
 	default:
 		if (control->state == CONTROL_SERVING)

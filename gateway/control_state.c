@@ -1,6 +1,8 @@
 #include "gateway/control_state.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "gateway/base/log.h"
 
@@ -84,6 +86,25 @@ static void send_opened(struct control *control, struct upstream *upstream)
 	for (unsigned i = 0; i < control->worker_count && bulkhead_waiting(&upstream->bulkhead) > 0; i++)
 		if (!inbox_send(&control->workers[i].inbox, WORKER_CALL, upstream_reference(upstream), NULL))
 			upstream_release(upstream);
+}
+
+void control_send_logs(struct control *control)
+{
+	const struct config *config = control->config;
+	const char *name = config->access_log_path == NULL ? "stdout" : config->access_log_path;
+
+	for (unsigned i = 0; i < control->worker_count; i++) {
+		int fd = access_log_open(config);
+
+		if (fd < 0 && config->access_log != ACCESS_LOG_OFF) {
+			log_error("access log: %s can't be opened: %s", name, strerror(errno));
+			return; /* what is open stays */
+		}
+		if (!inbox_send(&control->workers[i].inbox, WORKER_LOG, (void *)((intptr_t)fd + 1), NULL)) {
+			log_error("memory is short: worker %u keeps its access log", i);
+			close(fd);
+		}
+	}
 }
 
 void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition)

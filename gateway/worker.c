@@ -107,9 +107,9 @@ static void take_message(struct worker *worker, const struct message *message)
 		return;
 	case WORKER_PING:
 		return;
-	case WORKER_REOPEN_LOG:
-		if (!access_log_reopen(&worker->log))
-			log_error("access log: can't be opened again; the old one is kept");
+	case WORKER_LOG:
+		if (!access_log_take(&worker->log, (int)(intptr_t)message->subject - 1))
+			log_error("worker %u: memory is short: it writes no access log", worker->index);
 		return;
 	}
 }

@@ -40,7 +40,7 @@ enum worker_message {
 	WORKER_CALL,       /* subject: upstream (a reference): there may be a place for who waits, or its breaker has opened */
 	WORKER_DRAIN,      /* accept no more, finish what is under way */
 	WORKER_STOP,       /* end what is still under way, and the thread */
-	WORKER_REOPEN_LOG,
+	WORKER_LOG,        /* subject: the access log's descriptor and 1, as a number; NULL: none */
 	WORKER_PING,       /* turn once: somebody wants to see that you can */
 };
 

@@ -169,7 +169,5 @@ bool worker_take_config(struct worker *worker, struct config *config)
 	worker->snapshot = snapshot;
 	if (old != NULL)
 		snapshot_release(worker, old);
-	if (!access_log_open(&worker->log, config))
-		log_error("access log: %s can't be opened", config->access_log_path == NULL ? "stdout" : config->access_log_path);
 	return true;
 }

@@ -86,6 +86,7 @@ static struct {
 	struct peer *clients[CLIENTS];
 	size_t filled;
 	bool is_stopped, has_logged_all;
+	const struct config *logging; /* whose log is open */
 	uint64_t over_us; /* when the steps were over; 0: not yet */
 	uint64_t permits_given, permits_settled;
 } stage;
@@ -131,6 +132,14 @@ static void tell(enum worker_message kind, void *subject, void *object)
 	CHECK(inbox_send(&stage.worker.inbox, kind, subject, object));
 	world.fail_after = fail_after;
 	world.progress++;
+}
+
+/* As the control thread does: when it has changed. */
+static void tell_log(const struct config *config)
+{
+	if (stage.logging == NULL || !access_log_is_same(stage.logging, config))
+		tell(WORKER_LOG, (void *)((intptr_t)access_log_open(config) + 1), NULL);
+	stage.logging = config;
 }
 
 static void tell_endpoints(unsigned upstream, unsigned bits)
@@ -203,6 +212,7 @@ static void open_stage(void)
 		for (size_t j = 0; j < stage.configs[i]->route_count; j++)
 			stage.configs[i]->routes[j].counters = stage.shared.unrouted;
 	CHECK(worker_init(&stage.worker, 0, &stage.shared, stage.configs[0], (int[]){ world_listen() }));
+	tell_log(stage.configs[0]);
 	for (unsigned i = 0; i < 2; i++)
 		tell_endpoints(i, 7);
 	CHECK(worker_start(&stage.worker));
@@ -369,6 +379,7 @@ static void change_config(unsigned number)
 	cast_trusts_ids |= number % CONFIGS == 1;
 	stage.has_logged_all &= number % CONFIGS != 2;
 	tell(WORKER_CONFIG, NULL, config_reference(config));
+	tell_log(config);
 }
 
 static void run_world(uint8_t what, uint64_t number)

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -28,7 +27,7 @@ int world_eventfd(unsigned count, int flags);
 ssize_t world_read(int fd, void *to, size_t size);
 ssize_t world_write(int fd, const void *data, size_t size);
 int world_open(const char *path, int flags, ...);
-int world_fstat(int fd, struct stat *status);
+off_t world_lseek(int fd, off_t offset, int whence);
 
 int world_clock_gettime(clockid_t clock, struct timespec *now);
 ssize_t world_getrandom(void *to, size_t size, unsigned flags);
