@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/name.h"
 
 /* ---- counters ------------------------------------------------------------------------------------------------ */
 
@@ -172,8 +173,18 @@ static struct admin_service view_service(void *context, size_t index)
 	const struct upstream_settings *settings = &control->config->upstreams[index];
 	struct discovery_view known = discovery_look(control->discovery, settings->upstream);
 
-	return (struct admin_service){ .settings = settings, .set = known.set, .discovery_error = known.error,
-		                       .last_answer_ms = known.last_answer_ms };
+	return (struct admin_service){ .settings = settings, .set = known.set,
+		                       .discovery_error = known.name == NULL ? NULL : known.name->error,
+		                       .last_answer_ms = known.name == NULL ? 0 : known.name->last_answer_ms };
+}
+
+static bool view_quarantined(void *context, const struct admin_service *service, size_t index,
+                             struct admin_quarantined *quarantined)
+{
+	const struct control *control = context;
+	struct discovery_view known = discovery_look(control->discovery, service->settings->upstream);
+
+	return discovery_quarantined(&known, index, quarantined->address, &quarantined->why);
 }
 
 static size_t view_event_count(void *context)
@@ -204,9 +215,18 @@ static void view_write_metrics(void *context, FILE *to)
 			routes[i] = (struct metrics_route){ control->routes[i].uri, control->routes[i].id, control->routes[i].upstream,
 				                            control->routes[i].metrics };
 		for (size_t i = 0; i < service_count; i++) {
-			struct admin_service service = view_service(context, i);
+			const struct upstream_settings *settings = &control->config->upstreams[i];
+			struct discovery_view known = discovery_look(control->discovery, settings->upstream);
+			const struct guard *guard = known.name == NULL ? NULL : known.name->guard;
 
-			services[i] = (struct metrics_service){ service.settings, service.set };
+			services[i] = (struct metrics_service){
+				.settings = settings,
+				.set = known.set,
+				.dns_questions = known.name == NULL ? 0 : known.name->questions_total,
+				.dns_failures = known.name == NULL ? 0 : known.name->failures_total,
+				.quarantined = guard == NULL ? 0 : guard->quarantined,
+				.quarantines = guard == NULL ? 0 : guard->quarantines_total,
+			};
 		}
 		for (unsigned i = 0; i < control->worker_count; i++)
 			workers[i] = &control->workers[i].counters;
@@ -255,6 +275,7 @@ bool control_state_init(struct control *control)
 		.is_ready = view_is_ready,
 		.service_count = view_service_count,
 		.service = view_service,
+		.quarantined = view_quarantined,
 		.event_count = view_event_count,
 		.event = view_event,
 		.write_metrics = view_write_metrics,

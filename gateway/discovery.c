@@ -132,15 +132,19 @@ static bool renew_resolver(struct discovery *discovery, const struct config *con
 }
 
 /* An hour's refresh that is a second's now must not last the hour. */
-static void set_pace(struct discovery *discovery, const struct config *config)
+static void set_manners(struct discovery *discovery, const struct config *config)
 {
-	bool is_another = discovery->refresh_ms != config->dns_refresh_ms;
+	bool is_another_pace = discovery->refresh_ms != config->dns_refresh_ms;
 
 	discovery->refresh_ms = config->dns_refresh_ms;
+	discovery->timeout_ms = config->dns_timeout_ms;
 	discovery->tries = config->dns_tries;
-	for (struct name *name = discovery->names; name != NULL && is_another; name = name->next)
-		if (event_pending(&name->timer, EV_TIMEOUT, NULL))
+	discovery->verifies_service = config->dns_verify_service;
+	for (struct name *name = discovery->names; name != NULL; name = name->next) {
+		name_set_guard(name);
+		if (is_another_pace && event_pending(&name->timer, EV_TIMEOUT, NULL))
 			name_ask(name);
+	}
 }
 
 bool discovery_prepare(struct discovery *discovery, struct config *config, char *error, size_t size)
@@ -149,7 +153,7 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 
 	if (!renew_resolver(discovery, config, error, size))
 		return false;
-	set_pace(discovery, config);
+	set_manners(discovery, config);
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		struct upstream_settings *settings = &config->upstreams[i];
 		struct service *old, *service = find_fitting(discovery, settings, &old);
@@ -175,6 +179,7 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 	return true;
 }
 
+/* Addresses whose names are not known yet are taken as they are. */
 static void on_patience_over(evutil_socket_t fd, short what, void *context)
 {
 	struct discovery *discovery = context;
@@ -182,6 +187,14 @@ static void on_patience_over(evutil_socket_t fd, short what, void *context)
 	(void)fd, (void)what;
 	if (!discovery->is_preparing)
 		return;
+	for (size_t i = 0; i < discovery->service_count; i++) {
+		struct service *service = discovery->services[i];
+
+		if (service == NULL || !service->is_prepared || service->name == NULL || service->name->guard == NULL)
+			continue;
+		guard_hurry(service->name->guard);
+		service_follow_name(service);
+	}
 	discovery->is_preparing = false;
 	discovery->events->on_prepared(discovery->context);
 }
@@ -205,10 +218,21 @@ struct discovery_view discovery_look(const struct discovery *discovery, const st
 
 	if (service == NULL)
 		return (struct discovery_view){ .set = NULL };
-	if (service->name == NULL)
-		return (struct discovery_view){ .set = service->set };
-	return (struct discovery_view){ .set = service->set, .error = service->name->error,
-		                        .last_answer_ms = service->name->last_answer_ms };
+	return (struct discovery_view){ .set = service->set, .name = service->name };
+}
+
+bool discovery_quarantined(const struct discovery_view *view, size_t index, char address[ADDRESS_TEXT_MAX], const char **why)
+{
+	const struct guard *guard = view->name == NULL ? NULL : view->name->guard;
+
+	for (size_t i = 0; guard != NULL && i < guard->count; i++) {
+		if (guard->guests[i]->state != GUEST_QUARANTINED || index-- > 0)
+			continue;
+		address_format_ip(&guard->guests[i]->address, address);
+		*why = guard->guests[i]->says;
+		return true;
+	}
+	return false;
 }
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */

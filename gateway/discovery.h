@@ -17,6 +17,7 @@
 #include "routes/upstream.h"
 
 struct service;
+struct name;
 struct discovery;
 
 struct discovery_events {
@@ -42,9 +43,10 @@ void discovery_refresh(struct discovery *discovery, const struct upstream *upstr
 /* What is known of one upstream; NULL when it is not in use. */
 struct discovery_view {
 	struct endpoint_set *set; /* NULL: nothing yet */
-	const char *error;        /* of the last lookup; NULL: it was fine */
-	uint64_t last_answer_ms;  /* 0: never */
+	const struct name *name;  /* NULL: it has an address */
 };
 struct discovery_view discovery_look(const struct discovery *discovery, const struct upstream *upstream);
+/* Addresses of its name that are not used. False: there are not so many. */
+bool discovery_quarantined(const struct discovery_view *view, size_t index, char address[ADDRESS_TEXT_MAX], const char **why);
 
 #endif

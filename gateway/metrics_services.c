@@ -1,5 +1,5 @@
 /*
- * Metrics of upstreams, endpoints and the process. Tables of name, help and a function that gives the figure: a family
+ * Metrics of upstreams and endpoints. Tables of name, help and a function that gives the figure: a family
  * is written whole, over all upstreams, before the next begins, as the text format wants it.
  */
 #include "gateway/metrics_services.h"
@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* ---- shapes -------------------------------------------------------------------------------------------------- */
 
@@ -72,6 +71,7 @@ struct look {
 	const struct upstream_settings *settings;
 	const struct upstream *upstream;
 	const struct endpoint_set *set;
+	const struct metrics_service *service;
 	struct breaker_view breaker;
 };
 
@@ -163,6 +163,26 @@ static int64_t endpoints(const struct look *look)
 	return look->set == NULL ? 0 : (int64_t)look->set->count;
 }
 
+static int64_t dns_questions(const struct look *look)
+{
+	return (int64_t)look->service->dns_questions;
+}
+
+static int64_t dns_failures(const struct look *look)
+{
+	return (int64_t)look->service->dns_failures;
+}
+
+static int64_t quarantined(const struct look *look)
+{
+	return (int64_t)look->service->quarantined;
+}
+
+static int64_t quarantines(const struct look *look)
+{
+	return (int64_t)look->service->quarantines;
+}
+
 /* Rows with the same name stand together; `more` are labels beside the upstream's. */
 static const struct {
 	const char *name, *type, *help, *key, *more;
@@ -192,6 +212,12 @@ static const struct {
 	{ "gateway_retry_budget_refused_total", "counter", "Retries that the budget did not allow.", "upstream", "",
 	  retries_refused },
 	{ "gateway_upstream_endpoints", "gauge", "Addresses known of the upstream.", "upstream", "", endpoints },
+	{ "gateway_dns_questions_total", "counter", "Times the upstream's name was asked for; A and AAAA are one.", "upstream", "",
+	  dns_questions },
+	{ "gateway_dns_failures_total", "counter", "Times there was no answer that says anything.", "upstream", "", dns_failures },
+	{ "gateway_addresses_quarantined", "gauge", "Addresses of the name that are another service's.", "upstream", "",
+	  quarantined },
+	{ "gateway_quarantines_total", "counter", "Times an address was quarantined.", "upstream", "", quarantines },
 };
 
 static void write_service_rows(const struct look *looks, size_t count, FILE *to)
@@ -262,20 +288,9 @@ static const struct {
 	{ "gateway_endpoint_failures_total", "counter", "Failures of the endpoint.", endpoint_failures },
 };
 
-/* A name server may give an address twice; its series must stand here once. */
-static bool was_before(const struct endpoint_set *set, size_t index)
-{
-	for (size_t i = 0; i < index; i++)
-		if (strcmp(set->endpoints[i]->text, set->endpoints[index]->text) == 0)
-			return true;
-	return false;
-}
-
 static void write_endpoints(const struct look *look, size_t row, uint64_t now_ms, FILE *to)
 {
 	for (size_t i = 0; look->set != NULL && i < look->set->count; i++) {
-		if (was_before(look->set, i))
-			continue;
 		fprintf(to, "%s{", endpoint_rows[row].name);
 		metrics_label(to, "upstream", look->settings->name);
 		metrics_label(to, ",endpoint", look->set->endpoints[i]->text);
@@ -293,7 +308,7 @@ void metrics_write_services(const struct metrics_input *input, FILE *to)
 
 		if (settings->upstream == NULL)
 			continue;
-		looks[count++] = (struct look){ settings, settings->upstream, input->services[i].set,
+		looks[count++] = (struct look){ settings, settings->upstream, input->services[i].set, &input->services[i],
 			                        breaker_look(settings->upstream->breaker, &settings->breaker, input->now_ms) };
 	}
 	if (count > 0) {
@@ -307,79 +322,4 @@ void metrics_write_services(const struct metrics_input *input, FILE *to)
 		}
 	}
 	free(looks);
-}
-
-/* ---- the process --------------------------------------------------------------------------------------------- */
-
-static const struct {
-	const char *name, *type, *help;
-	size_t offset;
-} worker_rows[] = {
-#define ROW(name_, type_, field_, help_) { name_, type_, help_, offsetof(struct worker_counters, field_) }
-	ROW("gateway_requests_received_total", "counter", requests_received, "Requests begun."),
-	ROW("gateway_connections_accepted_total", "counter", connections_accepted, "Client connections accepted."),
-	ROW("gateway_connections_open", "gauge", connections_open, "Client connections open."),
-	ROW("gateway_tunnels_open", "gauge", tunnels_open, "Connections that speak another protocol since a 101."),
-	ROW("gateway_accept_rests_total", "counter", accept_rests, "Times accepting rested."),
-	ROW("gateway_retries_total", "counter", retries, "Further tries of requests."),
-	ROW("gateway_upstream_connects_total", "counter", upstream_connects, "Connections opened to upstreams."),
-	ROW("gateway_upstream_reuses_total", "counter", upstream_reuses, "Requests sent on a connection that was open."),
-	ROW("gateway_request_body_bytes_total", "counter", bytes_in, "Bytes of request bodies."),
-	ROW("gateway_response_body_bytes_total", "counter", bytes_out, "Bytes of response bodies."),
-	ROW("gateway_log_lines_lost_total", "counter", log_lines_lost, "Access log lines that their reader was too slow for."),
-#undef ROW
-};
-
-static void write_shed(const struct metrics_input *input, FILE *to)
-{
-	metrics_head(to, "gateway_connections_shed_total", "counter",
-	             "Client connections closed or turned away for want of room, by reason.");
-	for (size_t i = 0; i < SHED_REASONS; i++) {
-		uint64_t sum = 0;
-
-		for (size_t j = 0; j < input->worker_count; j++)
-			sum += counter_read(&input->workers[j]->shed[i]);
-		fprintf(to, "gateway_connections_shed_total{reason=\"%s\"} %" PRIu64 "\n", shed_reason_name[i], sum);
-	}
-}
-
-static void write_one(FILE *to, const char *name, const char *type, const char *help, double value)
-{
-	metrics_head(to, name, type, help);
-	fprintf(to, "%s %.3f\n", name, value);
-}
-
-static double cpu_seconds(void)
-{
-	struct rusage usage;
-
-	if (getrusage(RUSAGE_SELF, &usage) != 0)
-		return 0;
-	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-void metrics_write_process(const struct metrics_input *input, FILE *to)
-{
-	for (size_t i = 0; i < sizeof worker_rows / sizeof worker_rows[0]; i++) {
-		uint64_t sum = 0;
-
-		for (size_t j = 0; j < input->worker_count; j++)
-			sum += counter_read((const _Atomic uint64_t *)((const char *)input->workers[j] + worker_rows[i].offset));
-		metrics_head(to, worker_rows[i].name, worker_rows[i].type, worker_rows[i].help);
-		fprintf(to, "%s %" PRIu64 "\n", worker_rows[i].name, sum);
-	}
-	write_shed(input, to);
-	metrics_head(to, "gateway_workers", "gauge", "Proxying threads.");
-	fprintf(to, "gateway_workers %zu\n", input->worker_count);
-	metrics_head(to, "gateway_reloads_total", "counter", "Reloads of the configuration, by whether it was taken.");
-	fprintf(to, "gateway_reloads_total{result=\"taken\"} %" PRIu64 "\n", input->reloads);
-	fprintf(to, "gateway_reloads_total{result=\"refused\"} %" PRIu64 "\n", input->reload_failures);
-	metrics_head(to, "gateway_build_info", "gauge", "The version.");
-	fprintf(to, "gateway_build_info{version=\"%s\"} 1\n", GATEWAY_VERSION);
-	write_one(to, "gateway_config_time_seconds", "gauge", "When the configuration in use was taken, since 1970.",
-	          (double)input->config_wall_ms / 1e3);
-	write_one(to, "process_start_time_seconds", "gauge", "When the gateway started, since 1970.",
-	          (double)input->started_wall_ms / 1e3);
-	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", cpu_seconds());
 }

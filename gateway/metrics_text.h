@@ -18,6 +18,8 @@ struct metrics_route {
 struct metrics_service {
 	const struct upstream_settings *settings;
 	const struct endpoint_set *set; /* may be NULL */
+	uint64_t dns_questions, dns_failures; /* of its name, since the start */
+	uint64_t quarantined, quarantines;    /* addresses now; and times one was, since the start */
 };
 
 struct metrics_input {

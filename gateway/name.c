@@ -5,6 +5,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/identity.h"
 #include "gateway/service.h"
 
 enum { DENIALS_MEAN_NOBODY = 2, BACKOFF_DOUBLINGS = 3 };
@@ -103,11 +104,14 @@ static void on_answer(void *context, const struct resolver_answer *answer)
 		break;
 	case RESOLVER_FAILURE:
 		name->failures++;
+		name->failures_total++;
 		note_failure(name, answer->error);
 		pause_ms = pause_after_failure(name);
 		break;
 	}
 	name->error = answer->error;
+	if (name->guard != NULL && name->is_known)
+		guard_take(name->guard, name->addresses, name->count);
 	ask_after(name, pause_ms);
 	discovery_name_answered(name->discovery, name);
 }
@@ -127,6 +131,7 @@ void name_ask(struct name *name)
 	}
 	event_del(&name->timer);
 	name->asked_ms = now_ms;
+	name->questions_total++;
 	name->query = resolver_ask(name->discovery->resolver, name->host, on_answer, name);
 	if (name->query == NULL)
 		ask_after(name, gap_ms(name));
@@ -144,6 +149,39 @@ void name_rest(struct name *name)
 	if (name->query != NULL)
 		resolver_cancel(name->query);
 	name->query = NULL;
+	if (name->guard != NULL)
+		guard_rest(name->guard);
+}
+
+/* ---- what may be used ---------------------------------------------------------------------------------------- */
+
+bool name_look(const struct name *name, const struct address **addresses, size_t *count)
+{
+	*addresses = name->guard == NULL ? name->addresses : name->guard->admitted;
+	*count = name->guard == NULL ? name->count : name->guard->admitted_count;
+	return name->guard == NULL ? name->is_known : name->guard->is_known;
+}
+
+void name_guard_changed(struct name *name)
+{
+	discovery_name_answered(name->discovery, name);
+}
+
+/* Without memory for it there is none: the next reload tries again. */
+void name_set_guard(struct name *name)
+{
+	bool is_wanted = name->discovery->verifies_service && identity_is_task_name(name->host);
+
+	if (is_wanted == (name->guard != NULL))
+		return;
+	if (is_wanted) {
+		name->guard = guard_new(name);
+		if (name->guard != NULL && name->is_known)
+			guard_take(name->guard, name->addresses, name->count);
+	} else {
+		guard_free(name->guard);
+		name->guard = NULL;
+	}
 }
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
@@ -171,6 +209,7 @@ struct name *name_use(struct discovery *discovery, const char *host)
 	evtimer_assign(&name->timer, discovery->base, on_timer, name);
 	name->next = discovery->names;
 	discovery->names = name;
+	name_set_guard(name);
 	return name;
 }
 
@@ -183,6 +222,8 @@ void name_release(struct name *name)
 static void free_name(struct name *name)
 {
 	name_rest(name);
+	if (name->guard != NULL)
+		guard_free(name->guard);
 	free(name->addresses);
 	free(name->host);
 	free(name);

@@ -19,6 +19,7 @@
 #include <event2/event_struct.h>
 #include <stdbool.h>
 
+#include "gateway/guard.h"
 #include "gateway/net/resolver.h"
 
 struct discovery;
@@ -34,10 +35,12 @@ struct name {
 	struct resolver_query *query;
 	uint64_t asked_ms, last_answer_ms; /* 0: never */
 	unsigned denials, failures;        /* in a row */
+	uint64_t questions_total, failures_total;
 	const char *error;                 /* of the last question; NULL: it was fine */
 	bool is_known;                     /* there was an answer, maybe that there is no address */
 	struct address *addresses;         /* sorted, port 0 */
 	size_t count;
+	struct guard *guard; /* NULL: whatever DNS says is believed */
 };
 
 /* The one of this host, or a new one that is not asked for yet; a use for the caller either way. NULL: memory is short. */
@@ -45,13 +48,17 @@ struct name *name_use(struct discovery *discovery, const char *host);
 void name_release(struct name *name);
 /* Now, or as soon as the gap is over. */
 void name_ask(struct name *name);
+/* Those that may be used, sorted; valid until the loop turns. False: not known yet. */
+bool name_look(const struct name *name, const struct address **addresses, size_t *count);
+/* Puts the guard on or takes it off, as the configuration and the name want it. */
+void name_set_guard(struct name *name);
 /* No more questions until name_ask(). */
 void name_rest(struct name *name);
 /* Those that nobody uses and whose gap is over go. */
 void name_forget_unused(struct discovery *discovery);
 void names_free(struct discovery *discovery); /* after all services */
 
-/* discovery.c: a question is over, whatever the answer was. */
+/* discovery.c: a question is over, whatever the answer was, or other addresses may be used. */
 void discovery_name_answered(struct discovery *discovery, struct name *name);
 
 #endif

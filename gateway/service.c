@@ -165,8 +165,11 @@ void service_take_addresses(struct service *service, const struct address *addre
 
 void service_follow_name(struct service *service)
 {
-	if (service->name->is_known)
-		service_take_addresses(service, service->name->addresses, service->name->count);
+	const struct address *addresses;
+	size_t count;
+
+	if (name_look(service->name, &addresses, &count))
+		service_take_addresses(service, addresses, count);
 	if (service->name->query == NULL && !event_pending(&service->name->timer, EV_TIMEOUT, NULL))
 		name_ask(service->name);
 }

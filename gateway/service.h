@@ -30,7 +30,8 @@ struct discovery {
 	void *context;
 	struct resolver *resolver;
 	struct random random;
-	uint32_t refresh_ms, tries; /* of the configuration that was prepared last */
+	uint32_t refresh_ms, timeout_ms, tries; /* of the configuration that was prepared last */
+	bool verifies_service;
 	struct name *names;
 	struct service **services; /* by upstream->index; NULL: free */
 	size_t service_count;

@@ -104,6 +104,7 @@ struct config {
 	const struct address *dns_servers; /* count 0: resolv.conf */
 	size_t dns_server_count;
 	uint32_t dns_refresh_ms, dns_timeout_ms, dns_tries;
+	bool dns_verify_service;
 	struct limits limits;
 	uint32_t drain_delay_ms, drain_timeout_ms;
 	const struct prefix *trusted_proxies;

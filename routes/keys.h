@@ -97,6 +97,8 @@ enum key_kind {
 	    "how often a name is asked again") \
 	KEY(DNS, "timeout", DURATION, FIELD(config, dns_timeout_ms), "", "500ms", 10, MINUTE, "for one try") \
 	KEY(DNS, "tries", COUNT, FIELD(config, dns_tries), "", "2", 1, 10, "tries before a server counts as silent") \
+	KEY(DNS, "verify_service", CHOICE, FIELD(config, dns_verify_service), "off|on", "on", 0, 0, \
+	    "addresses of tasks.NAME must not be another service's") \
 	GROUP(ROOT, "limits", SECTION, LIMITS, NO_FIELD, "what clients may do") \
 	KEY(LIMITS, "connections", COUNT_OR_AUTO, FIELD(config, limits.connections), "", "auto", 1, 10000000, \
 	    "client connections at once") \

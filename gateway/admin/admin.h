@@ -26,6 +26,12 @@ struct admin_service {
 	uint64_t last_answer_ms;                  /* monotonic; 0: never */
 };
 
+/* An address that DNS gives for an upstream, and that gets nothing. */
+struct admin_quarantined {
+	char address[ADDRESS_TEXT_MAX];
+	const char *why;
+};
+
 struct admin_event { /* a breaker's transition */
 	const char *upstream;
 	struct breaker_transition transition;
@@ -55,6 +61,9 @@ struct admin_view {
 	void (*write_metrics)(void *context, FILE *to);           /* Prometheus text format 0.0.4 */
 	/* False: not known. May be NULL. */
 	bool (*latencies)(void *context, const char *upstream, struct admin_latencies *latencies);
+	/* False: there are not so many. May be NULL. */
+	bool (*quarantined)(void *context, const struct admin_service *service, size_t index,
+	                    struct admin_quarantined *quarantined);
 };
 
 /* `view` must outlive it. NULL: it can't listen; `error` says why. */

@@ -35,18 +35,30 @@ static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_m
 	                 (json_int_t)(now_ms > endpoint->born_ms ? now_ms - endpoint->born_ms : 0));
 }
 
-static json_t *describe_discovery(const struct admin_service *service, uint64_t now_ms)
+static json_t *describe_quarantined(const struct admin_view *view, const struct admin_service *service)
+{
+	json_t *all = json_array();
+	struct admin_quarantined one;
+
+	for (size_t i = 0; view->quarantined != NULL && view->quarantined(view->context, service, i, &one); i++)
+		json_array_append_new(all, json_pack("{s:s, s:s}", "address", one.address, "reason", one.why));
+	return all;
+}
+
+static json_t *describe_discovery(const struct admin_view *view, const struct admin_service *service,
+                                  uint64_t now_ms)
 {
 	const struct upstream_settings *settings = service->settings;
 	json_t *age = service->last_answer_ms == 0 || service->last_answer_ms > now_ms
 	                      ? json_null()
 	                      : json_integer((json_int_t)(now_ms - service->last_answer_ms));
 
-	return json_pack("{s:s, s:s, s:s?, s:o}", "by", settings->address.family == 0 ? "dns" : "address", "host", settings->host,
-	                 "error", service->discovery_error, "lastAnswerAgeMs", age);
+	return json_pack("{s:s, s:s, s:s?, s:o, s:o}", "by", settings->address.family == 0 ? "dns" : "address", "host",
+	                 settings->host, "error", service->discovery_error, "lastAnswerAgeMs", age, "quarantined",
+	                 describe_quarantined(view, service));
 }
 
-static json_t *describe(const struct admin_service *service)
+static json_t *describe(const struct admin_view *view, const struct admin_service *service)
 {
 	const struct upstream_settings *settings = service->settings;
 	const struct upstream *upstream = settings->upstream;
@@ -56,7 +68,7 @@ static json_t *describe(const struct admin_service *service)
 	for (size_t i = 0; service->set != NULL && i < service->set->count; i++)
 		json_array_append_new(endpoints, describe_endpoint(service->set->endpoints[i], now_ms));
 	return json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o}", "name", settings->name, "url",
-	                 settings->url, "breaker", breakers_figures(service), "discovery", describe_discovery(service, now_ms),
+	                 settings->url, "breaker", breakers_figures(service), "discovery", describe_discovery(view, service, now_ms),
 	                 "bulkhead", "inFlight", (json_int_t)bulkhead_in_flight(&upstream->bulkhead), "maxInFlight",
 	                 (json_int_t)settings->bulkhead_max_in_flight, "waiting", (json_int_t)bulkhead_waiting(&upstream->bulkhead),
 	                 "maxWaiting", (json_int_t)settings->bulkhead_max_waiting, "waited",
@@ -75,7 +87,7 @@ void upstreams_page(struct page_request *request)
 
 	if (request->rest[0] != '\0') {
 		if (page_find_service(request, request->rest, &service))
-			page_json(request, 200, PAGE_JSON, describe(&service));
+			page_json(request, 200, PAGE_JSON, describe(view, &service));
 		else
 			page_error(request, 404, "there is no upstream of this name");
 		return;
@@ -83,7 +95,7 @@ void upstreams_page(struct page_request *request)
 	all = json_array();
 	for (size_t i = 0, count = view->service_count(view->context); i < count; i++) {
 		service = view->service(view->context, i);
-		json_array_append_new(all, describe(&service));
+		json_array_append_new(all, describe(view, &service));
 	}
 	page_json(request, 200, PAGE_JSON, json_pack("{s:o}", "upstreams", all));
 }

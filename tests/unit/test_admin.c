@@ -103,6 +103,14 @@ static void view_write_metrics(void *context, FILE *to)
 	fputs("gateway_build_info{version=\"1\"} 1\n", to);
 }
 
+static bool view_quarantined(void *context, const struct admin_service *service, size_t index,
+                             struct admin_quarantined *quarantined)
+{
+	(void)context;
+	*quarantined = (struct admin_quarantined){ "127.0.0.9", "its name is another service's: a.1.b.c" };
+	return service->settings == &world.config->upstreams[1] && index == 0;
+}
+
 static const uint32_t bounds_us[] = { 10000, 20000 };
 
 static bool view_latencies(void *context, const char *upstream, struct admin_latencies *latencies)
@@ -170,7 +178,7 @@ static int setup(void **state)
 	world.is_live = world.is_ready = true;
 	world.view = (struct admin_view){ &world,       view_config,      view_is_live, view_is_ready,     view_service_count,
 		                          view_service, view_event_count, view_event,   view_write_metrics,
-		                          view_latencies };
+		                          view_latencies, view_quarantined };
 	world.base = event_base_new();
 	make_services();
 	for (int i = 0; i < 10 && world.admin == NULL; i++) {
@@ -404,6 +412,8 @@ static void test_lists(void **state)
 	expect_text(value, "upstreams.0.endpoints.0.state", "available");
 	expect_text(value, "upstreams.0.endpoints.0.lastError", "could not connect");
 	expect_text(value, "upstreams.0.endpoints.0.discoveredBy", "address");
+	expect_text(value, "upstreams.1.discovery.quarantined.0.address", "127.0.0.9");
+	expect_text(value, "upstreams.1.discovery.quarantined.0.reason", "its name is another service's: a.1.b.c");
 	expect_text(value, "upstreams.1.discovery.error", "no such name");
 	assert_true(json_is_null(at(value, "upstreams.1.discovery.lastAnswerAgeMs")));
 	json_decref(value);

@@ -1,0 +1,79 @@
+/* Metrics of the process: what its workers counted, and what it is. */
+#include "gateway/metrics_services.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <sys/resource.h>
+
+static const struct {
+	const char *name, *type, *help;
+	size_t offset;
+} worker_rows[] = {
+#define ROW(name_, type_, field_, help_) { name_, type_, help_, offsetof(struct worker_counters, field_) }
+	ROW("gateway_requests_received_total", "counter", requests_received, "Requests begun."),
+	ROW("gateway_connections_accepted_total", "counter", connections_accepted, "Client connections accepted."),
+	ROW("gateway_connections_open", "gauge", connections_open, "Client connections open."),
+	ROW("gateway_tunnels_open", "gauge", tunnels_open, "Connections that speak another protocol since a 101."),
+	ROW("gateway_accept_rests_total", "counter", accept_rests, "Times accepting rested."),
+	ROW("gateway_retries_total", "counter", retries, "Further tries of requests."),
+	ROW("gateway_upstream_connects_total", "counter", upstream_connects, "Connections opened to upstreams."),
+	ROW("gateway_upstream_reuses_total", "counter", upstream_reuses, "Requests sent on a connection that was open."),
+	ROW("gateway_request_body_bytes_total", "counter", bytes_in, "Bytes of request bodies."),
+	ROW("gateway_response_body_bytes_total", "counter", bytes_out, "Bytes of response bodies."),
+	ROW("gateway_log_lines_lost_total", "counter", log_lines_lost, "Access log lines that their reader was too slow for."),
+#undef ROW
+};
+
+static void write_shed(const struct metrics_input *input, FILE *to)
+{
+	metrics_head(to, "gateway_connections_shed_total", "counter",
+	             "Client connections closed or turned away for want of room, by reason.");
+	for (size_t i = 0; i < SHED_REASONS; i++) {
+		uint64_t sum = 0;
+
+		for (size_t j = 0; j < input->worker_count; j++)
+			sum += counter_read(&input->workers[j]->shed[i]);
+		fprintf(to, "gateway_connections_shed_total{reason=\"%s\"} %" PRIu64 "\n", shed_reason_name[i], sum);
+	}
+}
+
+static void write_one(FILE *to, const char *name, const char *type, const char *help, double value)
+{
+	metrics_head(to, name, type, help);
+	fprintf(to, "%s %.3f\n", name, value);
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage) != 0)
+		return 0;
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+void metrics_write_process(const struct metrics_input *input, FILE *to)
+{
+	for (size_t i = 0; i < sizeof worker_rows / sizeof worker_rows[0]; i++) {
+		uint64_t sum = 0;
+
+		for (size_t j = 0; j < input->worker_count; j++)
+			sum += counter_read((const _Atomic uint64_t *)((const char *)input->workers[j] + worker_rows[i].offset));
+		metrics_head(to, worker_rows[i].name, worker_rows[i].type, worker_rows[i].help);
+		fprintf(to, "%s %" PRIu64 "\n", worker_rows[i].name, sum);
+	}
+	write_shed(input, to);
+	metrics_head(to, "gateway_workers", "gauge", "Proxying threads.");
+	fprintf(to, "gateway_workers %zu\n", input->worker_count);
+	metrics_head(to, "gateway_reloads_total", "counter", "Reloads of the configuration, by whether it was taken.");
+	fprintf(to, "gateway_reloads_total{result=\"taken\"} %" PRIu64 "\n", input->reloads);
+	fprintf(to, "gateway_reloads_total{result=\"refused\"} %" PRIu64 "\n", input->reload_failures);
+	metrics_head(to, "gateway_build_info", "gauge", "The version.");
+	fprintf(to, "gateway_build_info{version=\"%s\"} 1\n", GATEWAY_VERSION);
+	write_one(to, "gateway_config_time_seconds", "gauge", "When the configuration in use was taken, since 1970.",
+	          (double)input->config_wall_ms / 1e3);
+	write_one(to, "process_start_time_seconds", "gauge", "When the gateway started, since 1970.",
+	          (double)input->started_wall_ms / 1e3);
+	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", cpu_seconds());
+}

@@ -1,0 +1,204 @@
+"""The wrong-service guard: an address of tasks.NAME gets requests once it is known not to be another service's, and loses no
+time by that. The figures are printed: pytest -s."""
+import threading
+import time
+
+import pytest
+
+from harness import until
+from nameserver import NXDOMAIN, PTR, SERVFAIL, NameServer
+
+ONE, TWO, THREE, PUBLIC = "127.0.10.1", "127.0.10.2", "127.0.10.3", "203.0.113.7"
+FALLBACK = "Patient information is currently unavailable"
+OWN, FOREIGN = "hospital_patient.1.abc.hospital_default", "hospital_reception.2.xyz.hospital_default"
+
+
+def names_itself(connection, request):
+    connection.reply(body=connection.socket.getsockname()[0].encode())
+
+
+def forwards(name):
+    """1.10.0.127.in-addr.arpa is 127.0.10.1"""
+    return ".".join(reversed(name.split(".")[:4]))
+
+
+class Swarm(NameServer):
+    """Addresses of any name, and names of addresses."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses, self.names, self.answer = [ONE], {}, self.tell
+
+    def tell(self, query):
+        if query.type != PTR:
+            return [query.reply(*self.addresses)]
+        name = self.names.get(forwards(query.name))
+        if callable(name):
+            return name(query)
+        return [query.reply(name) if name else query.reply(code=NXDOMAIN)]
+
+    def asked_back(self, address):
+        return [query.time for query in list(self.asked) if query.type == PTR and forwards(query.name) == address]
+
+
+@pytest.fixture
+def swarm():
+    server = Swarm()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def service(upstream):
+    first = upstream(names_itself, address=ONE)
+    return {ONE: first, **{address: upstream(names_itself, address=address, port=first.port) for address in (TWO, THREE)}}
+
+
+@pytest.fixture
+def serve(gateway, swarm, service, client):
+    def start(host="tasks.patient", refresh="100ms", timeout="500ms", **dns):
+        started = gateway({"patient": {"url": f"http://{host}:{service[ONE].port}", "balance": "round_robin"}},
+                          [{"path": "/", "fallback": FALLBACK}], workers=1,
+                          dns={"servers": [f"127.0.0.1:{swarm.port}"], "refresh": refresh, "timeout": timeout, **dns})
+        return started, client(started)
+
+    return start
+
+
+def used(connection, count=12):
+    return {connection.request().body.decode() for _ in range(count)}
+
+
+def quarantined(started):
+    return {one["address"]: one["reason"] for one in started.admin("/upstreams/patient")["discovery"]["quarantined"]}
+
+
+def test_another_services_address_is_quarantined(swarm, serve, service):
+    swarm.addresses, swarm.names = [ONE], {ONE: OWN, TWO: FOREIGN}
+    started, connection = serve()
+    assert used(connection) == {ONE}
+    swarm.addresses = [ONE, TWO]
+    until(lambda: quarantined(started), "the quarantine")
+    assert used(connection) == {ONE} and not service[TWO].requests
+    assert quarantined(started) == {TWO: f"its name is another service's: {FOREIGN}"}
+    assert started.has_said(f"tasks.patient: {TWO} is quarantined: its name is another service's: {FOREIGN}")
+    metrics = started.metrics()
+    assert metrics.sum("gateway_addresses_quarantined", upstream="patient") == 1
+    assert metrics.sum("gateway_quarantines_total", upstream="patient") == 1
+    begin = time.monotonic()
+    swarm.names[TWO] = OWN
+    until(lambda: used(connection) == {ONE, TWO}, "it is this service's now")
+    print(f"\nquarantined, then this service's: used after {time.monotonic() - begin:.2f} s, "
+          f"asked {len(swarm.asked_back(TWO))} times")
+    assert not quarantined(started) and started.metrics().sum("gateway_addresses_quarantined") == 0
+
+
+def test_all_addresses_are_another_services(swarm, serve, service):
+    """Nobody is better than somebody else."""
+    swarm.names = {ONE: FOREIGN}
+    started, connection = serve()
+    assert connection.request().body == FALLBACK.encode() and not service[ONE].requests
+    swarm.addresses = [ONE, TWO]
+    until(lambda: used(connection) == {TWO}, "the one without a name")
+
+
+@pytest.mark.parametrize("name", ["none", "short id", "SERVFAIL", "silence", "a host's"])
+def test_what_says_nothing_is_allowed(swarm, serve, name):
+    swarm.names[ONE] = {"none": None, "short id": "5sd8yqvfmrby.hospital_default", "silence": lambda query: [],
+                        "SERVFAIL": lambda query: [query.reply(code=SERVFAIL)],
+                        "a host's": "ip-10-0-0-5.eu-west-1.compute.internal"}[name]
+    started, connection = serve()
+    assert used(connection) == {ONE} and not quarantined(started)
+
+
+def test_other_names_are_not_verified(swarm, serve):
+    swarm.names[ONE] = FOREIGN
+    _, connection = serve(host="db.hospital")
+    assert used(connection) == {ONE} and not swarm.asked_back(ONE)
+
+
+def test_the_guard_can_be_turned_off_and_on(swarm, serve, service):
+    swarm.names[ONE] = FOREIGN
+    started, connection = serve(verify_service="off")
+    assert used(connection) == {ONE} and not swarm.asked_back(ONE)
+    for verify, expected in (("on", FALLBACK), ("off", ONE)):
+        started.configure({"patient": {"url": f"http://tasks.patient:{service[ONE].port}"}}, [{"path": "/", "fallback": FALLBACK}],
+                          dns={"servers": [f"127.0.0.1:{swarm.port}"], "refresh": "100ms", "verify_service": verify}, workers=1)
+        started.reload()
+        until(lambda: used(connection) == {expected}, f"verify_service: {verify}")
+
+
+def test_a_public_address_must_have_a_name_of_the_service(swarm, serve):
+    """A name without tasks is asked for outside, where a wildcard may answer."""
+    swarm.addresses = [ONE, PUBLIC]
+    started, connection = serve()
+    assert used(connection) == {ONE}
+    assert quarantined(started) == {PUBLIC: "a public address without a name of the service"}
+    assert started.has_said(f"{PUBLIC} is quarantined: a public address")
+    swarm.names[PUBLIC] = OWN
+    until(lambda: not quarantined(started), "a swarm that uses public addresses")
+    assert f"{PUBLIC}:" in "".join(started.endpoints())
+
+
+@pytest.mark.parametrize("reverse", ["answered", "silent"])
+def test_a_new_replica_loses_no_time(swarm, serve, reverse):
+    """Until its name is known, dns.timeout at most."""
+    swarm.names[TWO] = OWN if reverse == "answered" else lambda query: []
+    _, connection = serve(timeout="300ms")
+    begin = time.monotonic()
+    swarm.addresses = [ONE, TWO]
+    until(lambda: swarm.asked_back(TWO), "it is asked")
+    asked = time.monotonic()
+    until(lambda: used(connection, 4) == {ONE, TWO}, "it is used")
+    print(f"\nnew replica, its name {reverse}: known after {asked - begin:.3f} s (refresh 100 ms), "
+          f"used {time.monotonic() - asked:.3f} s later (dns.timeout 300 ms)")
+    assert time.monotonic() - asked < 3
+
+
+def test_replicas_that_are_all_replaced_at_once(swarm, serve):
+    """While the new ones are asked for their names the old ones go on, whatever DNS says."""
+    swarm.names[TWO] = lambda query: []
+    _, connection = serve(timeout="300ms")
+    swarm.addresses = [TWO]
+    statuses = []
+    until(lambda: (response := connection.request()) and statuses.append(response.status) or response.body == TWO.encode(), "it")
+    assert set(statuses) == {200}
+
+
+def test_a_thousand_new_addresses_are_asked_a_few_at_a_time(swarm, serve):
+    """Their names come after 20 ms each."""
+    held, most, lock = [0], [0], threading.Lock()
+
+    def slowly(query):
+        with lock:
+            held[0] += 1
+            most[0] = max(most[0], held[0])
+
+        def answer():
+            with lock:
+                held[0] -= 1
+            swarm.datagrams.sendto(query.reply(OWN), query.peer)
+
+        threading.Timer(0.02, answer).start()
+        return []
+
+    started, _ = serve(timeout="60s")
+    addresses = [f"127.0.{20 + number // 250}.{number % 250 + 1}" for number in range(1000)]
+    swarm.names.update({address: slowly for address in addresses})
+    swarm.addresses = addresses
+    begin = time.monotonic()
+    until(lambda: len(started.endpoints()) == 1000, "all are used", seconds=60)
+    asked = [len(swarm.asked_back(address)) for address in addresses[:50]]
+    print(f"\n1,000 new addresses: verified in {time.monotonic() - begin:.1f} s, at most {most[0]} questions at once")
+    assert most[0] <= 16 and set(asked) == {1}
+
+
+def test_quarantined_addresses_are_not_asked_often(swarm, serve):
+    swarm.addresses, swarm.names = [ONE, TWO, THREE], {TWO: FOREIGN, THREE: FOREIGN}
+    started, _ = serve()
+    begin = time.monotonic()
+    swarm.wait_for_more(45)
+    lasted = time.monotonic() - begin
+    counts = [len(swarm.asked_back(address)) for address in (ONE, TWO, THREE)]
+    print(f"\nquarantined for {lasted:.1f} s of refreshes every 100 ms: asked {counts[1]} times, an allowed one {counts[0]} times")
+    assert counts[0] == 1 and all(2 <= count <= lasted / 2 + 2 for count in counts[1:])
