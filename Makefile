@@ -3,10 +3,11 @@
 #   make                   build/gateway, installing what the build needs when it is missing
 #   make deps              install every Debian package the targets below need
 #   make run               the gateway on 127.0.0.1:8080 with a small hospital behind it
-#   make test              unit, thread, system and lint tests
+#   make test              unit, thread, system and lint tests, and make differential
 #   make swarm-test        the same gateway on a real Docker swarm (needs root)
 #   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
 #   make bench-gate        user instructions and system calls per request against the budget
+#   make differential      the request parser against python3-h11, DIFFERENTIAL_SECONDS (10) of it
 #   make fuzz              every fuzz target for FUZZ_SECONDS each
 #   make lint              layering rules, compiler warnings as errors, formatting traps
 #   make install           PREFIX=/usr/local, DESTDIR= for packagers
@@ -29,7 +30,7 @@ say        = $(if $(filter 1,$(V)),@:,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- what has to be installed, by who needs it -------------------------------------------------------------------
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libc-ares-dev libyaml-dev libjansson-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest curl wrk procps cppcheck iproute2 iptables libfaketime valgrind strace slowhttptest
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-h11 curl wrk procps cppcheck iproute2 iptables libfaketime valgrind strace slowhttptest
 SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python3-pytest ca-certificates
 BENCH_PACKAGES := haproxy nginx-light h2o wrk valgrind strace linux-perf python3
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev llvm-14
@@ -60,7 +61,7 @@ ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARN
               $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 
-.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz help run test unit thread system swarm-test bench bench-gate fuzz lint install clean
+.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz help run test unit thread system differential swarm-test bench bench-gate fuzz lint install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -131,6 +132,11 @@ $(BUILD)/thread/%: $(BUILD)/obj/tests/thread/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+$(BUILD)/differential.so: tests/fuzz/differential.c $(filter gateway/http/%,$(SOURCES)) $(wildcard gateway/http/*.h gateway/base/*.h)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g -fPIC -fsanitize=undefined -fno-sanitize-recover=all -shared -o $@ $(filter %.c,$^)
+
 -include $(wildcard $(OBJECTS:.o=.d) $(BUILD)/obj/tests/*/*.d)
 
 # ---- tests -------------------------------------------------------------------------------------------------------
@@ -156,10 +162,13 @@ thread: deps-test
 system: deps-test
 	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital
 	@python3 -m pytest -q -p no:cacheprovider tests/system tests/conformance
+differential: deps-test
+	@$(MAKE) --no-print-directory $(BUILD)/differential.so
+	@tests/fuzz/differential
 lint:
 	@tests/lint/run
 
-test: unit thread system lint bench-gate
+test: unit thread system differential lint bench-gate
 
 swarm-test: deps-swarm
 	@tests/swarm/run
