@@ -22,13 +22,12 @@ static size_t plain_length(struct slice text)
 {
 	size_t length = 0;
 
-	for (; length + 8 <= text.length; length += 8) {
-		uint64_t word = bytes_load(text.data + length);
-		uint64_t odd = bytes_below(word, ' ') | bytes_high(word) | bytes_equal(word, '"') | bytes_equal(word, '\\') |
-		               bytes_equal(word, 0x7f);
+	for (; length + BYTES <= text.length; length += BYTES) {
+		bytes16 here = bytes_load(text.data + length);
+		unsigned first = bytes_first((here < ' ') | (here > '~') | (here == '"') | (here == '\\'));
 
-		if (odd != 0)
-			return length + bytes_first(odd);
+		if (first < BYTES)
+			return length + first;
 	}
 	while (length < text.length && is_plain((unsigned char)text.data[length]))
 		length++;

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "gateway/base/bytes.h"
 #include "gateway/base/slice.h"
 
 enum { TEXT_NUMBER_MAX = 20, TEXT_HEX_MAX = 16, TEXT_HTTP_DATE = 29 };
@@ -62,22 +61,13 @@ static inline char *text_put_hex(char *to, uint64_t number)
 	return text_put_bytes(to, digits + at, sizeof digits - at);
 }
 
-/* The eight digits of half a number, the first digit lowest. */
-static inline uint64_t text_hex_digits(uint32_t number)
-{
-	uint64_t digits = __builtin_bswap32(number);
-
-	digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
-	digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
-	digits = (digits >> 4 | digits << 8) & BYTES_ALL(0x0f);
-	return digits + BYTES_ALL('0') + ((digits + BYTES_ALL(6)) >> 4 & BYTES_ALL(1)) * ('a' - '0' - 10);
-}
-
 /* Exactly 16 digits. */
 static inline char *text_put_hex16(char *to, uint64_t number)
 {
-	bytes_store(to, text_hex_digits((uint32_t)(number >> 32)));
-	bytes_store(to + 8, text_hex_digits((uint32_t)number));
+	for (int i = 14; i >= 0; i -= 2, number >>= 8) {
+		to[i] = "0123456789abcdef"[number >> 4 & 15];
+		to[i + 1] = "0123456789abcdef"[number & 15];
+	}
 	return to + 16;
 }
 

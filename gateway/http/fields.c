@@ -18,14 +18,22 @@ enum { CONNECTION_OPTIONS_MAX = 32 };
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
 
+static uint64_t load_lower(const char *name)
+{
+	uint64_t word;
+
+	memcpy(&word, name, sizeof word);
+	return word | UINT64_C(0x2020202020202020);
+}
+
 /* `name` is a token, so a set bit 0x20 makes letters small and no two others alike. `known` is in lower case. */
 static bool is_named(const char *name, const char *known, size_t length)
 {
 	if (length >= 8) {
 		for (size_t i = 0; i + 8 < length; i += 8)
-			if ((bytes_load(name + i) | BYTES_ALL(0x20)) != bytes_load(known + i))
+			if (load_lower(name + i) != load_lower(known + i))
 				return false;
-		return (bytes_load(name + length - 8) | BYTES_ALL(0x20)) == bytes_load(known + length - 8);
+		return load_lower(name + length - 8) == load_lower(known + length - 8);
 	}
 	for (size_t i = 0; i < length; i++)
 		if ((name[i] | 0x20) != known[i])
@@ -215,15 +223,14 @@ static bool mark_hop_by_hop(struct field *fields, size_t count)
 /* The first byte from `at` that may not stand in a name. Letters, digits and '-' are nearly all that names are made of. */
 static const char *skip_token(const char *at, const char *end)
 {
-	for (; end - at >= 8; at += 8) {
-		uint64_t word = bytes_load(at);
-		uint64_t usual = bytes_between(word | BYTES_ALL(0x20), 'a', 'z') | bytes_between(word, '0', '9') |
-		                 bytes_between(word, '-', '-');
+	for (; end - at >= BYTES; at += BYTES) {
+		bytes16 here = bytes_load(at), letter = (here | 0x20) - 'a', digit = here - '0';
+		unsigned first = bytes_first((letter > 25) & (digit > 9) & (here != '-'));
 
-		if (usual == BYTES_ALL(0x80))
-			continue;
-		at += bytes_first(~usual & BYTES_ALL(0x80));
-		break;
+		if (first < BYTES) {
+			at += first;
+			break;
+		}
 	}
 	while (at < end && char_is(*at, CHAR_TOKEN))
 		at++;
@@ -233,13 +240,14 @@ static const char *skip_token(const char *at, const char *end)
 /* The first byte from `at` that may not stand in a value. */
 static const char *skip_value(const char *at, const char *end)
 {
-	for (; end - at >= 8; at += 8) {
-		uint64_t word = bytes_load(at), unusual = bytes_below(word, ' ') | bytes_equal(word, 0x7f);
+	for (; end - at >= BYTES; at += BYTES) {
+		bytes16 here = bytes_load(at);
+		unsigned first = bytes_first((here < ' ') | (here == 0x7f));
 
-		if (unusual == 0)
-			continue;
-		at += bytes_first(unusual);
-		break;
+		if (first < BYTES) {
+			at += first;
+			break;
+		}
 	}
 	while (at < end && char_is(*at, CHAR_VALUE))
 		at++;
