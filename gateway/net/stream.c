@@ -111,6 +111,7 @@ ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool
 	ssize_t taken;
 
 	*failed = false;
+	from->recv_bytes = IO_RECV_LEAST; /* the next response's first read should leave its body to splice, too */
 	if (pipe == NULL) {
 		errno = ENOMEM;
 		return -1;
