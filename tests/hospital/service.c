@@ -10,15 +10,22 @@
  *   .../status?code=503  answers with that status
  *   .../bytes?n=1000000  answers with that many bytes
  *
+ *   --record FOLDER      a line for each request of which a byte came (X-Load-Id, time) into FOLDER/REPLICA, whatever becomes
+ *                        of it and of this process: what a client counts can be compared with what arrived; and one with
+ *                        the word "stop" for SIGTERM
+ *   --fail-while FILE    500 for everything but /actuator/health while that file is there
+ *
  * SIGTERM is taken as a well-behaved service takes it under swarm: no new connections, what is in flight is finished and
  * says "Connection: close", exit 0. Requests that were on their way on a kept connection are still answered for a moment.
  */
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <netdb.h>
 #include <signal.h>
@@ -29,6 +36,7 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -49,7 +57,9 @@ struct service {
 	struct evhttp *http;
 	struct evconnlistener *listener;
 	struct evhttp_bound_socket *socket;
-	struct event *quiet; /* pending while stopping and nothing is in flight */
+	const char *fail_while; /* NULL: never */
+	int record;             /* -1: none */
+	struct event *quiet;    /* pending while stopping and nothing is in flight */
 	unsigned in_flight;
 	bool is_stopping;
 };
@@ -167,7 +177,9 @@ static void answer(struct service *service, struct evhttp_request *request)
 	evhttp_add_header(headers, "X-Replica", service->replica);
 	if (service->is_stopping)
 		evhttp_add_header(headers, "Connection", "close");
-	if (strcmp(word, "status") == 0)
+	if (strcmp(path, "/actuator/health") != 0 && service->fail_while != NULL && access(service->fail_while, F_OK) == 0)
+		status = 500;
+	else if (strcmp(word, "status") == 0)
 		status = (int)query_number(request, "code", 200, 200, 599);
 	if (strcmp(word, "bytes") == 0) {
 		evhttp_add_header(headers, "Content-Type", "application/octet-stream");
@@ -250,6 +262,56 @@ static void on_request(struct evhttp_request *request, void *context)
 	event_add(call->timer, &delay);
 }
 
+/* ---- --record --------------------------------------------------------------------------------------------------------- */
+
+static void record(struct service *service, const char *what, int what_length)
+{
+	struct timespec now;
+	char line[128];
+	int length;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	length = snprintf(line, sizeof line, "%.*s %ld.%06ld\n", what_length, what, (long)now.tv_sec, now.tv_nsec / 1000);
+	if (length >= (int)sizeof line || write(service->record, line, (size_t)length) != length)
+		fail("--record", strerror(errno));
+}
+
+/* Bytes have come. evhttp takes them out at once, so those of a new request find the buffer empty. */
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *change, void *context)
+{
+	struct service *service = context;
+	char head[4096];
+	const char *id;
+	ev_ssize_t length;
+
+	if (change->n_added == 0 || change->orig_size != 0)
+		return;
+	length = evbuffer_copyout(input, head, sizeof head - 1);
+	head[length > 0 ? length : 0] = '\0';
+	if ((id = strstr(head, "\r\nX-Load-Id: ")) != NULL) {
+		id += strlen("\r\nX-Load-Id: ");
+		record(service, id, (int)strcspn(id, "\r"));
+	}
+}
+
+static struct bufferevent *on_accept(struct event_base *base, void *context)
+{
+	struct bufferevent *connection = bufferevent_socket_new(base, -1, 0);
+
+	if (connection == NULL || evbuffer_add_cb(bufferevent_get_input(connection), on_input, context) == NULL)
+		fail("memory", strerror(ENOMEM));
+	return connection;
+}
+
+static void record_open(struct service *service, const char *folder)
+{
+	char path[1024];
+
+	snprintf(path, sizeof path, "%s/%s", folder, service->replica);
+	if ((service->record = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) < 0)
+		fail(path, strerror(errno));
+}
+
 /* ---- stopping --------------------------------------------------------------------------------------------------------- */
 
 static void on_quiet(evutil_socket_t fd, short what, void *context)
@@ -271,6 +333,8 @@ static void on_stop(evutil_socket_t fd, short what, void *context)
 		return;
 	}
 	service->is_stopping = true;
+	if (service->record >= 0)
+		record(service, "stop", 4);
 	evhttp_del_accept_socket(service->http, service->socket);
 	event_base_loopexit(service->base, &most);
 	if (service->in_flight == 0)
@@ -298,6 +362,8 @@ static int serve(struct service *service, const char *listen)
 	evhttp_set_max_body_size(service->http, BODY_MAX_BYTES);
 	evhttp_set_default_content_type(service->http, NULL);
 	evhttp_set_gencb(service->http, on_request, service);
+	if (service->record >= 0)
+		evhttp_set_bevcb(service->http, on_accept, service);
 	service->listener = evconnlistener_new_bind(service->base, NULL, NULL,
 	                                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC, -1,
 	                                            (struct sockaddr *)&address, length);
@@ -370,21 +436,25 @@ static int check(const char *url)
 
 int main(int argc, char **argv)
 {
-	struct service service = { .name = "service" };
-	const char *listen = NULL;
+	struct service service = { .name = "service", .record = -1 };
+	const char *listen = NULL, *folder = NULL;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (gethostname(service.replica, sizeof service.replica - 1) != 0)
 		snprintf(service.replica, sizeof service.replica, "unknown");
 	for (int i = 1; i < argc; i++) {
 		if (i + 1 == argc)
-			fail(argv[i], "an option with a value is wanted: --name, --listen, --replica, --check");
+			fail(argv[i], "an option with a value is wanted: --name, --listen, --replica, --record, --fail-while, --check");
 		if (strcmp(argv[i], "--name") == 0)
 			service.name = argv[++i];
 		else if (strcmp(argv[i], "--listen") == 0)
 			listen = argv[++i];
 		else if (strcmp(argv[i], "--replica") == 0)
 			snprintf(service.replica, sizeof service.replica, "%s", argv[++i]);
+		else if (strcmp(argv[i], "--record") == 0)
+			folder = argv[++i];
+		else if (strcmp(argv[i], "--fail-while") == 0)
+			service.fail_while = argv[++i];
 		else if (strcmp(argv[i], "--check") == 0)
 			return check(argv[++i]);
 		else
@@ -392,5 +462,7 @@ int main(int argc, char **argv)
 	}
 	if (listen == NULL)
 		fail("--listen", "address:port is wanted");
+	if (folder != NULL)
+		record_open(&service, folder);
 	return serve(&service, listen);
 }
