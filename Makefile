@@ -4,7 +4,8 @@
 #   make deps              install every Debian package the targets below need
 #   make run               the gateway on 127.0.0.1:8080 with a small hospital behind it
 #   make test              unit, thread, system and lint tests, and make differential
-#   make swarm-test        the same gateway on a real Docker swarm (needs root)
+#   make swarm-test        the same gateway on a real Docker swarm of three nodes (needs root)
+#   make chaos             all that can break, on loopback and on a swarm, beside haproxy and nginx; 30 minutes and more
 #   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
 #   make bench-gate        user instructions and system calls per request against the budget
 #   make differential      the request parser against python3-h11, DIFFERENTIAL_SECONDS (10) of it
@@ -151,9 +152,12 @@ load: $(LOAD)
 faults: deps-test
 	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital load $(FAULTS)
 	@tests/faults/run
-chaos: deps-test deps-bench
+chaos: deps-test deps-bench deps-swarm
 	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital load $(FAULTS)
-	@RESULTS=tests/faults/RESULTS.md tests/faults/run --full
+	@status=0; \
+	RESULTS=tests/faults/RESULTS.md tests/faults/run --full || status=$$?; \
+	RESULTS=tests/swarm/RESULTS.md tests/swarm/run --full || status=$$?; \
+	exit $$status
 
 unit: deps-test
 	@$(MAKE) --no-print-directory SANITIZER=address,undefined run-unit

@@ -1,7 +1,7 @@
-"""What the swarm tests stand on: docker commands on a node, requests to a node's gateway, a steady load.
+"""What the swarm tests stand on: docker commands on a node, the stack, requests to a node's gateway and to its admin listener.
 
-The client runs in the network namespace of the test's LAN, outside the swarm, so it sees what a user of the hospital
-sees: port 80 of the nodes' addresses.
+Clients run in the network namespace of the test's LAN, outside the swarm, so they see what a user of the hospital sees:
+port 80 of the nodes' addresses.
 """
 import collections
 import http.client
@@ -9,14 +9,17 @@ import json
 import os
 import re
 import subprocess
-import threading
 import time
 
-NODES = {"node1": "10.77.0.11", "node2": "10.77.0.12"}
-WORK = os.environ["SWARM_WORK"]
+NODES = {"node1": "10.77.0.11", "node2": "10.77.0.12", "node3": "10.77.0.13"}
+WORK, NAME = os.environ["SWARM_WORK"], os.environ["SWARM_NAME"]
+IS_FULL = bool(os.environ.get("SWARM_FULL"))
 STACK = "hospital"
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(FOLDER))
+
+# What the stand-in services of tests/hospital are told through files: see service.c, nothing_dns.py.
+RECEIVED, MUST_FAIL, DNS_LOG, DNS_SILENT = f"{WORK}/received", f"{WORK}/received/must-fail", f"{WORK}/dns.log", f"{WORK}/dns-silent"
 
 # The stack's health check is for an image that has curl; the stand-in brings its own.
 SPRING_CHECK, STAND_IN_CHECK = '"curl", "-fsS", "-o", "/dev/null"', '"/service", "--check"'
@@ -24,9 +27,9 @@ SPRING_CHECK, STAND_IN_CHECK = '"curl", "-fsS", "-o", "/dev/null"', '"/service",
 Answer = collections.namedtuple("Answer", "status headers body")
 
 
-def docker(*arguments, node="node1", check=True, **options):
+def docker(*arguments, node="node1", check=True, seconds=180, **options):
     command = [os.environ["SWARM_CLIENT"], "-H", f"unix://{WORK}/{node}/docker.sock", *arguments]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=180, **options)
+    done = subprocess.run(command, text=True, capture_output=True, timeout=seconds, **options)
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)} on {node}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
@@ -41,6 +44,8 @@ def deploy(config_version=1, config_file=None):
         GATEWAY_CONFIG=str(config_version),
         GATEWAY_CONFIG_FILE=config_file or f"{ROOT}/deploy/gateway.yml",
     )
+    os.makedirs(RECEIVED, exist_ok=True)
+    os.chmod(RECEIVED, 0o777)
     with open(f"{ROOT}/deploy/hospital-stack.yml") as file:
         stack = file.read()
     assert stack.count(SPRING_CHECK) == 2
@@ -50,14 +55,40 @@ def deploy(config_version=1, config_file=None):
            "-c", f"{FOLDER}/stack.yml", STACK, env=environment)
 
 
+def scale(replicas, node="node1"):
+    docker("service", "scale", "--detach", f"{STACK}_patient={replicas}", node=node)
+
+
 def tasks(service, node):
     """The ids of the service's running containers on one node."""
     return docker("ps", "-q", "--no-trunc", "--filter", f"label=com.docker.swarm.service.name={STACK}_{service}",
                   node=node).split()
 
 
+def all_tasks(service, nodes=tuple(NODES)):
+    """(node, container) for each."""
+    return [(node, container) for node in nodes for container in tasks(service, node)]
+
+
 def inspect(container, node):
     return json.loads(docker("inspect", container, node=node))[0]
+
+
+def replica(container, node):
+    """Its host name, which is swarm's name of the task and the node's (stack.yml)."""
+    return inspect(container, node)["Config"]["Hostname"]
+
+
+def process_of(container):
+    """The number by which this machine knows the container's first process; its engine knows it by another."""
+    for number in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            with open(f"/proc/{number}/cgroup") as file:
+                if container in file.read():
+                    return number
+        except OSError:
+            continue
+    raise OSError(f"{container} has no process")
 
 
 def get(node, target, timeout=10):
@@ -71,10 +102,45 @@ def get(node, target, timeout=10):
         connection.close()
 
 
+def admin_of(process, path):
+    """What the gateway's admin listener says: it listens within the container only."""
+    done = subprocess.run(["nsenter", "--net", "--target", str(process),
+                           "curl", "-sS", "--max-time", "5", f"http://127.0.0.1:8081{path}"], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise OSError(f"the admin listener: {done.stderr}")
+    return done.stdout
+
+
+def admin(node, path):
+    return admin_of(process_of(tasks("gateway", node)[0]), path)
+
+
+def upstream(node, name="patient"):
+    return next(one for one in json.loads(admin(node, "/upstreams"))["upstreams"] if one["name"] == name)
+
+
+def breaker_events(node):
+    return json.loads(admin(node, "/actuator/circuitbreakerevents"))["circuitBreakerEvents"]
+
+
+def metric(node, series, **labels):
+    """The sum of the series that have all of these labels."""
+    total = 0
+    for line in admin(node, "/metrics").splitlines():
+        found = re.match(series + r"(?:\{(.*)\})? (\S+)$", line)
+        if found and all(f'{name}="{value}"' in (found.group(1) or "") for name, value in labels.items()):
+            total += float(found.group(2))
+    return total
+
+
 def replica_of(body):
     """The stand-in service tells its host name, which is swarm's name of the task: service.slot.task.node"""
     found = re.search(STACK + r"_\w+\.\d+\.\w+\.\w+", body)
     return found.group(0) if found else None
+
+
+def node_of(replica):
+    return replica.rsplit(".", 1)[1]
 
 
 def eventually(question, seconds, what):
@@ -83,7 +149,7 @@ def eventually(question, seconds, what):
     while True:
         try:
             answer = question()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, IndexError) as error:
             answer, last = None, error
         else:
             last = answer
@@ -93,57 +159,30 @@ def eventually(question, seconds, what):
         time.sleep(0.1)
 
 
-class Load:
-    """A steady load over all nodes on kept connections, with every failure kept: each request counts that was not
-    answered with 200. What a user would see as an error is an error here; nothing is asked again."""
+def settled(replicas=3, nodes=tuple(NODES), seconds=90):
+    """Until so many replicas run and are healthy, and every gateway knows them all, as well, and no others: for a second and a
+    half, as swarm may be about to move. [(node, container)]"""
+    def is_so():
+        running = all_tasks("patient", nodes)
+        if len(running) != replicas or len(all_tasks("gateway", nodes)) != len(nodes):
+            return False
+        for node, container in running + all_tasks("gateway", nodes):
+            if inspect(container, node)["State"]["Health"]["Status"] != "healthy":
+                return False
+        for node in nodes:
+            seen = upstream(node)
+            if seen["breaker"]["state"] != "CLOSED" or len(seen["endpoints"]) != replicas:
+                return False
+            if any(endpoint["ejectedForMs"] > 0 for endpoint in seen["endpoints"]):
+                return False
+        return running
 
-    def __init__(self, target="/patient/7", nodes=tuple(NODES), clients=8, pause=0.02):
-        self.target, self.nodes, self.pause = target, nodes, pause
-        self.failures, self.first_seen, self.counts = [], {}, collections.Counter()
-        self.slowest = 0.0
-        self.stopping = threading.Event()
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.client, args=(nodes[i % len(nodes)],)) for i in range(clients)]
+    def stays_so():
+        before = is_so() and all_tasks("gateway", nodes)
+        if not before:
+            return False
+        time.sleep(1.5)
+        after = is_so()
+        return after if all_tasks("gateway", nodes) == before else False
 
-    def client(self, node):
-        connection = http.client.HTTPConnection(NODES[node], 80, timeout=15)
-        while not self.stopping.is_set():
-            begun, failure = time.monotonic(), None
-            try:
-                connection.request("GET", self.target)
-                response = connection.getresponse()
-                body = response.read().decode("utf-8", "replace")
-                if response.status != 200:
-                    failure = (response.status, response.getheader("Proxy-Status"), body[:80])
-            except (OSError, http.client.HTTPException) as error:
-                failure, body = (type(error).__name__, str(error)), ""
-                connection.close()
-            with self.lock:
-                self.slowest = max(self.slowest, time.monotonic() - begun)
-                if failure:
-                    self.failures.append((round(time.time(), 3), node) + failure)
-                else:
-                    replica = replica_of(body)
-                    self.counts[replica] += 1
-                    self.first_seen.setdefault(replica, time.time())
-            time.sleep(self.pause)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
-        print(f"{sum(self.counts.values())} answered, {len(self.failures)} failed, slowest {self.slowest:.3f} s, "
-              f"{dict(self.counts)}")
-
-    def seen_since(self, seconds):
-        """The replicas that answer within the next seconds."""
-        with self.lock:
-            before = dict(self.counts)
-        time.sleep(seconds)
-        with self.lock:
-            return {replica for replica, count in self.counts.items() if count > before.get(replica, 0)}
+    return eventually(stays_so, seconds, f"{replicas} healthy replicas, known to the gateways of {', '.join(nodes)}")

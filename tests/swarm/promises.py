@@ -1,0 +1,74 @@
+"""What swarm must not be able to do to a request: a pytest plugin that makes a table of what was promised and what was seen.
+
+    @pytest.mark.promise("one replica is killed, ten times in a row", "0 failed")
+    def test_killed(figure):
+        ...
+        figure("0 of 27,301 failed, p99 4.1 ms")
+
+The table is printed at the end; a full run writes it into RESULTS.md, kept or not: nothing in there is typed by hand.
+"""
+import os
+import platform
+import subprocess
+import time
+
+import pytest
+
+from swarm import IS_FULL, ROOT
+
+rows = []
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "promise(event, promise): what swarm does, and what holds nevertheless")
+
+
+@pytest.fixture
+def figure(request):
+    """figure("what was measured"): also several times."""
+    return lambda text: request.node.user_properties.append(("figure", text))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    mark = item.get_closest_marker("promise")
+    if mark is None or report.skipped or (report.when != "call" and report.passed) or report.when == "teardown":
+        return
+    variant = f" ({item.callspec.id})" if hasattr(item, "callspec") else ""
+    seen = [text for name, text in item.user_properties if name == "figure"]
+    if report.failed:
+        seen.append(call.excinfo.exconly().split("\n")[0][:300])
+    rows.append((mark.args[0] + variant, mark.args[1], "; ".join(seen).replace("|", "\\|"), "yes" if report.passed else "**no**",
+                 f"{report.duration:.0f} s"))
+
+
+def machine():
+    with open("/proc/cpuinfo") as info:
+        model = next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), platform.machine())
+    return f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}"
+
+
+def table():
+    lines = ["| event | promise | what was seen | kept | took |", "|---|---|---|---|---|"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line("")
+    for line in table():
+        terminalreporter.write_line(line)
+    if not IS_FULL or "RESULTS" not in os.environ:
+        return
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    kept = sum(row[3] == "yes" for row in rows)
+    with open(os.environ["RESULTS"], "w") as file:
+        file.write(
+            "# What was seen when the swarm moved\n\n"
+            "Written by `make chaos` (`tests/swarm/run --full`); nothing here is typed by hand. One run on a real swarm of three nodes in\n"
+            "network namespaces of one machine, `deploy/hospital-stack.yml` with `deploy/gateway.yml`, which is the default configuration,\n"
+            "three replicas. Loads have a fixed rate without coordinated omission over all nodes that are up; clients never repeat a\n"
+            "request; whatever is not answered with 200 has failed.\n\n"
+            f"- {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {machine()}\n"
+            f"- gateway {commit}; {subprocess.run(['dockerd', '--version'], capture_output=True, text=True).stdout.strip()}\n"
+            f"- {kept} of {len(rows)} promises kept\n\n" + "\n".join(table()) + "\n")

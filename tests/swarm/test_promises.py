@@ -1,0 +1,461 @@
+"""What swarm can do to a service, a node or itself, under a steady load; what was promised holds in each case. The tests run
+in the order they are written, on one stack; each leaves three healthy replicas. Those at the end take the swarm apart."""
+import collections
+import datetime
+import json
+import os
+import random
+import re
+import signal
+import statistics
+import time
+
+import pytest
+
+import faults
+from counting import RATE, Load, first_received, received, received_after_stop
+from swarm import (DNS_LOG, DNS_SILENT, IS_FULL, MUST_FAIL, NODES, STACK, admin_of, all_tasks, breaker_events, docker, eventually,
+                   get, inspect, metric, process_of, replica, scale, settled, tasks, upstream)
+
+FALLBACK = "Patient information is currently unavailable"
+# The defaults of gateway.yml that promises are made of.
+CONNECT_S, RESPONSE_S, CONSECUTIVE_FAILURES, MINIMUM_CALLS = 1, 5, 5, 20
+OPEN_FOR_S, JITTER, HALF_OPEN_CALLS, REFRESH_S = 5, 1.2, 5, 1
+
+
+only_full = pytest.mark.skipif(not IS_FULL, reason="in the full form (make chaos)")
+
+
+def times(full, short):
+    return range(full if IS_FULL else short)
+
+
+def words(full, short):
+    return full if IS_FULL else f"{full} (here {short})"
+
+
+def update(service, *options):
+    """A rolling update; returns when swarm says that it is completed."""
+    def state():
+        return docker("service", "inspect", "--format", "{{with .UpdateStatus}}{{.StartedAt}} {{.State}}{{end}}", f"{STACK}_{service}")
+    before = state()
+    docker("service", "update", "--force", "--detach", "--no-resolve-image", *options, f"{STACK}_{service}")
+    eventually(lambda: state() != before and state().endswith(" completed"), 180, f"the update of {service}")
+
+
+def states_of_breakers():
+    return {node: upstream(node)["breaker"]["state"] for node in NODES}
+
+
+def openings():
+    return {node: sum(event["to"] == "OPEN" if "to" in event else "OPEN" in json.dumps(event) for event in breaker_events(node))
+            for node in NODES}
+
+
+# ---- replicas --------------------------------------------------------------------------------------------------
+
+def counted(node):
+    """What the node's gateway has begun and what it has ended, by its own metrics."""
+    return metric(node, "gateway_requests_received_total"), metric(node, "gateway_requests_total")
+
+
+@pytest.mark.promise("SIGKILL of one replica, " + words("ten times in a row", "twice"),
+                     "0 failed; clients, gateways and replicas count the same requests")
+def test_a_killed_replica(figure):
+    settled()
+    before = {node: counted(node) for node in NODES}
+    with Load() as load:
+        time.sleep(1)
+        for _ in times(10, 2):
+            node, victim = random.choice(settled())
+            faults.kill(victim, node)
+            eventually(lambda: victim not in tasks("patient", node), 10, "the victim is dead")
+        settled()
+        time.sleep(1)
+    arrived = {id for id, _, _ in received()}
+    missing = [request for request in load.requests if request.id not in arrived]
+    figure(f"{load.figure()}; {len(missing)} answered that no replica received")
+    assert not load.failures and not missing
+    for node in NODES:
+        begun, ended = counted(node)
+        assert begun - before[node][0] == ended - before[node][1] == load.of(node), node
+
+
+@pytest.mark.promise("SIGKILL of one replica under POSTs, " + words("ten times in a row", "twice"),
+                     "no POST reaches a replica twice; only those fail that were on the killed one")
+def test_posts_during_a_kill(figure):
+    with Load("/patient/slow?ms=20", method="POST", body=200) as load:
+        time.sleep(1)
+        for _ in times(10, 2):
+            node, victim = random.choice(settled())
+            faults.kill(victim, node)
+            eventually(lambda: victim not in tasks("patient", node), 10, "the victim is dead")
+        settled()
+        time.sleep(1)
+    sent = {request.id: request for request in load.requests}
+    arrived = collections.Counter(id for id, _, _ in received() if id in sent)
+    twice = [id for id, count in arrived.items() if count > 1]
+    lost = [request for request in load.failures if request.id not in arrived]
+    missing = [request for request in load.requests if request.result == 200 and request.id not in arrived]
+    figure(f"{load.figure()}; {sum(arrived.values())} arrived, {len(twice)} twice, {len(lost)} of the failed ones never")
+    assert not twice and not missing
+    # What had not arrived may have been in the dead one's socket: a byte of it was acknowledged by its kernel.
+    under_way = 1 + RATE / 3 * 0.02
+    assert len(load.failures) <= len(times(10, 2)) * (3 * under_way + 2), load.failures
+
+
+@pytest.mark.promise("one replica is paused: it accepts and never answers",
+                     f"at most {CONSECUTIVE_FAILURES} requests fail or wait, none after the ejection; the breaker stays closed")
+def test_a_paused_replica(figure):
+    node, container = settled()[0]
+    before = openings()
+    with Load() as load:
+        time.sleep(2)
+        with faults.paused(container, node):
+            pause = time.time()
+            time.sleep(20 if IS_FULL else 12)
+            states = states_of_breakers()
+            ejected = {on: sum(one["ejectedForMs"] > 0 for one in upstream(on)["endpoints"]) for on in NODES}
+        time.sleep(1)
+    waited = [request for request in load.requests if request.ms >= 1000 * RESPONSE_S * 0.9]
+    harmed = collections.Counter(request.node for request in {*waited, *load.failures})
+    last = max((request.due for request in {*waited, *load.failures}), default=pause) - pause
+    figure(f"{load.figure()}; failed or waited, by gateway: {dict(harmed)}; the last was sent {last:.1f} s after the pause began; "
+           f"ejected: {ejected}")
+    assert set(states.values()) == {"CLOSED"} and openings() == before, states
+    assert all(count <= CONSECUTIVE_FAILURES for count in harmed.values()), harmed
+    settled()
+
+
+@only_full
+@pytest.mark.promise("one replica gets 3 % of a CPU and three busy neighbours", "0 failed; the breaker stays closed")
+def test_a_starved_replica(figure):
+    node, container = settled()[0]
+    before = openings()
+    with Load() as load:
+        time.sleep(1)
+        with faults.starved(container, node, "0.03"):
+            time.sleep(15 if IS_FULL else 8)
+        time.sleep(1)
+    figure(load.figure())
+    assert not load.failures and openings() == before
+    settled()
+
+
+@pytest.mark.promise("rolling update of the replicas, " + words("three times", "once"),
+                     "0 failed; a withdrawn replica gets nothing new by the time swarm sends it SIGTERM")
+@pytest.mark.parametrize("order", ["start-first", pytest.param("stop-first", marks=only_full)])
+def test_a_rolling_update(order, figure):
+    with Load() as load, Load("/patient/slow?ms=400", rate=30) as slow:
+        time.sleep(1)
+        for _ in times(3, 1):
+            update("patient", "--update-order", order)
+        settled()
+        time.sleep(1)
+    late = received_after_stop(load.began)
+    figure(f"{load.figure()}; of those that take 400 ms: {slow.figure()}; {sum(late.values())} reached one of {len(late)} replicas "
+           "after its SIGTERM")
+    assert not load.failures and not slow.failures
+    assert len(late) == 3 * len(times(3, 1)) and not sum(late.values()), late
+
+
+def first_healthy(container, node):
+    """When the container's health check passed for the first time, or None; swarm makes it known by DNS after that."""
+    for entry in inspect(container, node)["State"].get("Health", {}).get("Log") or []:
+        if entry["ExitCode"] == 0:
+            # Go writes nanoseconds, Python reads microseconds; the engine's zone is the machine's.
+            moment, zone = re.fullmatch(r"([^.]*(?:\.\d{1,6})?)\d*(Z|[+-]\d\d:\d\d)", entry["End"]).groups()
+            return datetime.datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp()
+    return None
+
+
+@pytest.mark.promise("scaled from 2 to 6 to 1 to 3", "0 failed; a new replica is used within 2 s of its first healthy check")
+def test_scaling(figure):
+    scale(2)
+    old = set(settled(2))
+    with Load() as load:
+        time.sleep(1)
+        waits = []
+        for count in (6, 1, 3):
+            scale(count)
+            now = settled(count)
+            for node, container in set(now) - old:
+                name = replica(container, node)
+                waits.append(eventually(lambda: first_received(name), 10, f"{name} is used") - first_healthy(container, node))
+            old = set(now)
+            time.sleep(1)
+    figure(load.figure())
+    figure(f"from healthy to the first request: {statistics.median(waits):.2f} s, at most {max(waits):.2f} s")
+    assert not load.failures
+    # Swarm makes a replica known on its own node at once, on others by gossip.
+    assert len(waits) == 6 and max(waits) <= 2, waits
+
+
+# ---- services --------------------------------------------------------------------------------------------------
+
+def queries_for(name, since, until):
+    """{node: queries of one type in the worst second} that left the swarm: it forwards what it does not know."""
+    moments = collections.defaultdict(list)
+    with open(DNS_LOG) as file:
+        for line in file:
+            moment, address, asked, kind = line.split()
+            if asked.lower() == name and since <= float(moment) <= until:
+                moments[address, kind].append(float(moment))
+    worst = {node: 0 for node in NODES}
+    for (address, _), times_asked in moments.items():
+        node = next(node for node, its in NODES.items() if its == address)
+        for start in times_asked:
+            worst[node] = max(worst[node], sum(start <= moment < start + 1 for moment in times_asked))
+    return worst
+
+
+@pytest.mark.promise("service removed", f"fallback within 2 refreshes ({2 * REFRESH_S} s), in under 5 ms; the missing name is asked "
+                                        "for at most twice a second; recovery by itself")
+@pytest.mark.parametrize("dns", ["DNS outside says NXDOMAIN", pytest.param("DNS outside is silent", marks=only_full)])
+def test_no_replicas(dns, figure):
+    try:
+        if dns.endswith("silent"):
+            open(DNS_SILENT, "w").close()
+        with Load() as load:
+            time.sleep(1)
+            scale(0)
+            eventually(lambda: not all_tasks("patient"), 30, "no replica is left")
+            gone = time.time()
+            for node in NODES:
+                eventually(lambda: get(node, "/patient/1").status == 503, 10, f"{node}: the fallback")
+                answer = get(node, "/patient/1")
+                assert (answer.status, answer.body.strip()) == (503, FALLBACK)
+                assert int(answer.headers["retry-after"]) >= 1
+                assert "error=" in answer.headers["proxy-status"], answer.headers
+                assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+                assert get(node, "/reception/1").status == 200, "the other service does not suffer"
+            time.sleep(5)
+            over = time.time()
+            scale(3)
+            settled(3)
+            again = time.time()
+            time.sleep(1)
+    finally:
+        if dns.endswith("silent"):
+            os.unlink(DNS_SILENT)
+    worst = queries_for("tasks.patient", gone, over)
+    # Swarm withdraws an address two seconds before it stops the task: fallbacks may come before the last one is gone.
+    late = [request for request in load.requests if gone + 2 * REFRESH_S < request.due < over and request.result != 503]
+    fallbacks = sorted(request.ms for request in load.requests if gone + 2 * REFRESH_S < request.due < over)
+    hanging = [request for request in load.requests if request.result not in (200, 503)]
+    after = [request for request in load.failures if request.due > again]
+    figure(f"{len(fallbacks)} fallbacks, p50 {fallbacks[len(fallbacks) // 2]:.2f} ms, p99 {fallbacks[len(fallbacks) * 99 // 100]:.1f} ms; "
+           f"queries in the worst second by node: {worst}; {len(hanging)} without an answer, {len(after)} failed after recovery")
+    assert not late and not hanging and not after, (late[:5], hanging[:5], after[:5])
+    assert 0 < max(worst.values()) <= 2, worst
+    assert fallbacks[len(fallbacks) // 2] < 5
+
+
+def quarantined_by(node):
+    return len(upstream(node)["discovery"].get("quarantined", []))
+
+
+@pytest.mark.promise("another service takes the replicas' name: tasks.patient has its addresses too",
+                     "none of its answers reaches a client, 0 failed")
+def test_another_services_addresses(figure):
+    settled()
+    docker("service", "create", "--detach", "--no-resolve-image", "--name", f"{STACK}_pharmacy", "--replicas", "2",
+           "--network", f"name={STACK}_{STACK},alias=patient", "--hostname", "{{.Service.Name}}.{{.Task.Slot}}.{{.Task.ID}}.{{.Node.Hostname}}",
+           os.environ["SWARM_SERVICE_IMAGE"], "--name", "pharmacy", "--listen", "0.0.0.0:2222")
+    try:
+        with Load() as load:
+            eventually(lambda: len(all_tasks("pharmacy")) == 2, 60, "the pharmacy runs")
+            eventually(lambda: all(quarantined_by(node) == 2 for node in NODES), 30, "quarantined by every gateway")
+            time.sleep(3)
+    finally:
+        docker("service", "rm", f"{STACK}_pharmacy")
+    arrived = {id for id, _, _ in received()}
+    stray = [request for request in load.requests if request.id not in arrived]
+    figure(f"{load.figure()}; {len(stray)} answered by the other service")
+    assert not load.failures and not stray
+    settled()
+
+
+@pytest.mark.promise("all replicas fail, then recover",
+                     f"the breaker opens after {MINIMUM_CALLS} calls; never more than {HALF_OPEN_CALLS} probes at once; full traffic within "
+                     f"{OPEN_FOR_S} s (20 % jitter, twice as long after each further opening) + half-open + slow start")
+def test_all_replicas_fail(figure):
+    settled()
+    eventually(lambda: upstream("node1")["breaker"]["bufferedCalls"] == 0, 30, "the window is empty")
+    open(MUST_FAIL, "w").close()
+    # One gateway, so that its breaker's probes can be told from those of others.
+    with Load(nodes=("node1",), rate=RATE / 3) as load:
+        try:
+            time.sleep(24 if IS_FULL else 9)
+        finally:
+            os.unlink(MUST_FAIL)
+        well = time.time()
+        eventually(lambda: upstream("node1")["breaker"]["state"] == "CLOSED", 60, "the breaker closes")
+        closed = time.time()
+        time.sleep(3)
+    sent = {request.id for request in load.requests}
+    # What the replicas get while they are broken: the calls that open the breaker, then bursts of probes.
+    bursts, last = [0], load.began
+    for moment in sorted(moment for id, moment, _ in received() if id in sent and moment < well):
+        if moment - last > 1:
+            bursts.append(0)
+        bursts[-1] += 1
+        last = moment
+    full = max(request.due for request in load.failures) - well
+    opened_for = OPEN_FOR_S * 2 ** (len(bursts) - 1) * JITTER
+    figure(f"{load.count()}; opened after {bursts[0]} calls; probes while the replicas were broken: {bursts[1:]}; full traffic "
+           f"{full:.1f} s after they were well (open for up to {opened_for:.0f} s), closed after {closed - well:.1f} s")
+    assert MINIMUM_CALLS <= bursts[0] <= MINIMUM_CALLS + 5, "those under way when it opens arrive too"
+    assert len(bursts) > 1 and max(bursts[1:]) <= HALF_OPEN_CALLS
+    assert full <= opened_for + 1 and set(load.count()) <= {200, 500, 503}
+    settled()
+
+
+# ---- gateways --------------------------------------------------------------------------------------------------
+
+@pytest.mark.promise("rolling update of the gateway itself on every node; clients try refused connections again, nothing else",
+                     "0 requests cut, no idle connection closed without a word; exit before 10 s")
+def test_the_gateways_are_replaced(figure):
+    settled()
+    before = dict(all_tasks("gateway"))
+    with Load(retry_refused=True) as load, Load("/patient/slow?ms=1000", rate=30, retry_refused=True) as slow:
+        time.sleep(1)
+        update("gateway")
+        settled()
+        time.sleep(1)
+    took, codes = [], []
+    for node, container in before.items():
+        assert tasks("gateway", node) != [container]
+        state = inspect(container, node)["State"]
+        codes.append(state["ExitCode"])
+    waits = {node: max(request.ms for request in load.requests if request.node == node) for node in NODES}
+    figure(f"{load.figure()}, {load.total('idle_closed')} idle connections closed; of those that take 1 s {len(slow.failures)} of "
+           f"{len(slow.requests)} failed; longest wait by node: { {node: f'{ms / 1000:.1f} s' for node, ms in waits.items()} }")
+    assert set(codes) == {0}, codes
+    assert not load.failures and not slow.failures, (load.failures[:5], slow.failures[:5])
+    assert load.total("idle_closed") == 0
+
+
+# ---- nodes -----------------------------------------------------------------------------------------------------
+
+def spread():
+    """A replica on each node: swarm puts new ones where none is."""
+    if {node for node, _ in settled()} != set(NODES):
+        scale(0)
+        eventually(lambda: not all_tasks("patient"), 30, "no replica is left")
+        scale(3)
+        assert {node for node, _ in settled()} == set(NODES)
+
+
+def away_from(node):
+    return tuple(other for other in NODES if other != node)
+
+
+@pytest.mark.promise("a node is cut off from the network, and comes back",
+                     f"clients of other nodes: 0 failed, none waits longer than the connect timeout ({CONNECT_S} s) and one more try; none "
+                     "after the ejection")
+def test_a_node_is_cut_off(figure):
+    spread()
+    with Load(nodes=away_from("node3")) as load:
+        time.sleep(1)
+        with faults.unplugged("node3"):
+            cut = time.time()
+            time.sleep(30 if IS_FULL else 8)  # after 15 s swarm starts the replica elsewhere
+        back = time.time()
+        settled(seconds=120)
+        time.sleep(1)
+    slow = [request for request in load.requests if request.ms > 900 * CONNECT_S and request.due < back]
+    last = max((request.due for request in slow), default=cut) - cut
+    after = sum(request.ms > 900 * CONNECT_S for request in load.requests if request.due >= back)
+    figure(f"{load.figure()}; {len(slow)} waited about {CONNECT_S} s or more, the last was sent {last:.1f} s after the cut; "
+           f"{after} after the return")
+    assert not load.failures, load.failures[:5]
+    assert not slow or max(request.ms for request in slow) < 1000 * (2 * CONNECT_S + 1)
+
+
+def endpoints_of(process):
+    return len(next(one for one in json.loads(admin_of(process, "/upstreams"))["upstreams"] if one["name"] == "patient")["endpoints"])
+
+
+@pytest.mark.promise(f"DNS is silent for {words('60', '8')} s (10 minutes, scaled down); one replica is killed meanwhile",
+                     "0 failed, endpoints kept; the replica in the dead one's place is used as soon as DNS is back")
+def test_dns_is_silent(figure):
+    node, victim = settled()[0]
+    gateways = [container for _, container in all_tasks("gateway")]
+    processes = [process_of(container) for container in gateways]
+    with Load() as load:
+        time.sleep(1)
+        with faults.without_dns(gateways):
+            time.sleep(20 if IS_FULL else 4)
+            faults.kill(victim, node)
+            time.sleep(40 if IS_FULL else 4)
+            known = [endpoints_of(process) for process in processes]
+            eventually(lambda: len(all_tasks("patient")) == 3, 30, "swarm starts another one")
+        back = time.time()
+        new = next(replica(container, on) for on, container in settled() if first_received(replica(container, on)) >= back)
+        time.sleep(1)
+    figure(f"{load.figure()}; endpoints known at the end: {known}; the new one got its first request "
+           f"{first_received(new) - back:.1f} s after DNS was back")
+    assert not load.failures, load.failures[:5]
+    assert known == [3, 3, 3]
+
+
+@only_full
+@pytest.mark.promise(f"all engines stand still for 60 s, and with them swarm and its DNS; one replica is killed meanwhile; "
+                     "then swarm takes nodes for lost and moves their tasks, gateways too",
+                     "0 failed, endpoints kept; clients try refused connections again")
+def test_engines_stand_still(figure):
+    victim = process_of(settled()[0][1])
+    processes = [process_of(container) for _, container in all_tasks("gateway")]
+    with Load(retry_refused=True) as load:
+        time.sleep(1)
+        with faults.frozen():
+            time.sleep(30)
+            os.kill(victim, signal.SIGKILL)
+            time.sleep(30)
+            known = [endpoints_of(process) for process in processes]
+            thawed = time.time()
+        time.sleep(10)
+    during = [request for request in load.failures if request.due < thawed]
+    after = [request for request in load.failures if request.due >= thawed]
+    waited = max(request.ms for request in load.requests if request.due < thawed)
+    figure(f"{load.figure()}; {len(during)} failed and the longest took {waited:.0f} ms while the engines stood still, {len(after)} "
+           f"failed in the 10 s after; endpoints known at the end: {known}")
+    assert known == [3, 3, 3]
+    assert not during and not after, (during[:5], after[:5])
+    settled(seconds=150)
+
+
+@only_full
+@pytest.mark.promise("an engine is shut down in good order (SIGTERM), with its replica and its gateway", "clients of other nodes: 0 failed")
+def test_an_engine_is_stopped(figure):
+    spread()
+    with Load(nodes=away_from("node3")) as load:
+        time.sleep(1)
+        faults.engine_end("node3", signal.SIGTERM)
+        time.sleep(10)
+        faults.engine_start("node3")
+        settled(seconds=150)
+        time.sleep(1)
+    figure(load.figure())
+    assert not load.failures, load.failures[:5]
+
+
+@pytest.mark.promise("the leading manager's engine is killed, then the second of three: the quorum is lost",
+                     "traffic of the nodes that are left flows on: 0 failed")
+def test_the_managers_are_lost(figure):
+    spread()
+    leader = next(line.split()[0] for line in docker("node", "ls", "--format", "{{.Hostname}} {{.ManagerStatus}}").splitlines()
+                  if line.endswith(" Leader"))
+    second, last = away_from(leader)
+    with Load(nodes=(last,)) as load:
+        with Load(nodes=(second,)) as other:
+            time.sleep(2)
+            faults.engine_end(leader, signal.SIGKILL)
+            time.sleep(15 if IS_FULL else 8)
+        faults.engine_end(second, signal.SIGKILL)
+        time.sleep(20 if IS_FULL else 8)
+        refused = docker("service", "ls", node=last, check=False, seconds=60)
+    figure(f"one manager lost: {other.figure()}; quorum lost: {load.figure()}; swarm itself answers: {refused or 'no leader'}")
+    assert refused == ""
+    assert not other.failures and not load.failures, (other.failures[:5], load.failures[:5])
