@@ -12,6 +12,8 @@
  *   drop             all connections are reset
  *   look             what was seen; most_in_flight begins anew
  *
+ * A path that ends with /large is answered with 8 MiB, more than the kernel keeps for a client.
+ *
  * Every request whose head came whole is counted by its X-Load-Id, in a file that all replicas share and that outlives them:
  * one byte for each id. That is how often it was begun anywhere, also by a replica that was killed over it.
  *
@@ -35,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 16 * 1024, MOST_WORKERS = 4096, LINE_BYTES = 256 };
+enum { HEAD_BYTES = 16 * 1024, MOST_WORKERS = 4096, LINE_BYTES = 256, LARGE_BYTES = 8 * 1024 * 1024 };
 
 enum manner { ANSWER, STATUS, RESET, END, GARBAGE, STALL, STALL_BODY, CUT, CLOSE, MANNERS };
 static const char *const manners[MANNERS] = {
@@ -48,8 +50,8 @@ struct connection {
 	struct list *list;
 	int64_t due_ns;
 	int fd; /* -1: dead, freed when the turn is over */
-	bool is_busy;
-	size_t held, body_left;
+	bool is_busy, is_large;
+	size_t held, body_left, unsent; /* unsent: of a large answer */
 	char head[HEAD_BYTES];
 };
 
@@ -144,6 +146,21 @@ static void put(struct connection *connection, const char *bytes, size_t length)
 	(void)!send(connection->fd, bytes, length, MSG_NOSIGNAL); /* small, into an empty buffer */
 }
 
+/* An answer that does not fit waits for room, which is told by an event. */
+static void send_large(struct connection *connection)
+{
+	static const char bytes[64 * 1024];
+
+	while (connection->unsent > 0) {
+		size_t length = connection->unsent < sizeof bytes ? connection->unsent : sizeof bytes;
+		ssize_t sent = send(connection->fd, bytes, length, MSG_NOSIGNAL);
+
+		if (sent < 0)
+			return;
+		connection->unsent -= (size_t)sent;
+	}
+}
+
 static void answer(struct connection *connection)
 {
 	static const char garbage[] = "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 this is no HTTP at all\n\n";
@@ -155,6 +172,14 @@ static void answer(struct connection *connection)
 	connection->is_busy = false;
 	in_flight--;
 	answered++;
+	if (connection->is_large && manner == ANSWER) {
+		head = snprintf(bytes, sizeof bytes, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE_BYTES);
+		put(connection, bytes, (size_t)head);
+		connection->unsent = LARGE_BYTES;
+		send_large(connection);
+		become_idle(connection);
+		return;
+	}
 	switch (manner) {
 	case GARBAGE:
 		put(connection, garbage, sizeof garbage - 1);
@@ -201,6 +226,7 @@ static void begin(struct connection *connection, char *end_of_head)
 	*end_of_head = '\0';
 	id = strcasestr(connection->head, "\nx-load-id:");
 	length = strcasestr(connection->head, "\ncontent-length:");
+	connection->is_large = strstr(connection->head, "/large HTTP/1.") != NULL;
 	connection->body_left = length ? strtoul(length + 16, NULL, 10) : 0;
 	if (id != NULL && strtoul(id + 11, NULL, 10) < counts_length)
 		__atomic_fetch_add(&counts[strtoul(id + 11, NULL, 10)], 1, __ATOMIC_RELAXED);
@@ -243,20 +269,21 @@ static void serve(struct connection *connection)
 
 static void on_event(struct connection *connection)
 {
-	ssize_t got;
+	send_large(connection);
+	while (connection->fd >= 0) {
+		char *room = connection->head + connection->held;
+		ssize_t got = recv(connection->fd, room, sizeof connection->head - connection->held, 0);
 
-	if (connection->fd < 0)
-		return;
-	got = recv(connection->fd, connection->head + connection->held, sizeof connection->head - connection->held, 0);
-	if (got <= 0) {
-		if (got == 0 || errno != EAGAIN)
-			end(connection, false);
-		return;
+		if (got <= 0) {
+			if (got == 0 || errno != EAGAIN)
+				end(connection, false);
+			return;
+		}
+		if (connection->list == &idle)
+			move(connection, &resting, 0);
+		connection->held += (size_t)got;
+		serve(connection);
 	}
-	if (connection->list == &idle)
-		move(connection, &resting, 0);
-	connection->held += (size_t)got;
-	serve(connection);
 }
 
 static void on_due(int64_t now)
@@ -296,7 +323,7 @@ static void on_connection(void)
 
 	while (listener >= 0 && (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct connection *connection = malloc(sizeof *connection);
-		struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
+		struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = connection };
 
 		if (connection == NULL)
 			fail("memory");

@@ -96,11 +96,11 @@ class Gateway(process.Gateway):
     """With its defaults, its log to a file, and the replicas behind a name."""
     name = "gateway"
 
-    def __init__(self, folder, service, dns, upstream=None, routes=None, env=None, prefix=(), **keys):
+    def __init__(self, folder, service, names, upstream=None, routes=None, env=None, prefix=(), **keys):
         self.log_file = os.path.join(folder, "access.log")
-        dns.set("tasks.patient", " ".join(replica.address for replica in service.replicas))
+        names.set("tasks.patient", " ".join(replica.address for replica in service.replicas))
         upstream = {"url": f"http://tasks.patient:{service.port}", **(upstream or {})}
-        keys = {"workers": None, "drain": None, "access_log": self.log_file, "dns": {"servers": [f"127.0.0.1:{dns.port}"]}, **keys}
+        keys = {"workers": None, "drain": None, "access_log": self.log_file, "dns": {"servers": [f"127.0.0.1:{names.port}"]}, **keys}
         super().__init__(folder, {"patient": upstream, **keys.pop("upstreams", {})}, routes, env, prefix, **keys)
         harness.until(lambda: len(self.endpoints()) == len(service.replicas), "all replicas are known")
 
