@@ -3,7 +3,8 @@
 #   make                   build/gateway, installing what the build needs when it is missing
 #   make deps              install every Debian package the targets below need
 #   make run               the gateway on 127.0.0.1:8080 with a small hospital behind it
-#   make test              unit, thread, system and lint tests, and make differential
+#   make test              unit, thread, system, fault and lint tests, and make differential
+#   make faults            what holds when replicas, networks, disks and memory fail, on loopback, in three minutes
 #   make swarm-test        the same gateway on a real Docker swarm of three nodes (needs root)
 #   make chaos             all that can break, on loopback and on a swarm, beside haproxy and nginx; 30 minutes and more
 #   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
@@ -172,7 +173,7 @@ differential: deps-test
 lint:
 	@tests/lint/run
 
-test: unit thread system differential lint bench-gate
+test: unit thread system faults differential lint bench-gate
 
 swarm-test: deps-swarm
 	@tests/swarm/run

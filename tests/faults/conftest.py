@@ -56,13 +56,13 @@ def gateway(tmp_path, service, dns):
 
 
 @pytest.fixture
-def proxy(proxy_name, request, tmp_path, service):
+def proxy(proxy_name, gateway, tmp_path, service):
     """proxy(**keys of the gateway): the gateway, or in a full run one peer after the other, before the service."""
     started = []
 
     def start(**options):
         if proxy_name == "gateway":
-            return request.getfixturevalue("gateway")(**options)
+            return gateway(**options)
         folder = tmp_path / proxy_name
         folder.mkdir()
         os.chmod(folder, 0o777)

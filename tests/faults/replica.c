@@ -7,7 +7,7 @@
  *                    close (answers and closes without having said so)
  *   answer_after MS  every answer takes so long
  *   workers N        so many requests are worked on at once, each for answer_after; the others wait their turn; 0: no limit
- *   idle MS [random] connections with nothing on them are closed after so long, or after a random time up to that; 0: never
+ *   idle MS [random] connections with nothing on them any more are closed after so long, or after a random time up to that; 0: never
  *   refuse, accept   no listener, or one again
  *   drop             all connections are reset
  *   look             what was seen; most_in_flight begins anew
@@ -331,8 +331,7 @@ static void on_connection(void)
 		connection->fd = fd;
 		connections++;
 		accepted++;
-		join(connection, &resting, 0);
-		become_idle(connection);
+		join(connection, &resting, 0); /* until its first request it is not idle, but expected to begin */
 		epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event);
 	}
 }

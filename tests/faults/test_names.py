@@ -7,7 +7,7 @@ from harness import until
 from world import IS_FULL, figures, percentile, wait_ms
 
 FALLBACK = "Patient information is currently unavailable"
-SILENCE_S = 60 if IS_FULL else 4
+SILENCE_S = 30 if IS_FULL else 4
 
 
 @pytest.mark.parametrize("trouble", ["SILENT", "SERVFAIL"])
@@ -35,7 +35,7 @@ def test_dns_is_dead(gateway, load, service, dns, report, trouble):
 @pytest.mark.promise("an address is withdrawn while its replica still answers", "nothing new within one refresh, 0 failed")
 def test_an_address_is_withdrawn(gateway, load, service, dns, report):
     started = gateway()
-    running = load(started, rate=500, seconds=5)
+    running = load(started, rate=500, seconds=4)
     wait_ms(1000)
     gone, *others = service.replicas
     dns.set("tasks.patient", " ".join(replica.address for replica in others))
@@ -54,7 +54,7 @@ def test_an_address_is_withdrawn(gateway, load, service, dns, report):
 @pytest.mark.promise("service removed", "fallback within 2 refreshes, at most 2 queries a second for the missing name")
 def test_a_service_is_removed(gateway, load, service, dns, report):
     started = gateway(routes=[{"path": "/patient", "fallback": FALLBACK}])
-    running = load(started, rate=300, seconds=7)
+    running = load(started, rate=300, seconds=6)
     wait_ms(1000)
     dns.set("tasks.patient", "NXDOMAIN")
     for replica in service.replicas:
@@ -78,7 +78,7 @@ def test_a_replica_is_added(gateway, load, service, dns, report):
     dns.set("tasks.patient", " ".join(replica.address for replica in service.replicas[:2]))
     until(lambda: len(started.endpoints()) == 2, "two are known")
     new = service.replicas[2]
-    running = load(started, rate=500, seconds=6)
+    running = load(started, rate=500, seconds=4)
     wait_ms(500)
     before, added = new.tell("look")["received"], time.monotonic()
     dns.set("tasks.patient", " ".join(replica.address for replica in service.replicas))

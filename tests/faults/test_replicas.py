@@ -4,16 +4,16 @@ import pytest
 from world import IS_FULL, figures, is_under, needs_namespace, percentile, wait_ms
 
 RATE = 1000
-SECONDS = 10 if IS_FULL else 2
+SECONDS = 5 if IS_FULL else 2
 
 
 @pytest.mark.promise("replica killed", "0 failed, p99 under 20 ms")
 def test_a_replica_is_killed(proxy, load, service, report):
     started = proxy()
     times = 10 if IS_FULL else 2
-    running = load(started, rate=RATE, seconds=1.5 * times + 0.5)
+    running = load(started, rate=RATE, seconds=1.2 * times + 0.5)
     for number in range(times):
-        wait_ms(800)
+        wait_ms(500)
         service.replicas[number % 3].kill()
         wait_ms(700)
         service.replicas[number % 3].start()
@@ -54,7 +54,7 @@ def test_a_replica_misbehaves(proxy, load, service, report, manner):
 
 
 @pytest.mark.parametrize("manner", ["stall_body", "cut"])
-@pytest.mark.promise("one replica breaks off in mid-body", "fails until it is ejected: at most 10, none hangs")
+@pytest.mark.promise("one replica breaks off in mid-body", "only what it has begun to answer fails, until it is ejected; none hangs")
 def test_a_replica_breaks_off(proxy, load, service, report, manner):
     """The client has the response's head by then, so nobody can put it right; but it must end, and be few."""
     started = proxy(upstream={"timeouts": {"idle": "1s"}})
@@ -62,7 +62,7 @@ def test_a_replica_breaks_off(proxy, load, service, report, manner):
     wait_ms(700)
     service.replicas[0].tell("do " + manner)
     result = running.result()
-    kept = result["failed"] <= 10 and set(result["errors"]) <= {"cut"}
+    kept = result["failed"] <= 50 and set(result["errors"]) <= {"cut"}
     report(figures(result), kept, started.name)
 
 
@@ -81,7 +81,7 @@ def test_idle_connections_are_closed_after_25_ms(proxy, load, service, report, m
     """At a rate at which many connections are used again just when they end."""
     started = proxy()
     service.tell("idle 25")
-    running = load(started, rate=400, count=18000 if IS_FULL else 1500, method=method, connections=20)
+    running = load(started, rate=800 if IS_FULL else 400, count=18000 if IS_FULL else 1500, method=method, connections=40)
     result = running.result()
     twice = sum(count for times, count in service.times_begun().items() if times > 1)
     kept = result["failed"] <= (0 if method == "GET" else 10) and (method == "GET" or twice == 0)
@@ -112,7 +112,7 @@ def test_no_post_is_executed_twice(proxy, load, service, report):
 @pytest.mark.promise("black hole: nothing reaches one replica any more", "0 failed, p99 under 250 ms, breaker closed")
 def test_a_black_hole(proxy, load, service, report, firewall):
     started = proxy()
-    running = load(started, rate=RATE, seconds=10 if IS_FULL else 4)
+    running = load(started, rate=RATE, seconds=7 if IS_FULL else 4)
     wait_ms(1000)
     firewall("-p", "tcp", "-d", service.replicas[0].address, "-j", "DROP")
     result = running.result()
@@ -124,7 +124,7 @@ def test_a_black_hole(proxy, load, service, report, firewall):
 def test_connections_vanish(proxy, load, service, report, firewall):
     started = proxy()
     firewall("-p", "tcp", "--syn", "-d", service.replicas[0].address, "-j", "DROP")
-    result = load(started, rate=RATE, seconds=8 if IS_FULL else 4).result()
+    result = load(started, rate=RATE, seconds=6 if IS_FULL else 4).result()
     report(figures(result), result["failed"] == 0 and is_under(result, 250), started.name)
 
 

@@ -23,7 +23,7 @@ def kill_all(service):
 @pytest.mark.promise("whole service down", "fallback in under 5 ms once open, none hangs")
 def test_the_whole_service_is_down(gateway, load, service, report):
     started = gateway(routes=ROUTES)
-    running = load(started, rate=500, seconds=10 if IS_FULL else 4)
+    running = load(started, rate=500, seconds=6 if IS_FULL else 4)
     wait_ms(1000)
     kill_all(service)
     until(lambda: started.has_said("closed -> open"), "the breaker opens")
@@ -40,7 +40,7 @@ def test_the_whole_service_is_down(gateway, load, service, report):
 def test_recovery(gateway, load, service, report):
     """Refusing costs no time, so answers take 100 ms: the probes are on their way at the same time, and can be counted."""
     started = gateway(upstream={"breaker": {"open_for": "2s"}}, routes=ROUTES)
-    running = load(started, rate=200, seconds=9)
+    running = load(started, rate=200, seconds=7)
     wait_ms(1000)
     service.tell("do status 500")
     started.wait_for_state("OPEN")
@@ -72,7 +72,7 @@ def test_a_slow_service_hurts_nobody_else(gateway, load, service, other, report)
                       upstreams={"reception": {"url": f"http://{other.replicas[0].address}:{other.port}"}},
                       routes=[*ROUTES, {"path": "/reception", "upstream": "reception"}])
     reception = f"http://127.0.0.1:{started.port}/reception"
-    seconds = 8 if IS_FULL else 3
+    seconds = 5 if IS_FULL else 2
     before = load(reception, rate=500, seconds=seconds).result()
     service.tell("answer_after 1500")
     slow = load(started, rate=500, seconds=seconds + 1)
@@ -93,7 +93,7 @@ def test_overload(gateway, load, service, report):
     started = gateway(upstream={"bulkhead": {"max_in_flight": 12}}, routes=ROUTES)
     service.tell("answer_after 20")
     service.tell("workers 4")
-    seconds = 10 if IS_FULL else 4
+    seconds = 8 if IS_FULL else 3
     alone = load(started, rate=540, seconds=seconds)
     easy = alone.result()
     running = load(started, rate=2400, seconds=seconds)
