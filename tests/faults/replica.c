@@ -7,12 +7,12 @@
  *                    close (answers and closes without having said so)
  *   answer_after MS  every answer takes so long
  *   workers N        so many requests are worked on at once, each for answer_after; the others wait their turn; 0: no limit
- *   idle MS [random] connections with nothing on them any more are closed after so long, or after a random time up to that; 0: never
+ *   idle MS [random] connections with nothing on them any more are closed after so long, or a random time up to that; 0: never
  *   refuse, accept   no listener, or one again
  *   drop             all connections are reset
  *   look             what was seen; most_in_flight begins anew
  *
- * A path that ends with /large is answered with 8 MiB, more than the kernel keeps for a client.
+ * A path that ends with /large is answered with 1 MiB.
  *
  * Every request whose head came whole is counted by its X-Load-Id, in a file that all replicas share and that outlives them:
  * one byte for each id. That is how often it was begun anywhere, also by a replica that was killed over it.
@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 16 * 1024, MOST_WORKERS = 4096, LINE_BYTES = 256, LARGE_BYTES = 8 * 1024 * 1024 };
+enum { HEAD_BYTES = 16 * 1024, MOST_WORKERS = 4096, LINE_BYTES = 256, LARGE_BYTES = 1024 * 1024 };
 
 enum manner { ANSWER, STATUS, RESET, END, GARBAGE, STALL, STALL_BODY, CUT, CLOSE, MANNERS };
 static const char *const manners[MANNERS] = {
