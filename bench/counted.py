@@ -3,19 +3,17 @@ machine can change them.
 
 The clients and the upstream are played here, in step: while the proxy is stopped every client sends its request, then the proxy
 runs until the upstream has them all and it waits; it is stopped again, the upstream answers them all, and it runs until every
-client has its answer. So each turn of its loop finds as many events as there are clients, in every run alike. One run has a few
-of these rounds and another more; the difference, by the difference in requests, is what a request costs, without start and
-end. The processor that valgrind plays lacks the vector extensions of the one below, so that libc chooses the same functions
-everywhere.
+client has its answer. So each turn of its loop finds as many events as there are clients, in every run alike. Some of these
+rounds go uncounted, until every connection is made and the breaker is open where it shall be. The processor that valgrind
+plays is told to libc without its vector extensions, so that libc chooses the same functions everywhere.
 """
 import contextlib
-import glob
 import os
 import re
 import select
-import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 
@@ -108,19 +106,24 @@ class Clients:
             one.close()
 
 
-def is_in_state(pid, states):
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/stat") as stat:
-            if stat.read().rsplit(")", 1)[1].split()[0] not in states:
-                return False
-    return True
+def tasks(pid):
+    return os.listdir(f"/proc/{pid}/task")
+
+
+def of_task(pid, task, field):
+    with open(f"/proc/{pid}/task/{task}/status") as status:
+        return next(line.split()[1] for line in status if line.startswith(field + ":"))
+
+
+def until(holds, what):
+    limit = time.monotonic() + GUARD
+    while not holds():
+        assert time.monotonic() < limit, what
+        time.sleep(0.0001)
 
 
 def wait_for_state(pid, states):
-    until = time.monotonic() + GUARD
-    while not is_in_state(pid, states):
-        assert time.monotonic() < until
-        time.sleep(0.0001)
+    until(lambda: all(of_task(pid, task, "State") in states for task in tasks(pid)), states)
 
 
 @contextlib.contextmanager
@@ -133,23 +136,59 @@ def paused(pid):
     os.kill(pid, signal.SIGCONT)
 
 
-def serve(tool, name, rounds, folder, connections=64, paths=("/145",), fields=(), status=200, prepare=None, **values):
-    """One run under a tool: so many rounds, then the end. prepare(port) may hold what it needs and returns it."""
-    upstream = Upstream()
-    environment = PLAIN_CPU if tool[0] == "valgrind" else {}
+def vgdb(pid, command):
+    subprocess.run(["vgdb", f"--pid={pid}", command], check=True, capture_output=True, timeout=GUARD)
+
+
+class Callgrind:
+    """Counts between two dumps, each of which begins anew."""
+
+    def __init__(self, folder):
+        self.out = os.path.join(tempfile.mkdtemp(dir=folder), "out")
+        self.command = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={self.out}"]
+        self.environment = PLAIN_CPU
+
+    def begin(self, pid):
+        vgdb(pid, "dump")
+
+    def end(self, pid):
+        vgdb(pid, "dump")
+        with open(self.out + ".2") as file:
+            return int(re.search(r"^totals: (\d+)$", file.read(), re.M).group(1))
+
+
+class Strace:
+    command, environment = [], {}
+
+    def __init__(self, folder):
+        self.out = os.path.join(tempfile.mkdtemp(dir=folder), "out")
+
+    def begin(self, pid):
+        self.process = subprocess.Popen(["strace", "-c", "-f", "-U", "calls,name", "-o", self.out, "-p", str(pid)], stderr=subprocess.DEVNULL)
+        until(lambda: all(of_task(pid, task, "TracerPid") != "0" for task in tasks(pid)), "strace is attached")
+
+    def end(self, _):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(GUARD)
+        with open(self.out) as file:
+            counts = {words[1]: int(words[0]) for words in map(str.split, file) if len(words) == 2 and words[0].isdigit()}
+        counts.pop("total", None)
+        return sum(counts.values())
+
+
+def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145",), fields=(), status=200, prepare=None, **values):
+    """What a request costs. prepare(port) may open what shall stay open, and returns it."""
+    tool, upstream = counter(folder), Upstream()
     values = {"UPSTREAM_PORT": upstream.port, "EXTRA": EXTRA.get(name, ""), **values}
-    proxy = Process(name, [*tool, *COMMANDS[name]], folder, "any", values, environment)
+    proxy = Process(name, [*tool.command, *COMMANDS[name]], folder, "any", values, tool.environment)
+    pid = proxy.process.pid
     try:
-        pid = proxy.pids()[-1]  # strace's child; callgrind is the proxy itself
         held = prepare(proxy.port) if prepare else None
         clients = Clients(proxy.port, connections, paths, fields, status)
-        clients.ask()  # connections are made, and the breaker opens where it shall
-        if status == 200:
-            upstream.collect(connections)
-            upstream.answer()
-        clients.collect()
         pause = paused if connections > 1 else contextlib.nullcontext  # one alone is in step anyway
-        for _ in range(rounds):
+        for number in range(warm + rounds):
+            if number == warm:
+                tool.begin(pid)
             with pause(pid):
                 clients.ask()
             if status == 200:
@@ -157,35 +196,11 @@ def serve(tool, name, rounds, folder, connections=64, paths=("/145",), fields=()
                 with pause(pid):
                     upstream.answer()
             clients.collect()
+        counted = tool.end(pid)
         clients.close()
         del held
-        os.kill(pid, signal.SIGTERM)
-        proxy.process.wait(GUARD)
     finally:
         proxy.process.kill()
         proxy.process.wait()
         upstream.close()
-
-
-def callgrind(name, rounds, folder, **how):
-    out = tempfile.mkdtemp(dir=folder)
-    serve(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}/%p"], name, rounds, folder, **how)
-    total = 0
-    for path in glob.glob(f"{out}/*"):
-        with open(path) as file:
-            total += int(re.search(r"^(?:totals|summary): (\d+)$", file.read(), re.M).group(1))
-    shutil.rmtree(out)
-    return total
-
-
-def strace(name, rounds, folder, **how):
-    with tempfile.NamedTemporaryFile("r", dir=folder) as out:
-        serve(["strace", "-f", "-c", "-U", "calls,name", "-o", out.name], name, rounds, folder, **how)
-        counts = {words[1]: int(words[0]) for words in map(str.split, out) if len(words) == 2 and words[0].isdigit()}
-    counts.pop("total", None)
-    return sum(counts.values())
-
-
-def cost(measure, name, folder, few=4, many=24, connections=64, **how):
-    less, more = (measure(name, rounds, folder, connections=connections, **how) for rounds in (few, many))
-    return (more - less) / ((many - few) * connections)
+    return counted / (rounds * connections)

@@ -14,8 +14,8 @@ ROUTE_LINE = "  - {{ path: /{0}{1}, upstream: {2} }}\n"
 # More rounds where it takes some until every endpoint has connections.
 CURVES = {
     "routes": ("routes", (10, 100, 1000, 10000), {}),
-    "upstreams": ("upstreams, each with its breaker", (10, 100, 1000), {"few": 20, "many": 40}),
-    "endpoints": ("endpoints of one upstream", (1, 10, 100, 1000), {"few": 150, "many": 170}),
+    "upstreams": ("upstreams, each with its breaker", (10, 100, 1000), {"warm": 40}),
+    "endpoints": ("endpoints of one upstream", (1, 10, 100, 1000), {"warm": 200}),
     "idle": ("idle client connections", (0, 500, 2500, 15000), {}),
 }
 MOST_CONNECTIONS = 20000  # the gateway keeps a quarter of its descriptors for upstreams unless told
@@ -84,7 +84,7 @@ def allowed_sizes(curve, sizes):
 
 def instructions(stage, curve, size, names, how):
     hold = (lambda port: hold_idle(port, size)) if curve == "idle" else None
-    return round(counted.cost(counted.callgrind, "gateway", stage.folder, paths=paths_of(curve, size), prepare=hold,
+    return round(counted.cost(counted.Callgrind, "gateway", stage.folder, paths=paths_of(curve, size), prepare=hold,
                               **values_of(curve, size, names), **how))
 
 

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import textwrap
 
 import chart
 from proxies import HERE, ROOT
@@ -31,16 +32,16 @@ TARGETS = [
 ]
 READY_MS = 20
 PEERS = ("haproxy", "nginx", "h2o")
-SPRING = """Beside it, **published by others and not measured here**, what a Spring Cloud Gateway costs. Its author's
-[own benchmark](https://github.com/spencergibb/spring-cloud-gateway-bench) (a file of some bytes, wrk, 200 connections, one
-machine): 116,841 requests/s and 2.1 ms on average without a gateway, 32,213 requests/s and 6.6 ms through it. In its tracker: 10,388 requests/s with a
-p99 of 755 ms at 100 connections on a laptop ([#885](https://github.com/spring-cloud/spring-cloud-gateway/issues/885)), 1,591 requests/s
-with a mean of 168 ms at 200 ([#719](https://github.com/spring-cloud/spring-cloud-gateway/issues/719)). Other machines, other
-years, no CPU per request: they tell the order of magnitude and no more."""
-LIMITS_OF_THIS = """What this does not say: how it would be with TLS, which the gateway does not speak, over a network that loses packets, or with more
-CPUs than these. Load, upstream and proxies share one machine and its loopback; requests/s and latencies are those of proxies that have
-one CPU while the load has another. Most of a request's CPU time is the kernel's, whose share grows and shrinks with its version and
-with the processor: the ratios are of this machine."""
+SPRING = ("Beside it, **published by others and not measured here**, what a Spring Cloud Gateway costs. Its author's "
+          "[own benchmark](https://github.com/spencergibb/spring-cloud-gateway-bench) (a file of some bytes, wrk, 200 connections, one machine): 116,841 requests/s "
+          "and 2.1 ms on average without a gateway, 32,213 requests/s and 6.6 ms through it. In its tracker: 10,388 requests/s with a p99 of 755 ms at 100 connections on a "
+          "laptop ([#885](https://github.com/spring-cloud/spring-cloud-gateway/issues/885)), 1,591 requests/s with a mean of 168 ms at 200 "
+          "([#719](https://github.com/spring-cloud/spring-cloud-gateway/issues/719)). Other machines, in 2018 and 2019, and no CPU per request: they tell an order of "
+          "magnitude and no more.")
+LIMITS = ("What this does not say: how it would be with TLS, which the gateway does not speak, over a network that loses packets, or with more CPUs than these. Load, "
+          "upstream and proxies share one machine and its loopback; requests/s and latencies are those of proxies that have one CPU while the load has another. Most of a "
+          "request's CPU time is the kernel's, whose share differs between kernels and processors, so the ratios are this machine's. The peers are Debian's packages "
+          "with the configurations in bench/peers/, and do other things that the gateway can't.")
 
 
 def value_of(result, shape, contender, figure):
@@ -88,12 +89,11 @@ def peers_that_win(result):
     lines = []
     for shape in result["shapes"].values():
         for peer in PEERS:
-            for figure, what, unit in (("cpu_us", "needs less CPU", "us"), ("p99", "has the lower p99", "ms")):
-                multiple = shape["rows"]["gateway"].get(f"{'p99 ' if figure == 'p99' else ''}x {peer}")
+            for figure, what in (("", "needs less CPU"), ("p99 ", "has the lower p99")):
+                multiple = shape["rows"]["gateway"].get(f"{figure}x {peer}")
                 if multiple and multiple[0] > 1:
-                    ours, theirs = (shape["rows"][name][figure] for name in ("gateway", peer))
                     noise = ", within the noise" if multiple[1] <= 1 else ""
-                    lines.append(f"- {shape['title']}: {peer} {what}, {theirs:.2f} {unit} against {ours:.2f}{noise}.")
+                    lines.append(f"- {shape['title']}: {peer} {what}; the gateway's is {bounds(multiple)} times its{noise}.")
     return lines or ["In none of the shapes does a peer need less CPU or have a lower p99."]
 
 
@@ -119,8 +119,15 @@ def markdown(result, name):
         lines += [f"### {shape['title']}", "", *([shape["note"], ""] if shape["note"] else []), *shape_table(shape), ""]
     if result["curves"]:
         lines += ["## Cost that does not grow", "", f"![Cost against size]({name}-curves.svg)", "", *curve_sections(result)]
-    lines += [LIMITS_OF_THIS, ""]
-    return "\n".join(lines)
+    lines += [LIMITS, ""]
+    return wrapped("\n".join(lines))
+
+
+def wrapped(text):
+    """Paragraphs in lines of a length that is easy to compare; tables and links that stand alone stay as they are."""
+    return "\n".join(line if line.startswith(("|", "!", "#", "<")) else textwrap.fill(line, 128, break_long_words=False, break_on_hyphens=False,
+                                                                                     subsequent_indent="  " if line.startswith("- ") else "")
+                     for line in text.split("\n"))
 
 
 def write_file(path, text):
@@ -160,14 +167,14 @@ def readme_part(result, name):
                          f"{shape['rows']['haproxy']['resident_mib']:.1f}"))
     small, machine = result["shapes"]["small-64"]["rows"]["gateway"], result["machine"]
     met = sum("not met" not in row[3] for row in targets(result))
-    return "\n".join([
+    return wrapped("\n".join([
         BEGIN, "", f"On {machine['model']} with {machine['cpus']} CPUs, Linux {machine['kernel']}; {'; '.join(result['versions'])}. Everything is on: access log, metrics, "
-        "breaker, balancing, timeouts. The relay is a program that copies bytes and knows no HTTP. p99 is in ms.", "",
-        *table(["", "CPU us per request", "x relay", "x haproxy", "x nginx", "p99", "haproxy's", "MiB", "haproxy's"], rows), "",
+        "breaker, balancing, timeouts. The relay is a program that copies bytes and knows no HTTP; the multiples are medians of short bursts that alternate between all of them.", "",
+        *table(["", "CPU us per request", "x relay", "x haproxy", "x nginx", "p99 ms", "haproxy's p99", "MiB", "haproxy's MiB"], rows), "",
         f"![CPU per request, haproxy = 1](bench/results/{name}.svg)", "",
         f"A small request costs {small['calls']:.1f} system calls and {small['instructions']:,} instructions in user space. {met} of the {len(targets(result))} targets this "
         f"project set itself are met; [all of them, all shapes, the curves against 10,000 routes or 15,000 idle clients, and where a peer wins](bench/results/{name}.md). "
-        "`make bench` repeats it in ten minutes, `bench/run --quick` in two.", "", LIMITS_OF_THIS, "", SPRING, "", END])
+        "`make bench` repeats it in ten minutes, `bench/run --quick` in one.", "", LIMITS, "", SPRING, "", END]))
 
 
 def readme_with(result, name):
