@@ -173,7 +173,7 @@ static struct admin_service view_service(void *context, size_t index)
 	const struct upstream_settings *settings = &control->config->upstreams[index];
 	struct discovery_view known = discovery_look(control->discovery, settings->upstream);
 
-	return (struct admin_service){ .settings = settings, .set = known.set,
+	return (struct admin_service){ .settings = settings, .set = known.known,
 		                       .discovery_error = known.name == NULL ? NULL : known.name->error,
 		                       .last_answer_ms = known.name == NULL ? 0 : known.name->last_answer_ms };
 }
@@ -221,7 +221,7 @@ static void view_write_metrics(void *context, FILE *to)
 
 			services[i] = (struct metrics_service){
 				.settings = settings,
-				.set = known.set,
+				.set = known.known,
 				.dns_questions = known.name == NULL ? 0 : known.name->questions_total,
 				.dns_failures = known.name == NULL ? 0 : known.name->failures_total,
 				.quarantined = guard == NULL ? 0 : guard->quarantined,

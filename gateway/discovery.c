@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/checks.h"
+#include "gateway/net/fetch.h"
 #include "gateway/service.h"
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
@@ -98,8 +100,10 @@ static void rest_unnamed(struct discovery *discovery)
 static void forget_prepared(struct discovery *discovery)
 {
 	for (size_t i = 0; i < discovery->service_count; i++)
-		if (discovery->services[i] != NULL)
+		if (discovery->services[i] != NULL) {
 			discovery->services[i]->is_prepared = false;
+			discovery->services[i]->prepared_settings = NULL;
+		}
 	rest_unnamed(discovery);
 }
 
@@ -131,6 +135,17 @@ static bool renew_resolver(struct discovery *discovery, const struct config *con
 	return true;
 }
 
+static bool make_fetcher(struct discovery *discovery, const struct config *config, char *error, size_t size)
+{
+	bool is_needed = false;
+
+	for (size_t i = 0; i < config->upstream_count; i++)
+		is_needed = is_needed || config->upstreams[i].health.enabled;
+	if (is_needed && discovery->fetcher == NULL)
+		discovery->fetcher = fetcher_new(discovery->base, error, size);
+	return !is_needed || discovery->fetcher != NULL;
+}
+
 /* An hour's refresh that is a second's now must not last the hour. */
 static void set_manners(struct discovery *discovery, const struct config *config)
 {
@@ -151,7 +166,7 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 {
 	uint32_t patience_ms = config->dns_timeout_ms;
 
-	if (!renew_resolver(discovery, config, error, size))
+	if (!renew_resolver(discovery, config, error, size) || !make_fetcher(discovery, config, error, size))
 		return false;
 	set_manners(discovery, config);
 	for (size_t i = 0; i < config->upstream_count; i++) {
@@ -166,6 +181,7 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 			return false;
 		}
 		service->is_prepared = true;
+		service->prepared_settings = settings;
 		settings->upstream = upstream_reference(service->upstream);
 		if (service->name == NULL && service->set == NULL)
 			service_take_addresses(service, &settings->address, 1);
@@ -208,6 +224,9 @@ void discovery_commit(struct discovery *discovery)
 			continue;
 		service->is_current = service->is_prepared;
 		service->is_prepared = false;
+		service->settings = service->prepared_settings;
+		service->prepared_settings = NULL;
+		checks_follow(service);
 	}
 	rest_unnamed(discovery);
 }
@@ -218,7 +237,7 @@ struct discovery_view discovery_look(const struct discovery *discovery, const st
 
 	if (service == NULL)
 		return (struct discovery_view){ .set = NULL };
-	return (struct discovery_view){ .set = service->set, .name = service->name };
+	return (struct discovery_view){ .known = service->known, .set = service->set, .name = service->name };
 }
 
 bool discovery_quarantined(const struct discovery_view *view, size_t index, char address[ADDRESS_TEXT_MAX], const char **why)
@@ -263,6 +282,8 @@ void discovery_free(struct discovery *discovery)
 	names_free(discovery);
 	if (discovery->resolver != NULL)
 		resolver_free(discovery->resolver);
+	if (discovery->fetcher != NULL)
+		fetcher_free(discovery->fetcher);
 	event_del(&discovery->patience);
 	free(discovery->services);
 	free(discovery->endpoints);

@@ -42,7 +42,8 @@ void discovery_refresh(struct discovery *discovery, const struct upstream *upstr
 
 /* What is known of one upstream; NULL when it is not in use. */
 struct discovery_view {
-	struct endpoint_set *set; /* NULL: nothing yet */
+	struct endpoint_set *known; /* NULL: nothing yet */
+	struct endpoint_set *set;   /* of these, those that get requests */
 	const struct name *name;  /* NULL: it has an address */
 };
 struct discovery_view discovery_look(const struct discovery *discovery, const struct upstream *upstream);

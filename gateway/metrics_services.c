@@ -277,6 +277,24 @@ static uint64_t endpoint_requests(const struct endpoint *endpoint, uint64_t now_
 	return counter_read(&endpoint->requests_total);
 }
 
+static uint64_t endpoint_healthy(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	(void)now_ms;
+	return endpoint->health.state != HEALTH_UNHEALTHY;
+}
+
+static uint64_t endpoint_checks(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	(void)now_ms;
+	return endpoint->health.checks_total;
+}
+
+static uint64_t endpoint_check_failures(const struct endpoint *endpoint, uint64_t now_ms)
+{
+	(void)now_ms;
+	return endpoint->health.failures_total;
+}
+
 static const struct {
 	const char *name, *type, *help;
 	uint64_t (*figure)(const struct endpoint *endpoint, uint64_t now_ms);
@@ -286,6 +304,9 @@ static const struct {
 	{ "gateway_endpoint_ejections_total", "counter", "Times it was ejected.", endpoint_ejections },
 	{ "gateway_endpoint_requests_total", "counter", "Requests sent to the endpoint.", endpoint_requests },
 	{ "gateway_endpoint_failures_total", "counter", "Failures of the endpoint.", endpoint_failures },
+	{ "gateway_endpoint_healthy", "gauge", "0: its health checks fail.", endpoint_healthy },
+	{ "gateway_endpoint_health_checks_total", "counter", "Health checks of the endpoint.", endpoint_checks },
+	{ "gateway_endpoint_health_check_failures_total", "counter", "Health checks that failed.", endpoint_check_failures },
 };
 
 static void write_endpoints(const struct look *look, size_t row, uint64_t now_ms, FILE *to)

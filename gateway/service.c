@@ -6,6 +6,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/checks.h"
 #include "gateway/worker.h"
 
 /* ---- breakers tell ------------------------------------------------------------------------------------------- */
@@ -117,16 +118,13 @@ static void log_endpoints(const struct service *service, const struct endpoint_s
 /* The one that is there already, or a new one; a reference either way. */
 static struct endpoint *keep_or_make(struct service *service, const struct address *address)
 {
-	struct endpoint *endpoint = find_endpoint(service->set, address);
+	struct endpoint *known = find_endpoint(service->known, address);
 	struct address wanted = *address;
 
-	if (endpoint != NULL)
-		return endpoint_reference(endpoint);
+	if (known != NULL)
+		return endpoint_reference(known);
 	wanted.port = service->upstream->port;
-	endpoint = make_endpoint(service->discovery, &wanted, service->name == NULL ? "address" : "dns");
-	if (endpoint != NULL && service->set != NULL && service->set->count > 0)
-		endpoint->joined_ms = endpoint->born_ms;
-	return endpoint;
+	return make_endpoint(service->discovery, &wanted, service->name == NULL ? "address" : "dns");
 }
 
 static struct endpoint_set *make_set(struct service *service, const struct address *addresses, size_t count)
@@ -145,22 +143,77 @@ static struct endpoint_set *make_set(struct service *service, const struct addre
 	return set;
 }
 
-void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
+static bool is_well(const struct endpoint *endpoint)
+{
+	return endpoint->health.state != HEALTH_UNHEALTHY;
+}
+
+/* Those that are well; all, when none is: an ill replica may answer, nobody can't. NULL: memory is short. */
+static struct endpoint_set *choose_serving(const struct service *service)
+{
+	const struct endpoint_set *known = service->known;
+	struct endpoint **well = calloc(known->count + 1, sizeof(struct endpoint *));
+	struct endpoint_set *set;
+	size_t count = 0;
+
+	if (well == NULL)
+		return NULL;
+	for (size_t i = 0; i < known->count; i++)
+		if (is_well(known->endpoints[i]))
+			well[count++] = known->endpoints[i];
+	if (count == 0 && known->count > 0)
+		log_warn("upstream %s: all %zu endpoints are unhealthy: all serve", service->upstream->name, known->count);
+	set = count == 0 || count == known->count ? endpoint_set_reference(service->known) : endpoint_set_new(well, count);
+	free(well);
+	return set;
+}
+
+/* Whoever comes to others that serve already begins slowly, also one that was ill. */
+static void join(const struct service *service, const struct endpoint_set *set)
+{
+	if (service->set == NULL || service->set->count == 0)
+		return;
+	for (size_t i = 0; i < set->count; i++)
+		if (find_endpoint(service->set, &set->endpoints[i]->address) == NULL)
+			atomic_store_explicit(&set->endpoints[i]->joined_ms, clock_now_ms(), memory_order_relaxed);
+}
+
+static void publish(struct service *service)
 {
 	struct discovery *discovery = service->discovery;
-	struct endpoint_set *set;
+	struct endpoint_set *set = choose_serving(service);
 
-	if (has_addresses(service->set, addresses, count))
-		return;
-	set = make_set(service, addresses, count);
 	if (set == NULL) {
 		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
 		return;
 	}
+	join(service, set);
 	endpoint_set_release(service->set);
 	service->set = set;
-	log_endpoints(service, set);
 	discovery->events->on_endpoints(discovery->context, service->upstream, set);
+}
+
+void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
+{
+	struct endpoint_set *known;
+
+	if (has_addresses(service->known, addresses, count))
+		return;
+	known = make_set(service, addresses, count);
+	if (known == NULL) {
+		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
+		return;
+	}
+	endpoint_set_release(service->known);
+	service->known = known;
+	log_endpoints(service, known);
+	publish(service);
+	checks_follow(service);
+}
+
+void service_health_changed(struct service *service)
+{
+	publish(service);
 }
 
 void service_follow_name(struct service *service)
@@ -180,6 +233,8 @@ void service_free(struct service *service)
 {
 	if (service->name != NULL)
 		name_release(service->name);
+	checks_stop(service);
+	endpoint_set_release(service->known);
 	endpoint_set_release(service->set);
 	upstream_release(service->upstream);
 	free(service);

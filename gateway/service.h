@@ -18,7 +18,11 @@ struct service {
 	struct upstream *upstream;
 	struct breaker_settings born_with;
 	struct name *name;        /* NULL: the configuration has an address */
-	struct endpoint_set *set; /* NULL: nothing is known yet */
+	struct endpoint_set *known; /* NULL: nothing is known yet */
+	struct endpoint_set *set;   /* of these, those that get requests */
+	const struct upstream_settings *settings, *prepared_settings; /* NULL: not in use; not being prepared */
+	struct check **checks;      /* of `known`; NULL: health is not checked */
+	size_t check_count;
 	bool is_current;  /* named by the configuration in use */
 	bool is_prepared; /* named by the one that is being prepared */
 };
@@ -29,6 +33,7 @@ struct discovery {
 	const struct discovery_events *events;
 	void *context;
 	struct resolver *resolver;
+	struct fetcher *fetcher; /* NULL: no health check needs it */
 	struct random random;
 	uint32_t refresh_ms, timeout_ms, tries; /* of the configuration that was prepared last */
 	bool verifies_service;

@@ -234,9 +234,10 @@ static struct endpoint *less_busy(struct endpoint *a, struct endpoint *b)
  * would win every comparison.) */
 static bool sits_out(const struct choosing *choosing, const struct endpoint *endpoint, uint64_t random)
 {
-	uint64_t age_ms = choosing->now_ms - endpoint->joined_ms, least_ms = choosing->slow_start_ms / SLOW_START_LEAST;
+	uint64_t joined_ms = atomic_load_explicit(&endpoint->joined_ms, memory_order_relaxed);
+	uint64_t age_ms = choosing->now_ms - joined_ms, least_ms = choosing->slow_start_ms / SLOW_START_LEAST;
 
-	if (endpoint->joined_ms == 0 || age_ms >= choosing->slow_start_ms)
+	if (joined_ms == 0 || age_ms >= choosing->slow_start_ms)
 		return false;
 	random = stir(random ^ endpoint->index);
 	return (random >> 32) * choosing->slow_start_ms >> 32 >= (age_ms > least_ms ? age_ms : least_ms);

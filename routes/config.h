@@ -16,6 +16,7 @@
 
 #include "breaker/breaker.h"
 #include "breaker/ejection.h"
+#include "breaker/health.h"
 #include "routes/address.h"
 #include "routes/fallback.h"
 
@@ -49,6 +50,9 @@ struct upstream_settings {
 	uint64_t failure_statuses[10]; /* bit (status % 64) of word (status / 64) */
 	struct ejection_settings ejection;
 	uint32_t slow_start_ms; /* 0: off */
+	struct health_settings health;
+	const char *health_path;
+	uint32_t health_interval_ms, health_timeout_ms;
 	uint32_t bulkhead_max_in_flight, bulkhead_max_waiting, bulkhead_max_wait_ms;
 	uint32_t retry_attempts;
 	uint32_t retry_budget_percent;

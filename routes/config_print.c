@@ -165,6 +165,9 @@ static void print_value(FILE *to, const struct key *key, const void *structure)
 	case KIND_URL:
 		print_text(to, upstream->url);
 		break;
+	case KIND_PATH:
+		print_text(to, *(const char *const *)((const char *)structure + key->offset));
+		break;
 	case KIND_WINDOW:
 		print_window(to, key, &upstream->breaker);
 		break;
@@ -189,7 +192,7 @@ static void print_scope(FILE *to, enum key_scope scope, const void *structure, u
 			continue;
 		print_indent(to, depth);
 		fprintf(to, "%s:", key->name);
-		if (key->kind == KIND_SWITCH && !key_load(key, structure)) {
+		if ((key->kind == KIND_SWITCH || key->kind == KIND_OPTION) && !key_load(key, structure)) {
 			fputs(" off\n", to);
 		} else if (key->child != SCOPE_NONE) {
 			fputc('\n', to);

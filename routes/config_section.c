@@ -64,6 +64,7 @@ static key_read *const READERS[KINDS] = {
 	[KIND_TEXT] = read_plain_text,
 	[KIND_SECTION] = read_section,
 	[KIND_SWITCH] = read_switch,
+	[KIND_OPTION] = read_switch,
 	[KIND_ACCESS_LOG] = read_access_log,
 	[KIND_LISTEN] = read_listen,
 	[KIND_ADMIN] = read_admin,
@@ -140,7 +141,8 @@ void section_defaults(struct reader *reader, enum key_scope scope, void *into)
 			continue;
 		if (keys[i].kind == KIND_SWITCH)
 			key_store(&keys[i], into, true);
-		if (keys[i].kind == KIND_SECTION || keys[i].kind == KIND_SWITCH || keys[i].kind == KIND_ACCESS_LOG)
+		if (keys[i].kind == KIND_SECTION || keys[i].kind == KIND_SWITCH || keys[i].kind == KIND_OPTION ||
+		    keys[i].kind == KIND_ACCESS_LOG)
 			section_defaults(reader, keys[i].child, into);
 		else if (keys[i].default_text[0] != '\0')
 			read_default(reader, &keys[i], into);

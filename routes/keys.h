@@ -31,6 +31,7 @@ enum key_scope {
 	SCOPE_BULKHEAD,
 	SCOPE_RETRY,
 	SCOPE_POOL,
+	SCOPE_HEALTH_CHECK,
 	SCOPE_ROUTES, /* a list of SCOPE_ROUTE */
 	SCOPE_ROUTE,
 	SCOPE_REWRITE,
@@ -54,6 +55,7 @@ enum key_kind {
 	KIND_TEXT,
 	KIND_SECTION,
 	KIND_SWITCH, /* a section, `on` or `off`; the field is the bool */
+	KIND_OPTION, /* the same, but off unless it is written */
 	KIND_ACCESS_LOG, /* a section, or its key `to` */
 	KIND_LISTEN,
 	KIND_ADMIN,
@@ -192,6 +194,18 @@ enum key_kind {
 	    "how old one may become") \
 	KEY(UPSTREAM, "slow_start", DURATION_OR_OFF, FIELD(upstream_settings, slow_start_ms), "", "10s", 1, HOUR, \
 	    "how long the share of a new endpoint grows") \
+	GROUP(UPSTREAM, "health_check", OPTION, HEALTH_CHECK, FIELD(upstream_settings, health.enabled), \
+	        "asks each endpoint whether it is well") \
+	KEY(HEALTH_CHECK, "path", PATH, FIELD(upstream_settings, health_path), "", "/actuator/health", 0, 0, \
+	    "answers 2xx when all is well") \
+	KEY(HEALTH_CHECK, "interval", DURATION, FIELD(upstream_settings, health_interval_ms), "", "2s", 100, HOUR, \
+	    "how often") \
+	KEY(HEALTH_CHECK, "timeout", DURATION, FIELD(upstream_settings, health_timeout_ms), "", "1s", 10, 10 * MINUTE, \
+	    "for the whole answer") \
+	KEY(HEALTH_CHECK, "healthy", COUNT, FIELD(upstream_settings, health.healthy), "", "2", 1, 100, \
+	    "good answers in a row, then it serves again") \
+	KEY(HEALTH_CHECK, "unhealthy", COUNT, FIELD(upstream_settings, health.unhealthy), "", "3", 1, 100, \
+	    "bad ones in a row, then it gets no requests") \
 	GROUP(ROOT, "routes", LATER, ROUTES, NO_FIELD, "which request goes where") \
 	KEY(ROUTE, "path", PATH, FIELD(route, path), "", "", 0, 0, "prefix that ends on a segment border") \
 	KEY(ROUTE, "host", HOST, FIELD(route, host), "", "", 0, 0, "only requests for this host") \

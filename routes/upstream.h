@@ -15,6 +15,7 @@
 #include "breaker/breaker.h"
 #include "breaker/bulkhead.h"
 #include "breaker/ejection.h"
+#include "breaker/health.h"
 #include "breaker/queue.h"
 #include "routes/address.h"
 #include "routes/config.h"
@@ -27,8 +28,9 @@ struct endpoint {
 	size_t text_length;
 	uint64_t born_ms;
 	const char *discovered_by; /* "dns" or "address" */
+	struct health health;      /* the control thread's alone: workers are told who serves */
 	_Alignas(64) _Atomic uint32_t in_flight;
-	uint64_t joined_ms; /* when others served already; 0: it was one of the first. Set before workers know of it */
+	_Atomic uint64_t joined_ms; /* when others served already; 0: it was one of the first */
 	struct ejection ejection;
 	_Atomic uint64_t requests_total;
 	_Atomic uint64_t answered; /* requests_total when it last answered: those that came since are unanswered */

@@ -15,6 +15,25 @@ static uint64_t unanswered(const struct endpoint *endpoint)
 	return since < in_flight ? since : in_flight;
 }
 
+/* null: it has not been checked. */
+static json_t *describe_health(const struct health *health, uint64_t now_ms)
+{
+	if (health->checks_total == 0)
+		return json_null();
+	return json_pack("{s:s, s:I, s:I, s:s?, s:I, s:I, s:I}", "state", health_state_name(health->state), "forMs",
+	                 (json_int_t)(health->since_ms == 0 ? 0 : now_ms - health->since_ms), "lastStatus",
+	                 (json_int_t)health->last.status, "lastError", health->last.error, "lastTookMs",
+	                 (json_int_t)health->last.took_ms, "checks", (json_int_t)health->checks_total, "failures",
+	                 (json_int_t)health->failures_total);
+}
+
+static const char *state_of(const struct endpoint *endpoint, bool is_resting)
+{
+	if (endpoint->health.state == HEALTH_UNHEALTHY)
+		return "unhealthy";
+	return is_resting ? "ejected" : "available";
+}
+
 static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_ms)
 {
 	const struct ejection *ejection = &endpoint->ejection;
@@ -22,8 +41,8 @@ static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_m
 	bool is_resting = ejection_is_resting(ejection, now_ms);
 	uint64_t until_ms = atomic_load((_Atomic uint64_t *)&ejection->until_ms);
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?, s:I}", "address", endpoint->text, "state",
-	                 is_resting ? "ejected" : "available", "inFlight",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?, s:I, s:o}", "address", endpoint->text, "state",
+	                 state_of(endpoint, is_resting), "inFlight",
 	                 (json_int_t)atomic_load((_Atomic uint32_t *)&endpoint->in_flight), "unanswered",
 	                 (json_int_t)unanswered(endpoint), "requests",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&endpoint->requests_total), "failures",
@@ -32,7 +51,8 @@ static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_m
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&ejection->ejections_total), "ejectedForMs",
 	                 (json_int_t)(is_resting && until_ms > now_ms ? until_ms - now_ms : 0), "lastError", last_error,
 	                 "discoveredBy", endpoint->discovered_by, "ageMs",
-	                 (json_int_t)(now_ms > endpoint->born_ms ? now_ms - endpoint->born_ms : 0));
+	                 (json_int_t)(now_ms > endpoint->born_ms ? now_ms - endpoint->born_ms : 0), "health",
+	                 describe_health(&endpoint->health, now_ms));
 }
 
 static json_t *describe_quarantined(const struct admin_view *view, const struct admin_service *service)

@@ -163,10 +163,10 @@ static void test_unknown_keys(void **state)
 {
 	(void)state;
 	bad("slow_start: 10s\n" UPSTREAMS ROUTES, "f:1:1: error: unknown key \"slow_start\" in the file\n");
-	bad("defaults: { url: \"http://a.b\", brekaer: off, health_check: {} }\n" UPSTREAMS ROUTES,
+	bad("defaults: { url: \"http://a.b\", brekaer: off, outlier: {} }\n" UPSTREAMS ROUTES,
 	    "f:1:13: error: url belongs to an upstream, not to defaults\n"
 	    "f:1:32: error: unknown key \"brekaer\" in defaults; did you mean \"breaker\"?\n"
-	    "f:1:46: error: unknown key \"health_check\" in defaults\n");
+	    "f:1:46: error: unknown key \"outlier\" in defaults\n");
 	bad(WITH_UPSTREAM("bulkhead: { max_waitings: 256, max_wait: 1s, max_queue: 7 }"),
 	    "f:1:71: error: unknown key \"max_waitings\" in bulkhead; did you mean \"max_waiting\"?\n"
 	    "f:1:104: error: unknown key \"max_queue\" in bulkhead\n");
@@ -207,6 +207,14 @@ static void test_upstream_mistakes(void **state)
 	    "f:1:112: error: failure_statuses has 500 twice\n"
 	    "f:1:137: error: half_open_timeout must be between 100ms and 30m, not \"31m\"\n"
 	    "f:1:153: error: slow_rate must be between 1% and 100%, not \"0%\"\n");
+	bad(WITH_UPSTREAM("health_check: { path: ready, interval: 1ms, timeout: 1h, healthy: 0, unhealthy: 101, port: 1 }"),
+	    "f:1:81: error: path \"ready\": it must begin with \"/\"\n"
+	    "f:1:98: error: interval must be between 100ms and 1h, not \"1ms\"\n"
+	    "f:1:112: error: timeout must be between 10ms and 600s, not \"1h\"\n"
+	    "f:1:125: error: healthy must be between 1 and 100, not \"0\"\n"
+	    "f:1:139: error: unhealthy must be between 1 and 100, not \"101\"\n"
+	    "f:1:144: error: unknown key \"port\" in health_check\n");
+	bad(WITH_UPSTREAM("health_check: always"), "f:1:73: error: health_check takes on, off or a mapping, not \"always\"\n");
 	bad("upstreams: { \"a b\": { url: \"http://a.b\" }, c: \"http://c.d\" }\nroutes: [ { path: /, upstream: c } ]\n",
 	    "f:1:14: error: upstream names are up to 64 letters, digits, \"_\", \"-\" and \".\": \"a b\"\n"
 	    "f:1:47: error: an upstream takes a mapping, as in { url: \"http://tasks.c:8080\" }\n");

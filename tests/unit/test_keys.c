@@ -162,7 +162,8 @@ static void test_reference_is_right(void **state)
 
 static void test_printed_defaults(void **state)
 {
-	static const char SMALLEST[] = "upstreams: { a: { url: \"http://a.b\" } }\nroutes: [ { path: /, upstream: a } ]\n";
+	static const char SMALLEST[] = "upstreams: { a: { url: \"http://a.b\", health_check: on } }\n"
+	                               "routes: [ { path: /, upstream: a } ]\n";
 	struct yaml_reading reading = {allocate, complain, NULL};
 	struct complaints complaints;
 	struct config *config = config_parse("x", SMALLEST, strlen(SMALLEST), &complaints);

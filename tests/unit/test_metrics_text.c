@@ -415,6 +415,11 @@ static void test_breakers_and_endpoints(void **state)
 	atomic_store(&endpoint->in_flight, 4);
 	atomic_store(&endpoint->failures_total, 9);
 	atomic_store(&endpoint->ejection.until_ms, 9000);
+	endpoint->health = (struct health){ .state = HEALTH_UNHEALTHY, .checks_total = 7 };
+	world.services[0].quarantined = 2;
+	world.services[0].quarantines = 3;
+	world.services[0].dns_questions = 12;
+	world.services[0].dns_failures = 5;
 	counter_add(&world.counters[0].connections_accepted, 5);
 	counter_add(&world.counters[1].connections_accepted, 6);
 	write_text();
@@ -437,6 +442,13 @@ static void test_breakers_and_endpoints(void **state)
 	expect("gateway_endpoint_failures_total{upstream=\"patient\",endpoint=\"10.0.0.2:80\"}", 9);
 	expect("gateway_endpoint_ejected{upstream=\"patient\",endpoint=\"10.0.0.2:80\"}", 1);
 	expect("gateway_endpoint_ejected{upstream=\"patient\",endpoint=\"10.0.0.1:80\"}", 0);
+	expect("gateway_endpoint_healthy{upstream=\"patient\",endpoint=\"10.0.0.2:80\"}", 0);
+	expect("gateway_endpoint_healthy{upstream=\"patient\",endpoint=\"10.0.0.1:80\"}", 1);
+	expect("gateway_endpoint_health_checks_total{upstream=\"patient\",endpoint=\"10.0.0.2:80\"}", 7);
+	expect("gateway_addresses_quarantined{upstream=\"patient\"}", 2);
+	expect("gateway_quarantines_total{upstream=\"patient\"}", 3);
+	expect("gateway_dns_questions_total{upstream=\"patient\"}", 12);
+	expect("gateway_dns_failures_total{upstream=\"patient\"}", 5);
 	expect("gateway_connections_accepted_total", 11);
 	expect("gateway_reloads_total{result=\"refused\"}", 1);
 }
