@@ -132,6 +132,7 @@ enum transfer_result transfer_take(struct transfer *transfer, char *bytes, size_
 {
 	parts->count = 0;
 	parts->used = 0;
+	parts->why = NULL;
 	if (transfer->is_whole)
 		return TRANSFER_WHOLE;
 	if (transfer->body.kind == BODY_CHUNKED)
@@ -160,6 +161,7 @@ bool transfer_close(struct transfer *transfer, struct transfer_parts *parts)
 {
 	parts->count = 0;
 	parts->used = 0;
+	parts->why = NULL;
 	if (transfer->body.kind != BODY_UNTIL_CLOSE)
 		return false;
 	transfer->is_whole = true;

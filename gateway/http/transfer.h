@@ -40,7 +40,7 @@ struct transfer_parts {
 	struct iovec list[TRANSFER_PARTS];
 	int count;
 	size_t used; /* of the bytes given */
-	const char *why;
+	const char *why; /* TRANSFER_BAD: which rule */
 };
 
 void transfer_begin(struct transfer *transfer, struct body body, bool to_chunked);
