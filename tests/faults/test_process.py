@@ -3,6 +3,7 @@ import http.client
 import mmap
 import os
 import resource
+import select
 import signal
 import subprocess
 import time
@@ -44,9 +45,10 @@ def test_reload_a_hundred_times(gateway, load, service, report):
     memory = []
 
     def reload_under_load(times):
-        running = load(started, rate=1000, seconds=120)
+        running = load(started, rate=1000, seconds=120, connections=50, most=50)
         for _ in range(times):
             started.reload()
+            wait_ms(50 if IS_FULL else 5)
         memory.append(memory_kib(started.pids()))
         running.end()
         return running.result()
@@ -103,12 +105,18 @@ def test_sigterm_with_slow_requests(proxy, load, service, report):
 # ---- descriptors ------------------------------------------------------------------------------------------------------
 
 
+def answered(client):
+    try:
+        return client.answer().status == 200
+    except (EOFError, ConnectionError):
+        return False  # it had to go
+
+
 @pytest.mark.promise("descriptors exhausted", "answers again within 1 s after relief, never spins")
 def test_descriptors_are_exhausted(gateway, report):
     """Its limit is lowered while it runs, so what it worked out at its start does not protect it."""
     started = gateway()
-    patron = Client(started.port)
-    assert patron.request(target="/patient").status == 200
+    Client(started.port).request(target="/patient")
     before = descriptors(started.process.pid)
     resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE, (before + 20, before + 20))
     crowd = [Client(started.port) for _ in range(200)]
@@ -118,15 +126,14 @@ def test_descriptors_are_exhausted(gateway, report):
     spent = cpu_seconds(started.pids())
     wait_ms(2000)
     share = (cpu_seconds(started.pids()) - spent) / 2
-    served = patron.request(target="/patient").status
+    served = sum(bool(select.select([client.socket], [], [], 0)[0]) and answered(client) for client in crowd)
     for client in crowd:
         client.close()
     began = time.monotonic()
-    fresh = Client(started.port)
-    status = fresh.request(target="/patient").status
+    until(lambda: Client(started.port).request(target="/patient").status == 200, "it answers again")
     took = time.monotonic() - began
-    report(f"{share * 100:.0f} % CPU meanwhile; a known client got {served}; {status} after {took * 1000:.0f} ms of relief",
-           status == 200 and took < (1 if IS_FULL else 5) and share < 0.5)
+    report(f"{share * 100:.0f} % CPU meanwhile; {served} of 200 clients at once were served; answers again after {took * 1000:.0f} ms",
+           took < (1 if IS_FULL else 5) and share < 0.5 and served > 0)
 
 
 # ---- memory -----------------------------------------------------------------------------------------------------------
