@@ -225,13 +225,13 @@ static void dismiss(struct local_upstream *local)
 	}
 }
 
-static void let_in(struct worker *worker, struct local_upstream *local)
+static void let_in(struct worker *worker, struct upstream *upstream)
 {
-	struct upstream *upstream = local->upstream;
 	uint32_t max_in_flight = UINT32_MAX;
 
 	while (bulkhead_must_call(&upstream->bulkhead, max_in_flight)) {
-		struct exchange *exchange = local->first_waiting;
+		struct local_upstream *local;
+		struct exchange *exchange;
 		unsigned line = queue_next(&upstream->queue);
 
 		if (line != worker->index) {
@@ -239,6 +239,8 @@ static void let_in(struct worker *worker, struct local_upstream *local)
 				call(worker, upstream, line);
 			return;
 		}
+		local = worker_local(worker, upstream);
+		exchange = local->first_waiting;
 		max_in_flight = exchange_upstream(exchange)->bulkhead_max_in_flight;
 		if (!bulkhead_take(&upstream->bulkhead, max_in_flight))
 			return;
@@ -263,9 +265,15 @@ void admission_run(struct worker *worker)
 				continue;
 			local->is_called = false;
 			dismiss(local);
-			let_in(worker, local);
+			let_in(worker, local->upstream);
 		}
 	}
+}
+
+void admission_forget(struct worker *worker, struct local_upstream *local)
+{
+	if (local->is_called)
+		let_in(worker, local->upstream);
 }
 
 void admission_on_call(struct worker *worker, struct upstream *upstream)
@@ -273,5 +281,7 @@ void admission_on_call(struct worker *worker, struct upstream *upstream)
 	queue_answer(&upstream->queue, worker->index);
 	if (upstream->index < worker->local_count && worker_local(worker, upstream)->upstream == upstream)
 		look_soon(worker, worker_local(worker, upstream));
+	else
+		let_in(worker, upstream); /* none of ours waits for it, but others may */
 	upstream_release(upstream);
 }

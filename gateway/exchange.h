@@ -153,6 +153,8 @@ void exchange_keep_line(struct exchange *exchange, const struct request *request
  * reference it takes. */
 void admission_run(struct worker *worker);
 void admission_on_call(struct worker *worker, struct upstream *upstream);
+/* The last exchange of an upstream that is no longer configured is over: others may still wait in other workers. */
+void admission_forget(struct worker *worker, struct local_upstream *local);
 
 /* upload.c: sets the deadline for what the client should send or take next */
 void exchange_watch_client(struct exchange *exchange);

@@ -21,7 +21,7 @@ enum retry {
 	RETRY_UNSENT_LATE, /* the same, but the client has waited: only retry.attempts times */
 	RETRY_STALE,      /* an idle connection was dead: what may be replayed, on a fresh one, outside the budget */
 	RETRY_IDEMPOTENT, /* may have been acted upon: idempotent and replayable, within the budget */
-	RETRY_IDEMPOTENT_LATE, /* the same, but the client has waited: only where another endpoint is left */
+	RETRY_IDEMPOTENT_LATE, /* the same, but the client has waited: only where another endpoint promises more */
 };
 
 enum answer {

@@ -11,20 +11,32 @@
 /* Before what may have been acted upon is sent again; doubled each time. */
 enum { PAUSE_MS = 25, PAUSE_MOST_MS = 250 };
 
-/* What was tried may have left the set since. */
-static bool has_untried_endpoint(const struct exchange *exchange)
+static bool is_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint)
+{
+	for (unsigned i = 0; i < avoid->count; i++)
+		if (avoid->tried[i] == endpoint)
+			return true;
+	return false;
+}
+
+/* It has answered since, or nobody waits for it in vain. */
+static bool is_promising(const struct endpoint *endpoint, uint64_t since_ms)
+{
+	return atomic_load_explicit(&endpoint->heard_ms, memory_order_relaxed) >= since_ms ||
+	       (atomic_load_explicit(&endpoint->in_flight, memory_order_relaxed) == 0 &&
+	        atomic_load_explicit(&endpoint->ejection.failures, memory_order_relaxed) == 0);
+}
+
+/* What was tried may have left the set since. `must_promise`: after a timeout the client has no time to lose on another
+ * endpoint that is just as slow. */
+static bool has_untried_endpoint(const struct exchange *exchange, bool must_promise)
 {
 	const struct endpoint_set *set = worker_local(exchange->worker, exchange_upstream(exchange)->upstream)->set;
-	const struct balance_avoid *avoid = &exchange->avoid;
 
-	for (size_t i = 0; set != NULL && avoid->count < BALANCE_AVOID_MAX && i < set->count; i++) {
-		unsigned tried = 0;
-
-		while (tried < avoid->count && avoid->tried[tried] != set->endpoints[i])
-			tried++;
-		if (tried == avoid->count)
+	for (size_t i = 0; set != NULL && exchange->avoid.count < BALANCE_AVOID_MAX && i < set->count; i++)
+		if (!is_tried(&exchange->avoid, set->endpoints[i]) &&
+		    (!must_promise || is_promising(set->endpoints[i], exchange->attempt_us / 1000)))
 			return true;
-	}
 	return false;
 }
 
@@ -61,7 +73,7 @@ static bool may_repeat_sent(struct exchange *exchange, enum retry retry)
 	if (exchange->retries >= settings->retry_attempts || !is_replayable(exchange) ||
 	    breaker_permit_is_probe(&exchange->permit) || is_breaker_open(exchange) ||
 	    now_ms + pause_ms >= exchange_total_due_ms(exchange) ||
-	    (retry == RETRY_IDEMPOTENT_LATE && !has_untried_endpoint(exchange)) ||
+	    (retry == RETRY_IDEMPOTENT_LATE && !has_untried_endpoint(exchange, true)) ||
 	    !retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_percent, now_ms))
 		return false;
 	exchange->retries++;
@@ -83,9 +95,9 @@ bool attempt_may_repeat(struct exchange *exchange, enum outcome outcome)
 		return false;
 	switch (retry) {
 	case RETRY_UNSENT:
-		return has_untried_endpoint(exchange);
+		return has_untried_endpoint(exchange, false);
 	case RETRY_UNSENT_LATE:
-		if (exchange->retries >= settings->retry_attempts || !has_untried_endpoint(exchange))
+		if (exchange->retries >= settings->retry_attempts || !has_untried_endpoint(exchange, false))
 			return false;
 		exchange->retries++;
 		return true;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/log.h"
+#include "gateway/exchange.h"
 
 struct snapshot *snapshot_use(struct worker *worker)
 {
@@ -35,6 +36,7 @@ static void drop_pools(struct worker *worker, const struct endpoint_set *set, co
 
 static void drop_local(struct worker *worker, struct local_upstream *local)
 {
+	admission_forget(worker, local);
 	drop_pools(worker, local->set, NULL);
 	endpoint_set_release(local->set);
 	upstream_release(local->upstream);

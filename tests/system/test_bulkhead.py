@@ -210,6 +210,19 @@ def test_a_reload_while_some_wait(serve, gate, upstream):
     wait_for(started, inFlight=0, waiting=0)
 
 
+def test_a_reload_that_takes_the_upstream_away_while_some_wait(serve, gate, upstream):
+    started = serve(gate, max_in_flight=1)
+    waiting = [ask(started) for _ in range(9)]
+    wait_for(started, inFlight=1, waiting=8)
+    started.configure({"reception": upstream(plain)})
+    started.reload()
+    until(lambda: [one["name"] for one in started.admin("/upstreams")["upstreams"]] == ["reception"], "it is gone")
+    assert ask(started).answer().body == b"ok"
+    waiting.pop().reset()
+    gate.open(9)
+    assert [connection.answer().status for connection in waiting] == [200] * 8
+
+
 def test_a_drain_serves_those_that_wait(serve, gate):
     started = serve(gate, max_in_flight=2)
     waiting = [ask(started) for _ in range(10)]

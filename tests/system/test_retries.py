@@ -67,6 +67,20 @@ def test_all_tries_have_one_end(service, serve):  # noqa: F811
     assert took >= 0.6 and line["duration_ms"] < 1200, "three tries would have been 1,200"
 
 
+def test_no_time_is_lost_on_another_that_is_just_as_slow(service, serve, client):  # noqa: F811
+    release = threading.Event()
+    service.start(ONE, TWO, handler=lambda connection, request: release.wait(60))
+    started, first = serve(ONE, TWO, retry={"attempts": 1, "budget": "100%"}, timeouts={"response": "300ms"}, breaker="off")
+    second = client(started)
+    first.ask()
+    until(lambda: service.count() == 1)
+    second.ask()  # of two that are asked the less busy one is chosen
+    assert [connection.answer().status for connection in (first, second)] == [503] * 2
+    release.set()
+    assert [(line["attempts"], line["outcome"]) for line in started.log(2)] == [(1, "response_timeout")] * 2
+    assert [len(replica.requests) for replica in service.replicas.values()] == [1, 1]
+
+
 def test_no_try_that_could_not_begin_in_time(service, serve):  # noqa: F811
     """It is reset when less is left than a pause would take."""
     def late(connection, request):
