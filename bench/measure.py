@@ -8,20 +8,33 @@ import random
 import statistics
 import sys
 
-from loads import burst, system_calls
+from loads import BurstFailed, burst, system_calls
 
 WARM_SECONDS = 0.3
+REPEATS = 2
+failures = []  # of all shapes, for the report
+
+
+def sound_burst(*arguments, **how):
+    """A burst that failed is repeated, and reported: one hiccup should not cost the whole run."""
+    for _ in range(REPEATS):
+        try:
+            return burst(*arguments, **how)
+        except BurstFailed as failure:
+            failures.append(str(failure))
+            print(f"\nrepeated: {failure}", file=sys.stderr)
+    return burst(*arguments, **how)
 
 
 def rounds_of(title, contenders, rounds, seconds):
     """contenders: {name: (process, load)}. A list of {name: figures}."""
     names = list(contenders)
     for process, load in contenders.values():
-        burst(process, load, WARM_SECONDS)  # connections are made, caches are warm
+        sound_burst(process, load, WARM_SECONDS)  # connections are made, caches are warm
     result = []
     for number in range(rounds):
         random.shuffle(names)
-        result.append({name: burst(*contenders[name], seconds, seed=number + 1) for name in names})
+        result.append({name: sound_burst(*contenders[name], seconds, seed=number + 1) for name in names})
         print(f"\r{title}: round {number + 1} of {rounds} ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return result

@@ -113,6 +113,8 @@ def markdown(result, name):
              "bootstrapped medians lie. System calls are counted by the kernel's trace point in a burst of their own, user instructions by callgrind. The gateway "
              "runs with access log, metrics, breaker, balancing and timeouts on; the peers are as in bench/peers/, without a log. "
              f"`make bench` repeats it{' (this was a short run, --quick)' if result['quick'] else ''}.", "",
+             *([f"{len(result['failures'])} bursts were repeated because not every request was answered:", "",
+                *(f"- {failure}" for failure in result["failures"]), ""] if result["failures"] else []),
              "## Targets", "", *table(["", "at most", "measured", ""], targets(result)), "",
              "## Where a peer wins", "", *peers_that_win(result), "", "## Shapes", "", f"![CPU per request]({name}.svg)", ""]
     for shape in result["shapes"].values():
@@ -172,7 +174,7 @@ def readme_part(result, name):
         "breaker, balancing, timeouts. The relay is a program that copies bytes and knows no HTTP; the multiples are medians of short bursts that alternate between all of them.", "",
         *table(["", "CPU us per request", "x relay", "x haproxy", "x nginx", "p99 ms", "haproxy's p99", "MiB", "haproxy's MiB"], rows), "",
         f"![CPU per request, haproxy = 1](bench/results/{name}.svg)", "",
-        f"A small request costs {small['calls']:.1f} system calls and {small['instructions']:,} instructions in user space. {met} of the {len(targets(result))} targets this "
+        f"A small request costs {small['calls'] or float('nan'):.1f} system calls and {small['instructions']:,} instructions in user space. {met} of the {len(targets(result))} targets this "
         f"project set itself are met; [all of them, all shapes, the curves against 10,000 routes or 15,000 idle clients, and where a peer wins](bench/results/{name}.md). "
         "`make bench` repeats it in ten minutes, `bench/run --quick` in one.", "", LIMITS, "", SPRING, "", END]))
 
