@@ -1,6 +1,6 @@
 /*
  * Replays every committed input of the fuzz targets, so that what was once found stays found without a fuzzer. A target's
- * source is included with its entry renamed; a new target is one more paragraph and one more line in main(). (The whole
+ * source is included with its entry renamed; a new target is one more paragraph and two more lines below. (The whole
  * connection is linked in another way: test_connection.c.)
  */
 #include "tests/unit/replay.h"
@@ -29,41 +29,23 @@
 #include "tests/fuzz/fuzz_dns.c"
 #undef LLVMFuzzerTestOneInput
 
-static void test_request(void **state)
-{
-	(void)state;
-	replay("request", fuzz_request);
-}
+#define TARGET(name) \
+	static void replay_##name(const uint8_t *data, size_t size) \
+	{ \
+		assert_int_equal(fuzz_##name(data, size), 0); \
+	} \
+	static void test_##name(void **state) \
+	{ \
+		(void)state; \
+		replay_each(#name, replay_##name); \
+	}
 
-static void test_response(void **state)
-{
-	(void)state;
-	replay("response", fuzz_response);
-}
-
-static void test_chunked(void **state)
-{
-	(void)state;
-	replay("chunked", fuzz_chunked);
-}
-
-static void test_path(void **state)
-{
-	(void)state;
-	replay("path", fuzz_path);
-}
-
-static void test_config(void **state)
-{
-	(void)state;
-	replay("config", fuzz_config);
-}
-
-static void test_dns(void **state)
-{
-	(void)state;
-	replay("dns", fuzz_dns);
-}
+TARGET(request)
+TARGET(response)
+TARGET(chunked)
+TARGET(path)
+TARGET(config)
+TARGET(dns)
 
 int main(void)
 {
