@@ -121,6 +121,16 @@ static void client_takes(struct peer *client, uint8_t byte)
 		client->arrival_least = client->arrival;
 }
 
+/* As much of a body as holds no tag. */
+static size_t client_takes_body(struct peer *client, const uint8_t *data, size_t length)
+{
+	const uint8_t *mark = memchr(data, TAG_MARK, length);
+
+	if (client->tag_length > 0)
+		return 0;
+	return judge_body(&client->received, data, mark == NULL ? length : (size_t)(mark - data));
+}
+
 /* ---- an upstream ---------------------------------------------------------------------------------------------- */
 
 static void check_may_begin(const struct peer *connection)
@@ -221,6 +231,21 @@ static void upstream_says(struct peer *connection, uint8_t byte)
 		connection->received.state = JUDGE_RAW;
 }
 
+/* As much of a body as is clean and not its end. */
+static size_t upstream_says_body(struct peer *connection, const uint8_t *data, size_t length)
+{
+	struct arrival *arrival = connection->serving < 0 ? NULL : &arrivals[connection->serving];
+
+	if (arrival == NULL || connection->is_answered || connection->is_excessive)
+		return 0;
+	length = judge_body(&connection->answer, data, length);
+	arrival->body_length = connection->answer.body_length;
+	arrival->body_hash = connection->answer.body_hash;
+	if (length > 0)
+		world_peer_sends(connection, data, length);
+	return length;
+}
+
 static void upstream_tags(struct peer *connection)
 {
 	int number = connection->serving;
@@ -316,10 +341,10 @@ void cast_upstream_sends(struct peer *connection, const uint8_t *text, size_t le
 	}
 }
 
+static const uint8_t filling[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
 void cast_client_fills(struct peer *client, size_t count)
 {
-	static const uint8_t filling[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
-
 	while (count > 0) {
 		size_t length = count < sizeof filling - 1 ? count : sizeof filling - 1;
 
@@ -330,10 +355,17 @@ void cast_client_fills(struct peer *client, size_t count)
 
 void cast_upstream_fills(struct peer *connection, size_t count)
 {
-	for (; count >= TAG_BYTES; count -= TAG_BYTES)
-		upstream_tags(connection);
-	for (; count > 0; count--)
-		upstream_says(connection, 'x');
+	while (count > 0) {
+		size_t length = count < sizeof filling - 1 ? count : sizeof filling - 1, said = 0;
+
+		if (length > TAG_BYTES)
+			upstream_tags(connection);
+		if (length > TAG_BYTES)
+			said = TAG_BYTES + upstream_says_body(connection, filling, length - TAG_BYTES);
+		for (; said < length; said++)
+			upstream_says(connection, 'x');
+		count -= length;
+	}
 }
 
 /* With FUZZ_TRACE in the environment: what went over the wires, for whoever wants to understand a finding. */
@@ -365,11 +397,15 @@ void cast_on_bytes(struct peer *peer, const uint8_t *data, size_t length)
 {
 	peer->touched = ++world.order;
 	trace(peer->is_client ? "client" : "upstream", peer->id, "gets", data, length);
-	for (size_t i = 0; i < length; i++) {
-		if (peer->is_client)
-			client_takes(peer, data[i]);
-		else
-			upstream_takes(peer, data[i]);
+	while (length > 0) {
+		size_t taken = peer->is_client ? client_takes_body(peer, data, length) : judge_body(&peer->received, data, length);
+
+		if (taken == 0 && peer->is_client)
+			client_takes(peer, *data);
+		else if (taken == 0)
+			upstream_takes(peer, *data);
+		data += taken == 0 ? 1 : taken;
+		length -= taken == 0 ? 1 : taken;
 	}
 }
 

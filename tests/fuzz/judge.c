@@ -299,6 +299,20 @@ static void take_body_byte(struct judge *judge, uint8_t byte)
 	judge->body_hash = judge->body_hash * 33 + byte;
 }
 
+size_t judge_body(struct judge *judge, const uint8_t *data, size_t length)
+{
+	if (judge->state == JUDGE_LENGTH || judge->state == JUDGE_CHUNK_DATA) {
+		if (length >= judge->remaining)
+			length = (size_t)judge->remaining - 1;
+		judge->remaining -= length;
+	} else if (judge->state != JUDGE_UNTIL_CLOSE) {
+		return 0;
+	}
+	for (size_t i = 0; i < length; i++)
+		take_body_byte(judge, data[i]);
+	return length;
+}
+
 /* Hexadecimal digits and CRLF: no sign, no blanks, no extension. */
 static enum judge_event take_chunk_size(struct judge *judge, uint8_t byte)
 {

@@ -35,6 +35,7 @@ struct file {
 
 struct world world;
 static struct file files[WORLD_FILES];
+static int file_end;       /* behind the last one that is in use */
 static int listener_index; /* -1: none listens */
 
 static struct file *file_of(int fd)
@@ -57,6 +58,8 @@ static int new_file(enum kind kind)
 		if (files[i].kind != FILE_FREE)
 			continue;
 		files[i] = (struct file){ .kind = kind };
+		if (i >= file_end)
+			file_end = i + 1;
 		return WORLD_FD_FIRST + i;
 	}
 	return fail(EMFILE);
@@ -216,15 +219,16 @@ static bool is_writable(const struct file *file)
 	return file->peer == NULL || is_dead(file->peer) || (file->peer->state == PEER_OPEN && file->peer->window > 0);
 }
 
-unsigned world_ready_events(int index, struct event **to)
+unsigned world_ready_events(struct event **to)
 {
-	const struct file *file = &files[index];
 	unsigned count = 0;
 
-	if (file->reader != NULL && is_readable(file))
-		to[count++] = file->reader;
-	if (file->writer != NULL && is_writable(file))
-		to[count++] = file->writer;
+	for (const struct file *file = files; file < files + file_end; file++) {
+		if (file->reader != NULL && is_readable(file))
+			to[count++] = file->reader;
+		if (file->writer != NULL && is_writable(file))
+			to[count++] = file->writer;
+	}
 	return count;
 }
 
@@ -452,6 +456,8 @@ int world_close(int fd)
 	}
 	world.progress++;
 	file->kind = FILE_FREE;
+	while (file_end > 0 && files[file_end - 1].kind == FILE_FREE)
+		file_end--;
 	return 0;
 }
 
@@ -601,7 +607,6 @@ void world_begin(void)
 
 void world_end(void)
 {
-	for (int i = 0; i < WORLD_FILES; i++)
-		if (files[i].kind != FILE_FREE)
-			world_close(WORLD_FD_FIRST + i);
+	while (file_end > 0)
+		world_close(WORLD_FD_FIRST + file_end - 1);
 }

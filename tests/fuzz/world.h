@@ -131,8 +131,8 @@ extern bool cast_trusts_ids; /* a client may choose its request id */
 
 /* ---- between world.c and world_loop.c */
 struct event;
-/* Puts the events of a file that are added and ready, at most two, and tells how many. */
-unsigned world_ready_events(int index, struct event **to);
+/* The events of files that are added and ready, at most two of each; returns how many. */
+unsigned world_ready_events(struct event **to);
 struct event **world_reader(int fd); /* where the event of a descriptor is kept; NULL: it is none of ours */
 struct event **world_writer(int fd);
 /* An allocation of the gateway: may it succeed? */

@@ -268,9 +268,7 @@ uint64_t world_next_timer_us(void)
 
 static void gather(void)
 {
-	ready_count = 0;
-	for (int i = 0; i < WORLD_FILES; i++)
-		ready_count += world_ready_events(i, ready + ready_count);
+	ready_count = world_ready_events(ready);
 	for (unsigned i = 0; i < the_base.timer_count; i++)
 		if (due_us(the_base.timers[i]) <= world.now_us)
 			ready[ready_count++] = the_base.timers[i];
