@@ -215,6 +215,17 @@ static void on_patience_over(evutil_socket_t fd, short what, void *context)
 	discovery->events->on_prepared(discovery->context);
 }
 
+/* Its connections go with it: nobody would look after them any more. */
+static void free_unused_fetcher(struct discovery *discovery)
+{
+	for (size_t i = 0; i < discovery->service_count; i++)
+		if (discovery->services[i] != NULL && discovery->services[i]->checks != NULL)
+			return;
+	if (discovery->fetcher != NULL)
+		fetcher_free(discovery->fetcher);
+	discovery->fetcher = NULL;
+}
+
 void discovery_commit(struct discovery *discovery)
 {
 	for (size_t i = 0; i < discovery->service_count; i++) {
@@ -228,6 +239,7 @@ void discovery_commit(struct discovery *discovery)
 		service->prepared_settings = NULL;
 		checks_follow(service);
 	}
+	free_unused_fetcher(discovery);
 	rest_unnamed(discovery);
 }
 

@@ -223,6 +223,30 @@ def test_what_a_check_looks_like(serve, service):
     assert endpoint(started, ONE)["health"]["state"] == "healthy"
 
 
+def connections_to(started, address):
+    """Those that the gateway's machine has to an address, closed by it or not yet."""
+    number = "".join(f"{int(byte):02X}" for byte in reversed(address.split(".")))
+    with open("/proc/net/tcp") as file:
+        sockets = {line.split()[9] for line in file if line.split()[2].startswith(number + ":")}
+    folder = f"/proc/{started.process.pid}/fd"
+    return sum(os.readlink(os.path.join(folder, fd)).strip("socket:[]") in sockets for fd in os.listdir(folder)
+               if os.path.islink(os.path.join(folder, fd)))
+
+
+def test_no_connection_is_left_over(serve, service, dns):
+    """Of a replica that left, and of all when checks are turned off."""
+    started, _ = serve()
+    until(lambda: all(endpoint(started, address)["health"] for address in service), "all are checked")
+    assert connections_to(started, TWO) == 1
+    dns.set("tasks.patient", f"{ONE} {THREE}")
+    until(lambda: len(started.endpoints()) == 2, "one is withdrawn")
+    service[TWO].upstream.stop()
+    until(lambda: connections_to(started, TWO) == 0, "its connection is closed")
+    started.configure({"patient": dict(serve.upstream, health_check="off")}, **serve.keys)
+    started.reload()
+    until(lambda: connections_to(started, ONE) == 0, "so are all")
+
+
 def test_the_path_is_the_configurations(serve, service):
     started, _ = serve(health_check={"path": "/ready"})
     until(lambda: any(request.target == "/ready" for request in service[ONE].requests), "it is asked for")
