@@ -207,6 +207,26 @@ def test_a_thousand_addresses(nameserver, serve, service, how):
     assert ask(connection).body == ONE.encode()
 
 
+def resident_kib(started):
+    with open(f"/proc/{started.process.pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+def test_a_thousand_other_addresses_each_time_take_no_more_memory(nameserver, serve):
+    """What a name was once is forgotten: endpoints, their pools, the names that were asked for."""
+    started, _ = serve(refresh="200ms", timeout="5s")
+    after = []
+    for number in range(12):
+        addresses = thousand(20 + 4 * number)
+        nameserver.answer = lambda query: [query.reply(code=NXDOMAIN) if query.type == PTR else
+                                           query.reply(truncated=True) if query.protocol == "udp" else query.reply(*addresses)]
+        until(lambda: started.admin("/upstreams/patient")["endpoints"][0]["address"].startswith(addresses[0] + ":"),
+              f"set {number}", seconds=60)
+        after.append(resident_kib(started))
+    print(f"\n12 sets of 1,000 addresses one after the other: {after[1]} KiB resident after 2, {after[-1]} KiB after 12")
+    assert after[-1] < after[1] + 2048
+
+
 def test_a_set_that_flaps_fails_nobody(nameserver, serve, service):
     """Another set with every answer: each request still finds a replica."""
     sets = [(ONE,), (TWO,), (ONE, TWO)]
