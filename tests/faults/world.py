@@ -121,18 +121,18 @@ class Peer:
     SERVER = {"haproxy": "    server {name} {name}:{port}", "nginx": "        server {name}:{port};"}
     FILE = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
 
-    def __init__(self, name, folder, service, prefix=()):
+    def __init__(self, name, folder, service, configuration=None, **values):
         self.name, self.folder, self.service = name, folder, service
         self.port = harness.free_port()
         self.file = os.path.join(folder, self.FILE[name])
-        with open(os.path.join(HERE, "peers", self.FILE[name])) as file:
+        with open(os.path.join(HERE, "peers", configuration or self.FILE[name])) as file:
             template = string.Template(file.read())
         servers = "\n".join(self.SERVER[name].format(name=replica.address, port=service.port) for replica in service.replicas)
         with open(self.file, "w") as file:
-            file.write(template.substitute(WORK=folder, PORT=self.port, SERVERS=servers))
+            file.write(template.substitute(WORK=folder, PORT=self.port, SERVERS=servers, **values))
         command = {"haproxy": ["haproxy", "-W", "-db", "-f", self.file], "nginx": ["nginx", "-c", self.file]}[name]
         path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-        self.process = subprocess.Popen([*prefix, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         env={**os.environ, "PATH": path})
         self.url = f"http://127.0.0.1:{self.port}/patient"
         harness.until(self.answers, name)
