@@ -115,6 +115,8 @@ void worker_take_endpoints(struct worker *worker, struct upstream *upstream, str
 
 	if (local == NULL || !make_pools(worker, set)) {
 		log_error("worker %u: memory is short: the new endpoints of %s are not used", worker->index, upstream->name);
+		if (local != NULL)
+			drop_pools(worker, set, local->set);
 		endpoint_set_release(set);
 	} else {
 		drop_pools(worker, local->set, set);
