@@ -1,10 +1,12 @@
 /*
- * Any bytes as a DNS server's two answers, for A and for AAAA: what reaches discovery is one verdict, once, with addresses
- * that are sorted, different from each other, and few enough.
+ * Any bytes as a DNS server's two answers, for A and for AAAA, and as its answer for the names of an address: what reaches
+ * discovery is one verdict, once, with addresses that are sorted, different from each other, and few enough, or with names that
+ * the wrong-service guard can judge.
  *
- * The first byte says how the two queries ended, the second how long the first answer is; c-ares takes the bytes apart, as it
+ * The first byte says how the queries ended, the second how long the first answer is; c-ares takes the bytes apart, as it
  * does in the gateway, whose file is included to reach what it does with the result.
  */
+#include "gateway/identity.h"
 #include "gateway/net/resolver.c"
 #include "tests/fuzz/check.h"
 
@@ -26,6 +28,20 @@ static void check_answer(void *context, const struct resolver_answer *answer)
 		CHECK(i == 0 || compare(&answer->addresses[i - 1], &answer->addresses[i]) < 0);
 		CHECK(address_format(&answer->addresses[i], text) < sizeof text);
 	}
+}
+
+static void check_names(void *context, const struct resolver_answer *answer)
+{
+	const char *which = NULL;
+	enum identity identity;
+
+	(void)context;
+	dns_answers++;
+	CHECK((answer->verdict == RESOLVER_ANSWER) == (answer->names != NULL));
+	CHECK((answer->error == NULL) == (answer->verdict == RESOLVER_ANSWER));
+	CHECK(answer->count == 0);
+	identity = identity_of("tasks.patient", answer->names, &which);
+	CHECK((identity == IDENTITY_UNKNOWN) == (which == NULL));
 }
 
 static int status_of(unsigned bits)
@@ -51,24 +67,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct event_base *base;
 	struct resolver resolver = { .queries = NULL };
-	struct resolver_query *query = calloc(1, sizeof *query);
+	struct resolver_query *query;
 	unsigned how;
 	size_t first;
 
 	if (base == NULL)
 		base = event_base_new();
-	if (size < 2) {
-		free(query);
+	if (size < 2)
 		return 0;
-	}
 	how = data[0];
 	first = data[1] < size - 2 ? data[1] : size - 2;
 	resolver.base = base;
-	resolver.queries = query;
-	*query = (struct resolver_query){ .resolver = &resolver, .on_answer = check_answer, .pending = 2 };
-	CHECK(base != NULL);
-	evtimer_assign(&query->hand_over, base, on_hand_over, query);
 	dns_answers = 0;
+	query = new_query(&resolver, check_names, NULL);
+	CHECK(base != NULL && query != NULL);
+	give(on_ptr, query, status_of(how), data + 2, size - 2);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	CHECK(dns_answers == 1 && resolver.queries == NULL);
+	dns_answers = 0;
+	query = new_query(&resolver, check_answer, NULL);
+	CHECK(query != NULL);
+	query->pending = 2;
 	give(on_a, query, status_of(how), data + 2, first);
 	if (how & 16)
 		resolver_cancel(query);

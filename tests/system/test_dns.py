@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness import until
+from harness import free_port, until
 from nameserver import A, AAAA, NOERROR, NXDOMAIN, PTR, SERVFAIL, NameServer, encode_name
 
 ONE, TWO, ELSEWHERE = "127.0.9.1", "127.0.9.2", "127.0.9.66"
@@ -242,6 +242,43 @@ def test_a_set_that_flaps_fails_nobody(nameserver, serve, service):
     while len(answered) < 30:
         assert ask(connection).status == 200
     print(f"\n{len(answered)} changes of the set: {len(connection.answers)} requests, 0 failed")
+
+
+# ---- several servers ----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def second():
+    server = NameServer(honest(ONE))
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("trouble", ["SERVFAIL", "silence", "it is not there"])
+def test_the_next_server_is_asked_when_one_is_ill(nameserver, second, gateway, service, client, trouble):
+    nameserver.answer = {"SERVFAIL": lambda query: [query.reply(code=SERVFAIL)]}.get(trouble, lambda query: [])
+    first = nameserver.port if trouble != "it is not there" else free_port("127.0.0.1")
+    started = gateway({"patient": {"url": f"http://{NAME}:{service[0].port}"}}, [{"path": "/", "fallback": FALLBACK}], workers=1,
+                      dns={"servers": [f"127.0.0.1:{first}", f"127.0.0.1:{second.port}"], "timeout": "100ms"})
+    connection = client(started)
+    until(lambda: connection.request().body == ONE.encode(), "the second one's answer")
+    second.answer = honest(TWO)
+    until(lambda: connection.request().body == TWO.encode(), "its next answer")
+    for server in (nameserver, second):
+        expect_at_most_two_a_second(server.questions(NAME), f"first server: {trouble}")
+
+
+def test_a_reload_changes_the_servers(nameserver, second, serve, service):
+    """A question that waits for the old one is not waited for."""
+    nameserver.answer = lambda query: []
+    started, connection = serve(timeout="3s", refresh="200ms")
+    assert connection.request().body == FALLBACK.encode()
+    started.configure({"patient": {"url": f"http://{NAME}:{service[0].port}"}}, [{"path": "/", "fallback": FALLBACK}], workers=1,
+                      dns={"servers": [f"127.0.0.1:{second.port}"]})
+    started.reload()
+    until(lambda: connection.request().body == ONE.encode(), "the new one's answer")
+    asked = len(nameserver.asked)
+    second.wait_for_more(2)
+    assert len(nameserver.asked) == asked
 
 
 # ---- how often a name is asked for --------------------------------------------------------------------------------------
