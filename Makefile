@@ -12,6 +12,7 @@
 #   make differential      the request parser against python3-h11, DIFFERENTIAL_SECONDS (10) of it
 #   make fuzz              every fuzz target for FUZZ_SECONDS each
 #   make lint              layering rules, compiler warnings as errors, formatting traps
+#   make analyze           gcc -fanalyzer and clang-tidy
 #   make install           PREFIX=/usr/local, DESTDIR= for packagers
 #   make clean
 #
@@ -35,6 +36,7 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-de
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-h11 curl wrk procps cppcheck iproute2 iptables libfaketime valgrind strace slowhttptest
 SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python3-pytest ca-certificates
 BENCH_PACKAGES := haproxy nginx-light h2o wrk valgrind strace linux-perf python3
+ANALYZE_PACKAGES := clang-tidy-14 python3
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev llvm-14
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -63,19 +65,20 @@ ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARN
               $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 
-.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz help run test unit thread system differential swarm-test bench bench-gate fuzz lint install clean
+.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz deps-analyze help run test unit thread system differential swarm-test bench bench-gate fuzz lint analyze install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
 all: deps-build
 	@$(MAKE) --no-print-directory $(BUILD)/gateway
 
-deps: deps-build deps-test deps-swarm deps-bench deps-fuzz
+deps: deps-build deps-test deps-swarm deps-bench deps-fuzz deps-analyze
 deps-build: ; $(call need,$(BUILD_PACKAGES))
 deps-test:  deps-build ; $(call need,$(TEST_PACKAGES))
 deps-swarm: deps-build ; $(call need,$(SWARM_PACKAGES))
 deps-bench: deps-build ; $(call need,$(BENCH_PACKAGES))
 deps-fuzz:  deps-build ; $(call need,$(FUZZ_PACKAGES))
+deps-analyze: deps-build ; $(call need,$(ANALYZE_PACKAGES))
 
 help:
 	@sed -n '3,/^$$/s/^#//p' Makefile
@@ -172,6 +175,8 @@ differential: deps-test
 	@tests/fuzz/differential
 lint:
 	@tests/lint/run
+analyze: deps-analyze
+	@tests/lint/analyze
 
 test: unit thread system faults differential lint bench-gate
 

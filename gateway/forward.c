@@ -66,7 +66,7 @@ size_t forward_request_bound(const struct request *request, const struct route *
 	/* The host stands in Host, X-Forwarded-Host and Forwarded, the client's address in two fields. */
 	return sizeof OWN_FIELDS + request->method_text.length + path_length + request->query.length + 16 +
 	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + fields_bound(request->fields, request->field_count) +
-	       3 * request->host.length + strlen(route->upstream->host) + 8 + 2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX +
+	       3 * request->host.length + strlen(route->upstream->host) + 8 + (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX +
 	       request->upgrade.length + edits_bound(&route->request_headers);
 }
 

@@ -49,6 +49,7 @@ static struct series *find(const struct metrics_shard *shard, enum method method
 	return NULL;
 }
 
+/* Calls itself once at most. NOLINTNEXTLINE(misc-no-recursion) */
 static struct series *find_or_make(struct metrics_shard *shard, enum method method, unsigned status, enum outcome outcome)
 {
 	struct series *series = find(shard, method, status, outcome);

@@ -162,7 +162,7 @@ static char *put_clf_time(char *to, const char *iso)
 	int month = (iso[5] - '0') * 10 + iso[6] - '0';
 
 	to = text_put_literal(text_put_bytes(to, iso + 8, 2), "/");
-	to = text_put_literal(text_put_bytes(to, months + 3 * (month - 1), 3), "/");
+	to = text_put_literal(text_put_bytes(to, months + (size_t)3 * (month - 1), 3), "/");
 	to = text_put_literal(text_put_bytes(to, iso, 4), ":");
 	return text_put_literal(text_put_bytes(to, iso + 11, 8), " +0000");
 }

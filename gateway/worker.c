@@ -32,9 +32,9 @@ const char *worker_date(struct worker *worker)
 		return worker->date;
 	worker->date_s = now_s;
 	gmtime_r(&seconds, &tm);
-	to = text_put_literal(text_put_bytes(to, days + 3 * tm.tm_wday, 3), ", ");
+	to = text_put_literal(text_put_bytes(to, days + (size_t)3 * tm.tm_wday, 3), ", ");
 	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_mday), " ");
-	to = text_put_literal(text_put_bytes(to, months + 3 * tm.tm_mon, 3), " ");
+	to = text_put_literal(text_put_bytes(to, months + (size_t)3 * tm.tm_mon, 3), " ");
 	to = text_put_literal(text_put_number(to, (uint64_t)tm.tm_year + 1900), " ");
 	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_hour), ":");
 	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_min), ":");

@@ -23,7 +23,7 @@ static char *locate(struct reader *reader, const char *file)
 
 	if (path != NULL) {
 		memcpy(path, reader->file, folder);
-		memcpy(path + folder, file, strlen(file));
+		memcpy(path + folder, file, strlen(file) + 1);
 	}
 	return path;
 }

@@ -180,6 +180,7 @@ static void print_value(FILE *to, const struct key *key, const void *structure)
 	}
 }
 
+/* As deep as the table of keys is. NOLINTNEXTLINE(misc-no-recursion) */
 static void print_scope(FILE *to, enum key_scope scope, const void *structure, unsigned depth)
 {
 	size_t count;

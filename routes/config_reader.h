@@ -30,7 +30,7 @@ enum {
 struct arena;
 struct arena *arena_new(void);
 /* Aligned for anything, zeroed. NULL: memory is short. A `void *` so that it fits yaml_reading and fallback_build(). */
-void *arena_allocate(void *arena, size_t size);
+void *arena_allocate(void *context, size_t size);
 void arena_free(struct arena *arena);
 
 struct reader {
@@ -45,7 +45,7 @@ struct reader {
 
 void *reader_allocate(struct reader *reader, size_t size); /* from `memory`; sets is_memory_short */
 char *reader_copy(struct reader *reader, const char *text, size_t length);
-void *reader_allocate_scratch(void *reader, size_t size); /* for yaml_reading */
+void *reader_allocate_scratch(void *context, size_t size); /* for yaml_reading */
 
 /* ---- complaints -------------------------------------------------------------------------------------------------- */
 /* At the node; node NULL: the file as a whole. Control characters and cut UTF-8 never reach the terminal. */

@@ -110,7 +110,7 @@ void section_read(struct reader *reader, const struct yaml_node *node, enum key_
 
 		if (key == NULL && !value->key->is_refused)
 			refuse_unknown(reader, value->key, scope, what);
-		else if (!value->is_refused)
+		else if (key != NULL && !value->is_refused)
 			READERS[key->kind](reader, key, value, into);
 	}
 }
@@ -131,6 +131,7 @@ static void read_default(struct reader *reader, const struct key *key, void *int
 	READERS[key->kind](reader, key, value, into);
 }
 
+/* As deep as the table of keys is. NOLINTNEXTLINE(misc-no-recursion) */
 void section_defaults(struct reader *reader, enum key_scope scope, void *into)
 {
 	size_t count;

@@ -8,6 +8,7 @@
  */
 #include "routes/yaml.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,7 @@ static void hang(struct builder *builder, struct yaml_node *node)
 		return;
 	}
 	parent = builder->open[builder->depth - 1].node;
+	assert(parent != NULL);
 	if (parent->kind == YAML_MAPPING && builder->open[builder->depth - 1].key == NULL) {
 		if (node->kind != YAML_SCALAR && !node->is_refused) {
 			complain(builder->reading, node->line, node->column, "a key must be text");
@@ -121,6 +123,7 @@ static bool refuse_duplicates(struct builder *builder, struct yaml_node *mapping
 	struct yaml_node **values, *first = NULL;
 	size_t count = 0;
 
+	assert(mapping != NULL);
 	if (mapping->count < 2)
 		return true;
 	values = malloc(mapping->count * sizeof(struct yaml_node *));

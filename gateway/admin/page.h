@@ -72,7 +72,7 @@ void upstreams_page(struct page_request *request);
 struct connections *connections_new(struct event_base *base);
 void connections_free(struct connections *connections); /* after evhttp's are gone */
 /* For evhttp: makes the bufferevent of a connection that is about to be accepted. */
-struct bufferevent *connections_accept(struct event_base *base, void *connections);
+struct bufferevent *connections_accept(struct event_base *base, void *context);
 /* A request came on it; of a stream no more are awaited. */
 void connections_note(struct connections *connections, struct bufferevent *io, bool is_stream);
 

@@ -216,7 +216,7 @@ void stream_page(struct page_request *request)
 	bufferevent_setwatermark(io, EV_READ, 0, INPUT_MAX_BYTES);
 	connections_note(request->connections, io, true);
 	if (!event_pending(streams->timer, EV_TIMEOUT, NULL)) {
-		event_add(streams->timer, &(struct timeval){ .tv_usec = HYSTRIX_TURN_MS * 1000 });
+		event_add(streams->timer, &(struct timeval){ .tv_usec = HYSTRIX_TURN_MS * 1000L });
 		event_active(streams->timer, EV_TIMEOUT, 0); /* the first turn at once */
 	}
 }

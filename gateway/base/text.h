@@ -30,7 +30,7 @@ static inline char *text_put_2(char *to, unsigned number)
 	                            "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
 	                            "9899";
 
-	return text_put_bytes(to, pairs + 2 * number, 2);
+	return text_put_bytes(to, pairs + (size_t)2 * number, 2);
 }
 
 static inline char *text_put_number(char *to, uint64_t number)

@@ -42,7 +42,7 @@ static bool is_named(const char *name, const char *known, size_t length)
 }
 
 #define NAMED(known, field_id) \
-	(is_named(name.data, known, sizeof known - 1) ? (field_id) : FIELD_OTHER)
+	(is_named(name.data, (known), sizeof(known) - 1) ? (field_id) : FIELD_OTHER)
 
 /* '_' counts as '-': servers that hand fields to programs as variables can't tell "X_Forwarded_For" from the real one. */
 static bool is_named_loosely(const char *name, const char *known, size_t length)

@@ -27,7 +27,7 @@ static enum parse_result refuse(struct request *request, unsigned status, const 
 
 static enum method identify_method(struct slice text)
 {
-#define IS(literal) (memcmp(text.data, literal, sizeof literal - 1) == 0)
+#define IS(literal) (memcmp(text.data, (literal), sizeof(literal) - 1) == 0)
 	switch (text.length) {
 	case 3:
 		return IS("GET") ? METHOD_GET : IS("PUT") ? METHOD_PUT : METHOD_OTHER;

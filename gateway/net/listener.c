@@ -11,7 +11,7 @@ static void rest(struct listener *listener, int error)
 {
 	listener->is_resting = true;
 	event_del(&listener->event);
-	event_add(&listener->rest_over, &(struct timeval){ .tv_usec = LISTENER_REST_MS * 1000 });
+	event_add(&listener->rest_over, &(struct timeval){ .tv_usec = LISTENER_REST_MS * 1000L });
 	listener->on_rest(listener, error);
 }
 
@@ -86,7 +86,7 @@ void listener_wake(struct listener *listener)
 	event_del(&listener->rest_over);
 	listener->is_resting = event_add(&listener->event, NULL) < 0;
 	if (listener->is_resting)
-		event_add(&listener->rest_over, &(struct timeval){ .tv_usec = LISTENER_REST_MS * 1000 });
+		event_add(&listener->rest_over, &(struct timeval){ .tv_usec = LISTENER_REST_MS * 1000L });
 }
 
 void listener_close(struct listener *listener)
