@@ -33,6 +33,9 @@ struct choosing {
  * the dice are thrown again when only new ones were picked. */
 enum { SLOW_START_LEAST = 10, SLOW_START_PICKS = 4 };
 
+/* A worker sends many requests in one turn of its loop before it sees the next answers. */
+enum { SILENCE_LEAST_MS = 4 };
+
 static uint64_t rest_ends(const struct endpoint *endpoint)
 {
 	return atomic_load_explicit(&endpoint->ejection.until_ms, memory_order_relaxed);
@@ -58,7 +61,7 @@ static uint64_t silence_ms(const struct choosing *choosing, const struct endpoin
 	if ((int64_t)(atomic_load_explicit(&endpoint->requests_total, memory_order_relaxed) - answered) < (int64_t)limit)
 		return 0;
 	heard_ms = atomic_load_explicit(&endpoint->heard_ms, memory_order_relaxed);
-	return choosing->now_ms > heard_ms ? choosing->now_ms - heard_ms : 1;
+	return choosing->now_ms >= heard_ms + SILENCE_LEAST_MS ? choosing->now_ms - heard_ms : 0;
 }
 
 static bool was_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint)

@@ -331,7 +331,7 @@ static void test_who_has_fallen_silent_is_passed_over(void **state)
 		expect_share(2, 30);
 		/* Held up for a moment, each: better than the one that hangs, though it has less to do. */
 		silent(1, 50, NOW - MOMENT_MS);
-		silent(2, 50, NOW - 1);
+		silent(2, 50, NOW - 10);
 		count_draws((enum balance)balance);
 		expect_share(0, 0);
 		expect_share(1, 30);
@@ -410,6 +410,18 @@ static void test_no_more_are_passed_over_for_silence_than_may_rest(void **state)
 	world.settings.ejection.max_share_percent = 100;
 	count_draws(BALANCE_LEAST_REQUEST);
 	expect_share(2, 60);
+}
+
+static void test_many_sent_in_one_turn_are_no_silence(void **state)
+{
+	(void)state;
+	begin(2);
+	silent(0, 50, NOW - 3);
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 30);
+	silent(0, 50, NOW + 1); /* another worker's clock was read later */
+	count_draws(BALANCE_ROUND_ROBIN);
+	expect_share(0, 30);
 }
 
 static void test_slow_uploads_are_no_silence(void **state)
@@ -562,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_four_unanswered_are_not_silence),
 		cmocka_unit_test(test_when_all_are_silent_all_serve),
 		cmocka_unit_test(test_no_more_are_passed_over_for_silence_than_may_rest),
+		cmocka_unit_test(test_many_sent_in_one_turn_are_no_silence),
 		cmocka_unit_test(test_slow_uploads_are_no_silence),
 		cmocka_unit_test(test_who_is_passed_over),
 		cmocka_unit_test(test_a_full_list_of_tried),
