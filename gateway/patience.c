@@ -54,7 +54,9 @@ static uint64_t awaiting_due_ms(struct exchange *exchange)
 
 	if (stream_is_pending(&exchange->connection->stream)) {
 		exchange->watched = exchange->connection->stream.progress;
-		return worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
+		due_ms = worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
+		look_ms = exchange_total_due_ms(exchange);
+		return look_ms < due_ms ? look_ms : due_ms;
 	}
 	due_ms = response_due_ms(exchange);
 	look_ms = exchange->sent_us / 1000 + settings->connect_timeout_ms; /* for on_awaiting_due() */
@@ -104,16 +106,17 @@ static void on_streaming_due(struct exchange *exchange)
 static void on_awaiting_due(struct exchange *exchange)
 {
 	const struct stream *stream = &exchange->connection->stream;
-	uint64_t due_ms = response_due_ms(exchange);
+	uint64_t now_ms = worker_now_ms(exchange->worker), due_ms = response_due_ms(exchange);
+	uint64_t look_ms = now_ms + exchange_upstream(exchange)->connect_timeout_ms;
 
 	if (stream_is_unreachable(stream, exchange_upstream(exchange)->connect_timeout_ms))
 		exchange_fail(exchange, OUTCOME_UPSTREAM_UNREACHABLE);
-	else if (stream_is_pending(stream) && stream->progress != exchange->watched)
+	else if (stream_is_pending(stream) && stream->progress != exchange->watched && now_ms < exchange_total_due_ms(exchange))
 		attempt_set_deadline(exchange); /* slow, but alive */
-	else if (stream_is_pending(stream) || worker_now_ms(exchange->worker) >= due_ms)
+	else if (stream_is_pending(stream) || now_ms >= due_ms)
 		exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);
-	else if (due_ms != UINT64_MAX)
-		deadline_set(&exchange->worker->io.deadlines, &exchange->connection->deadline, due_ms);
+	else
+		deadline_set(&exchange->worker->io.deadlines, &exchange->connection->deadline, look_ms < due_ms ? look_ms : due_ms);
 }
 
 void attempt_on_due(struct deadline *deadline)

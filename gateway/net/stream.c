@@ -214,8 +214,12 @@ bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms)
 	struct tcp_info info = { .tcpi_state = 0 };
 	socklen_t size = sizeof info;
 
-	return getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_unacked > 0 &&
-	       info.tcpi_retransmits > 0 && info.tcpi_last_ack_recv >= silent_ms - silent_ms / 8;
+	if (getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+	    info.tcpi_last_ack_recv < silent_ms - silent_ms / 8)
+		return false;
+	/* What this machine itself could not put on its way (no route, a firewall) is not unacknowledged, but probed for; one
+	 * probe may be on its way to who has closed its window. */
+	return (info.tcpi_unacked > 0 && info.tcpi_retransmits > 0) || info.tcpi_probes > 1;
 }
 
 bool stream_is_quiet(const struct stream *stream)
