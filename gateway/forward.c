@@ -274,9 +274,9 @@ static bool response_field_goes_on(const struct field *field, const struct forwa
 {
 	if (field->is_hop_by_hop || field->id == FIELD_TRANSFER_ENCODING || field->id == FIELD_UPGRADE)
 		return false;
-	/* Without a body the length is news of what a GET would get (RFC 9110 section 8.6). */
+	/* Without a body the length is news of what a GET would get; a 204 may have none (RFC 9110 section 8.6). */
 	if (field->id == FIELD_CONTENT_LENGTH)
-		return forward->is_head_request || forward->response->status == 304;
+		return forward->response->status == 304 || (forward->is_head_request && forward->response->status != 204);
 	return true;
 }
 
