@@ -82,11 +82,17 @@ static size_t write_head(struct exchange *exchange, const struct response *respo
 	return (size_t)(forward_response(worker->head, &forward) - worker->head);
 }
 
-/* Done when all of the body has gone down. `excess`: bytes the upstream sent beyond its response. */
-static void after_body(struct exchange *exchange, bool is_whole, size_t excess)
+/* Bytes beyond its response: what comes next on the connection may be the rest of them. Said before anything goes down, as that
+ * may end the exchange. */
+static void note_excess(struct exchange *exchange, size_t excess)
 {
 	if (excess > 0)
 		exchange->keeps_connection = false;
+}
+
+/* Done when all of the body has gone down. */
+static void after_body(struct exchange *exchange, bool is_whole)
+{
 	if (is_whole)
 		exchange_finish(exchange);
 	else
@@ -118,8 +124,9 @@ static void pass(struct exchange *exchange, const struct response *response, cha
 	memcpy(parts + 1, body.list, (size_t)body.count * sizeof body.list[0]);
 	if (exchange->download.body.kind == BODY_LENGTH && exchange->download.remaining >= SPLICE_LEAST_BYTES)
 		attempt_splice(exchange, true);
+	note_excess(exchange, length - body.used);
 	if (send_down(exchange, parts, 1 + body.count))
-		after_body(exchange, taken == TRANSFER_WHOLE, length - body.used);
+		after_body(exchange, taken == TRANSFER_WHOLE);
 }
 
 static void begin_tunnel(struct exchange *exchange, const struct response *response, char *rest, size_t length)
@@ -240,10 +247,11 @@ void answer_body(struct exchange *exchange, char *bytes, size_t length)
 		exchange_fail(exchange, taken == TRANSFER_BAD ? OUTCOME_RESPONSE_INVALID : OUTCOME_OUT_OF_MEMORY);
 		return;
 	}
+	note_excess(exchange, length - parts.used);
 	if (!send_down(exchange, parts.list, parts.count))
 		return;
 	if (taken == TRANSFER_WHOLE)
-		after_body(exchange, true, length - parts.used);
+		after_body(exchange, true);
 }
 
 static void lose_rest(struct exchange *exchange, ssize_t taken)
@@ -278,7 +286,7 @@ void answer_splice(struct exchange *exchange)
 		exchange_watch_client(exchange);
 	}
 	if (exchange->download.is_whole)
-		after_body(exchange, true, 0);
+		after_body(exchange, true);
 }
 
 void answer_close(struct exchange *exchange)
