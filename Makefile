@@ -10,7 +10,8 @@
 #   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
 #   make bench-gate        user instructions and system calls per request against the budget
 #   make differential      the request parser against python3-h11, DIFFERENTIAL_SECONDS (10) of it
-#   make fuzz              every fuzz target for FUZZ_SECONDS each
+#   make fuzz              every fuzz target for FUZZ_SECONDS (60) each
+#   make prove             bounded proofs of the breaker and the parsers, with cbmc
 #   make lint              layering rules, compiler warnings as errors, formatting traps
 #   make analyze           gcc -fanalyzer and clang-tidy
 #   make install           PREFIX=/usr/local, DESTDIR= for packagers
@@ -38,6 +39,7 @@ SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python
 BENCH_PACKAGES := haproxy nginx-light h2o wrk valgrind strace linux-perf python3
 ANALYZE_PACKAGES := clang-tidy-14 python3
 FUZZ_PACKAGES  := clang-14 libclang-rt-14-dev llvm-14
+PROVE_PACKAGES := gcc libc6-dev python3 debian-archive-keyring
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # $(call need,PACKAGES): installs those that are missing; silent when none is.
@@ -65,19 +67,20 @@ ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARN
               $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 
-.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz deps-analyze help run test unit thread system differential swarm-test bench bench-gate fuzz lint analyze install clean
+.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz deps-prove deps-analyze help run test unit thread system differential swarm-test bench bench-gate fuzz prove lint analyze install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
 all: deps-build
 	@$(MAKE) --no-print-directory $(BUILD)/gateway
 
-deps: deps-build deps-test deps-swarm deps-bench deps-fuzz deps-analyze
+deps: deps-build deps-test deps-swarm deps-bench deps-fuzz deps-prove deps-analyze
 deps-build: ; $(call need,$(BUILD_PACKAGES))
 deps-test:  deps-build ; $(call need,$(TEST_PACKAGES))
 deps-swarm: deps-build ; $(call need,$(SWARM_PACKAGES))
 deps-bench: deps-build ; $(call need,$(BENCH_PACKAGES))
 deps-fuzz:  deps-build ; $(call need,$(FUZZ_PACKAGES))
+deps-prove: ; $(call need,$(PROVE_PACKAGES))
 deps-analyze: deps-build ; $(call need,$(ANALYZE_PACKAGES))
 
 help:
@@ -197,6 +200,9 @@ bench-gate: deps-test
 
 fuzz: deps-fuzz
 	@tests/fuzz/run
+
+prove: deps-prove
+	@tests/prove/run
 
 install: all
 	install -D -m 755 $(BUILD)/gateway $(DESTDIR)$(PREFIX)/bin/gateway
