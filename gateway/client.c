@@ -102,7 +102,9 @@ void client_exchange_over(struct client *client, bool keep, bool may_linger)
 			stream_resume(&client->stream);
 		return;
 	}
-	if (!client->stream.has_ended && (may_linger || client_has_held(client) || !client->stream.is_reading)) {
+	/* What it sent and nobody has read would make close() a reset, which may overtake the answer. */
+	if (!client->stream.has_ended && (may_linger || client_has_held(client) || !client->stream.is_reading ||
+	                                  (!client->stream.is_watched && !stream_is_quiet(&client->stream)))) {
 		client_enter(client, CLIENT_LINGERING);
 		stream_finish(&client->stream);
 		stream_resume(&client->stream);
@@ -244,6 +246,8 @@ bool client_open(struct worker *worker, int fd, const struct address *peer, uint
 	client_enter(client, CLIENT_IDLE);
 	/* TCP_DEFER_ACCEPT wakes us when the request is there already. */
 	stream_read(&client->stream);
+	if (client->state != CLIENT_EXCHANGE)
+		stream_resume(&client->stream);
 	return true;
 }
 

@@ -330,6 +330,7 @@ bool worker_init(struct worker *worker, unsigned index, struct shared *shared, s
 	if (worker->io.base == NULL || worker->io.scratch == NULL || !inbox_init(&worker->inbox))
 		return false;
 	deadlines_init(&worker->io.deadlines, clock_now_ms());
+	streams_init(&worker->io);
 	deadline_init(&worker->log_deadline, on_log_due);
 	random_seed(&worker->random);
 	event_assign(&worker->inbox_event, worker->io.base, worker->inbox.descriptor, EV_READ | EV_PERSIST, on_message, worker);

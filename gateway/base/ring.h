@@ -33,4 +33,11 @@ static inline void ring_remove(struct ring *entry)
 	entry->next->previous = entry->previous;
 }
 
+/* Also when it is in none. */
+static inline void ring_leave(struct ring *entry)
+{
+	ring_remove(entry);
+	ring_init(entry);
+}
+
 #endif

@@ -166,16 +166,66 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 	end_pending(stream);
 }
 
+/* ---- watching ------------------------------------------------------------------------------------------------- */
+
+static void watch(struct stream *stream)
+{
+	ring_leave(&stream->unwatched);
+	stream->is_reading = stream->is_watched = event_add(&stream->read_event, NULL) == 0;
+}
+
+static void watch_no_more(struct stream *stream)
+{
+	ring_leave(&stream->unwatched);
+	if (stream->is_watched)
+		event_del(&stream->read_event);
+	stream->is_reading = stream->is_watched = false;
+}
+
+static void watch_later(struct stream *stream)
+{
+	struct io *io = stream->io;
+
+	if (ring_is_empty(&io->unwatched))
+		deadline_set(&io->deadlines, &io->watch_deadline, io_now_ms(io) + STREAM_WATCH_MS);
+	ring_append(&io->unwatched, &stream->unwatched);
+}
+
+/* Whether its client has left is seen a little late by an exchange that takes this long. */
+static void on_watch_due(struct deadline *deadline)
+{
+	struct io *io = (struct io *)((char *)deadline - offsetof(struct io, watch_deadline));
+
+	while (!ring_is_empty(&io->unwatched)) {
+		struct stream *stream = (struct stream *)((char *)io->unwatched.next - offsetof(struct stream, unwatched));
+
+		watch(stream);
+		if (!stream->is_watched)
+			stream->events->on_error(stream, ENOMEM);
+	}
+}
+
+void streams_init(struct io *io)
+{
+	ring_init(&io->unwatched);
+	deadline_init(&io->watch_deadline, on_watch_due);
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------- */
+
 bool stream_open(struct stream *stream, struct io *io, int fd, bool is_connecting, const struct stream_events *events)
 {
 	*stream = (struct stream){ .fd = fd, .io = io, .events = events, .is_connecting = is_connecting,
 		                   .recv_bytes = IO_RECV_LEAST };
 	event_assign(&stream->read_event, io->base, fd, EV_READ | EV_PERSIST, on_readable, stream);
 	event_assign(&stream->write_event, io->base, fd, EV_WRITE | EV_PERSIST, on_writable, stream);
-	if (is_connecting)
+	ring_init(&stream->unwatched);
+	if (is_connecting) {
 		stream->is_writing = event_add(&stream->write_event, NULL) == 0;
-	else
-		stream->is_reading = event_add(&stream->read_event, NULL) == 0;
+	} else {
+		stream->is_reading = true;
+		watch_later(stream);
+	}
 	if (stream->is_writing || stream->is_reading)
 		return true;
 	close(fd);
@@ -187,11 +237,10 @@ void stream_close(struct stream *stream, bool is_reset)
 {
 	if (stream->fd < 0)
 		return;
-	if (stream->is_reading)
-		event_del(&stream->read_event);
+	watch_no_more(stream);
 	if (stream->is_writing)
 		event_del(&stream->write_event);
-	stream->is_reading = stream->is_writing = false;
+	stream->is_writing = false;
 	if (is_reset)
 		setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
 	close(stream->fd);
@@ -231,16 +280,14 @@ bool stream_is_quiet(const struct stream *stream)
 
 void stream_pause(struct stream *stream)
 {
-	if (stream->is_reading)
-		event_del(&stream->read_event);
-	stream->is_reading = false;
+	watch_no_more(stream);
 	stream->recv_bytes = IO_RECV_LEAST;
 }
 
 void stream_resume(struct stream *stream)
 {
-	if (!stream->is_reading && !stream->has_ended && stream->fd >= 0)
-		stream->is_reading = event_add(&stream->read_event, NULL) == 0;
+	if (!stream->is_watched && !stream->has_ended && stream->fd >= 0)
+		watch(stream);
 }
 
 /* Keeps the parts from `sent` on behind what is pending. */

@@ -2,7 +2,9 @@
  * One non-blocking TCP socket on a thread's loop.
  *
  * Reading: one persistent, level-triggered read event for the socket's whole life and one recv per event, into the thread's
- * scratch buffer: a stream owns no memory while nothing of it waits. Writing: first straight to the socket; what it does not
+ * scratch buffer: a stream owns no memory while nothing of it waits. A socket that was accepted gets its event when its
+ * owner first waits for it, or STREAM_WATCH_MS later: one that brings its request with it and is closed with the answer needs
+ * none. Writing: first straight to the socket; what it does not
  * take is kept, in a buffer of just that size, and the write event is added. Whoever feeds a stream that is_pending must
  * stop reading its own source (stream_pause) until on_drained: that is the back-pressure.
  *
@@ -26,9 +28,11 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/deadline.h"
+#include "gateway/base/ring.h"
 
 /* One recv starts small and grows while the other side takes everything at once: bulk gets large turns, slow readers leave
  * little behind in memory. When memory is tight it is IO_RECV_TIGHT. */
+enum { STREAM_WATCH_MS = 20 };
 enum { IO_SCRATCH_BYTES = 256 * 1024, IO_RECV_LEAST = 16 * 1024, IO_RECV_TIGHT = 4 * 1024 };
 
 /* Freed when the turn of the loop is over: callbacks further up the stack may still look at it. */
@@ -47,6 +51,8 @@ struct io {
 	struct grave *graves;
 	struct pipe *pipes; /* spare ones (pipe.h) */
 	unsigned pipe_count;
+	struct ring unwatched; /* streams that were accepted just now */
+	struct deadline watch_deadline;
 };
 
 static inline uint64_t io_now_us(struct io *io)
@@ -81,7 +87,8 @@ struct stream_events {
 
 struct stream {
 	int fd; /* -1: closed */
-	bool is_reading, is_writing; /* which events are added; touched by stream.c alone */
+	bool is_reading, is_writing; /* touched by stream.c alone */
+	bool is_watched;             /* the read event is added; else, while is_reading, it soon will be */
 	bool is_connecting;
 	bool has_ended; /* the peer's FIN was read: reading never resumes */
 	uint32_t recv_bytes;
@@ -92,10 +99,13 @@ struct stream {
 	struct io *io;
 	const struct stream_events *events;
 	struct event read_event, write_event;
+	struct ring unwatched;
 };
 
-/* Takes the descriptor, which is non-blocking. Connecting: on_connected or on_error follows. False: no memory for events; the
- * descriptor is closed. */
+/* For a new `io`, whose deadlines are ready. */
+void streams_init(struct io *io);
+/* Takes the descriptor, which is non-blocking. Connecting: on_connected or on_error follows. Accepted: stream_read() it now, and
+ * stream_resume() when more is awaited. False: no memory for events; the descriptor is closed. */
 bool stream_open(struct stream *stream, struct io *io, int fd, bool is_connecting, const struct stream_events *events);
 /* Drops what is pending. With `is_reset` the peer gets RST, so that a cut message can't look whole. May be called twice. */
 void stream_close(struct stream *stream, bool is_reset);
