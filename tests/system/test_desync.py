@@ -1,0 +1,71 @@
+"""Bytes that come when nobody asked for them, on either side, are never taken for a message. (What a message may look like:
+tests/data/.)"""
+import threading
+
+import pytest
+
+from harness import until
+
+UNASKED = [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n", b"x"]
+
+
+@pytest.mark.parametrize("unasked", UNASKED)
+def test_bytes_on_an_idle_upstream_connection_end_it(gateway, upstream, client, unasked):
+    speak, ended = threading.Event(), threading.Event()
+
+    def answer(connection, request):
+        connection.reply(body=request.target.encode())
+        if connection.number == 0:
+            speak.wait(10)
+            connection.send(unasked)
+            if connection.is_closed():
+                ended.set()
+
+    behind = upstream(answer)
+    connection = client(gateway(behind, workers=1))
+    assert connection.request(target="/first").body == b"/first"
+    speak.set()
+    assert ended.wait(10), "the connection is closed at once"
+    assert connection.request(target="/second").body == b"/second"
+    assert len(behind.connections) == 2
+
+
+def test_what_follows_an_upgrade_is_the_tunnels(gateway, upstream, client):
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n"
+    tunneled = []
+
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        tunneled.append(connection.read(len(hidden)))
+        connection.close()
+
+    started = gateway(upstream(answer))
+    connection = client(started)
+    connection.send(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n" + hidden)
+    assert connection.answer().status == 101 and connection.is_closed()
+    connection.close()
+    assert tunneled == [hidden], "as it was, not as a request that the gateway forwards"
+    assert [line["path"] for line in started.log(1)] == ["/"]
+
+
+def test_after_an_early_response_neither_connection_is_in_doubt(gateway, upstream, client):
+    """The rest of the request's body is never read as a request, by nobody."""
+    def answer(connection, request):
+        connection.reply(body=request.target.encode())
+        if request.target == "/early":
+            while connection.more():  # what still comes, until it is over
+                pass
+
+    behind = upstream(answer, whole=False)
+    started = gateway(behind, workers=1)
+    connection = client(started)
+    rest = b"GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n"
+    connection.ask("POST", "/early", headers={"Content-Length": 5 + len(rest)}, body=b"hello")
+    assert connection.answer().body == b"/early"
+    try:
+        connection.send(rest + b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n")
+    except OSError:
+        pass
+    assert client(started).request(target="/other").body == b"/other"
+    until(lambda: len(behind.connections) == 2, "a connection of its own for the next request")
+    assert not any(request.target == "/hidden" for request in behind.requests)
