@@ -169,8 +169,8 @@ def test_one_family_that_fails_keeps_its_addresses(nameserver, gateway, upstream
         return {one["address"].rsplit(":", 1)[0] for one in started.admin("/upstreams/patient")["endpoints"]}
 
     assert known() == {ONE, "[::1]"}
-    for failed, good, answers in ((AAAA, A, {TWO, "[::1]"}), (A, AAAA, {TWO, "[::2]"})):
-        nameserver.answer = forward_only(lambda query: [query.reply(TWO, "::2") if query.type == good
+    for failed, good, answers in ((AAAA, A, {TWO, "[::1]"}), (A, AAAA, {TWO, "[fd00::2]"})):
+        nameserver.answer = forward_only(lambda query: [query.reply(TWO, "fd00::2") if query.type == good
                                                         else query.reply(code=SERVFAIL)])
         until(lambda: known() == answers, f"{answers}")
         nameserver.wait_for_more(3)
