@@ -69,16 +69,16 @@ void deadline_remove(struct deadlines *deadlines, struct deadline *deadline)
 		unlink_from_slot(deadlines, deadline);
 }
 
-/* The first occupied slot's tick after `tick`. */
+/* The first occupied slot's tick after `tick`: the whole turn, as what was set after a long sleep may be in any slot. */
 static uint64_t next_occupied(const struct deadlines *deadlines, uint64_t tick)
 {
-	for (uint64_t at = tick + 1; at < tick + DEADLINE_SLOTS;) {
+	for (uint64_t at = tick + 1; at <= tick + DEADLINE_SLOTS;) {
 		size_t slot = at % DEADLINE_SLOTS;
 		uint64_t word = deadlines->occupied[slot / 64] >> slot % 64;
 
 		if (word != 0) {
 			at += (unsigned)__builtin_ctzll(word);
-			return at < tick + DEADLINE_SLOTS ? at : UINT64_MAX;
+			return at <= tick + DEADLINE_SLOTS ? at : UINT64_MAX;
 		}
 		at += 64 - slot % 64;
 	}
