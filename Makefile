@@ -33,7 +33,7 @@ Q         := $(if $(filter 1,$(V)),,@)
 say        = $(if $(filter 1,$(V)),@:,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- what has to be installed, by who needs it -------------------------------------------------------------------
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libc-ares-dev libyaml-dev libjansson-dev
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libc-ares-dev libyaml-dev libjansson-dev libseccomp-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-h11 curl wrk procps cppcheck iproute2 iptables libfaketime valgrind strace slowhttptest
 SWARM_PACKAGES := docker.io mmdebstrap iproute2 iptables curl wrk python3 python3-pytest ca-certificates
 BENCH_PACKAGES := haproxy nginx-light h2o wrk valgrind strace linux-perf python3
@@ -55,7 +55,7 @@ MODULES  := breaker routes gateway/base gateway/http gateway/net gateway/admin g
 SOURCES  := $(foreach module,$(MODULES),$(wildcard $(module)/*.c))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libgateway.a
-LIBS     := -levent_core -levent_extra -lcares -lyaml -ljansson -ldl -pthread
+LIBS     := -levent_core -levent_extra -lcares -lyaml -ljansson -lseccomp -ldl -pthread
 HOSPITAL := $(patsubst tests/hospital/%.c,$(BUILD)/hospital/%,$(wildcard tests/hospital/*.c))
 LOAD     := $(BUILD)/load/load
 FAULTS   := $(BUILD)/faults/replica $(BUILD)/faults/nomalloc.so
@@ -133,7 +133,7 @@ $(BUILD)/libworld.a: $(LIBRARY) tests/fuzz/world.syms
 $(BUILD)/unit/test_connection: $(BUILD)/obj/tests/unit/test_connection.o $(WORLD) $(BUILD)/libworld.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=breaker_admit,--wrap=breaker_settle -o $@ $^ -lcmocka -lyaml -pthread
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=breaker_admit,--wrap=breaker_settle -o $@ $^ -lcmocka -lyaml -lseccomp -pthread
 
 $(BUILD)/thread/%: $(BUILD)/obj/tests/thread/%.o $(LIBRARY)
 	$(call say,LINK,$@)

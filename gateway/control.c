@@ -140,6 +140,7 @@ static void on_started(struct control *control)
 	control->config = control->prepared;
 	control->prepared = NULL;
 	discovery_commit(control->discovery);
+	sandbox_begin(&control->shared.sandbox, control->config);
 	if (!start_workers(control)) {
 		control->exit_status = 1;
 		stop(control);
@@ -147,6 +148,7 @@ static void on_started(struct control *control)
 	}
 	control->state = CONTROL_SERVING;
 	control->config_wall_ms = clock_wall_ms();
+	sandbox_enter_control(&control->shared.sandbox, control->config);
 	log_ready(control);
 	notify_ready();
 	if (control->must_reload_again) {
@@ -332,6 +334,7 @@ static void destroy(struct control *control)
 	}
 	control_state_destroy(control);
 	crowd_destroy(&control->shared.crowd);
+	sandbox_end(&control->shared.sandbox);
 	free(control->listen_fds);
 	free(control->workers);
 	free(control->drained);

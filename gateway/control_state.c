@@ -98,7 +98,8 @@ void control_send_logs(struct control *control)
 		int fd = access_log_open(config);
 
 		if (fd < 0 && config->access_log != ACCESS_LOG_OFF) {
-			log_error("access log: %s can't be opened: %s", name, strerror(errno));
+			log_error("access log: %s can't be opened: %s%s", name, strerror(errno),
+			          errno == EACCES && config->sandbox ? " (in the sandbox another folder takes a restart)" : "");
 			return; /* what is open stays */
 		}
 		if (!inbox_send(&control->workers[i].inbox, WORKER_LOG, (void *)((intptr_t)fd + 1), NULL)) {

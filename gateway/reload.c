@@ -57,6 +57,8 @@ static void warn_of_restart(const struct config *old, const struct config *new)
 		log_warn("admin has changed: that takes a restart");
 	if (old->workers != new->workers)
 		log_warn("workers has changed: that takes a restart");
+	if (old->sandbox != new->sandbox)
+		log_warn("sandbox has changed: that takes a restart");
 	if (old->limits.connections != new->limits.connections)
 		log_warn("limits.connections has changed: that takes a restart");
 	if (old->limits.memory_bytes != new->limits.memory_bytes)

@@ -5,6 +5,7 @@
  */
 #include "gateway/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -211,6 +212,8 @@ static void *run(void *context)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the control thread's */
+	if (!sandbox_enter_worker(&worker->shared->sandbox))
+		log_warn("worker %u: its system calls are not filtered: %s", worker->index, strerror(errno));
 	on_message(-1, 0, worker);
 	while (worker->state != WORKER_STOPPED) {
 		event_base_loop(worker->io.base, worker->run_first != NULL ? EVLOOP_NONBLOCK : EVLOOP_ONCE);

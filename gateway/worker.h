@@ -28,6 +28,7 @@
 #include "gateway/metrics.h"
 #include "gateway/net/listener.h"
 #include "gateway/net/pool.h"
+#include "gateway/sandbox.h"
 #include "routes/config.h"
 #include "routes/upstream.h"
 
@@ -56,6 +57,7 @@ struct shared {
 	struct capacity capacity; /* its memory is that of one worker */
 	struct bulkhead clients; /* in flight: connections */
 	struct crowd crowd;      /* the same by client */
+	struct sandbox sandbox;
 	struct inbox control;
 	struct route_metrics *unrouted; /* requests that were refused before they had a route */
 };

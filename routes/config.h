@@ -105,6 +105,7 @@ struct config {
 	enum access_log_format access_log_format;
 	const char *access_log_path;
 	enum config_log_level log_level;
+	bool sandbox; /* false: off, for debuggers */
 	const struct address *dns_servers; /* count 0: resolv.conf */
 	size_t dns_server_count;
 	uint32_t dns_refresh_ms, dns_timeout_ms, dns_tries;

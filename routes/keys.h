@@ -93,6 +93,8 @@ enum key_kind {
 	    "form of a line") \
 	KEY(ROOT, "log_level", CHOICE, FIELD(config, log_level), "error|warn|info|debug", "info", 0, 0, \
 	    "what is said on stderr") \
+	KEY(ROOT, "sandbox", CHOICE, FIELD(config, sandbox), "off|on", "on", 0, 0, \
+	    "gives up all rights that serving does not take") \
 	GROUP(ROOT, "dns", SECTION, DNS, NO_FIELD, "how names become endpoints") \
 	KEY(DNS, "servers", DNS_SERVERS, NO_FIELD, "", "[]", 0, 0, "address[:port]; none: those of resolv.conf") \
 	KEY(DNS, "refresh", DURATION, FIELD(config, dns_refresh_ms), "", "1s", 100, HOUR, \

@@ -1,0 +1,30 @@
+/*
+ * What the process gives up once it is ready to serve, so that somebody who takes it over from outside finds little to use.
+ *
+ *   all of it     no new privileges, no core dump and no debugger of the same user, no file but what a reload needs (Landlock)
+ *   workers       only the system calls that serving takes: no file, no process, no socket but TCP
+ *   control       no program is started, no other process reached
+ *
+ * `sandbox: off` leaves all of that out, for debuggers. What the kernel does not have is left out, too; one line in the log says
+ * what there is.
+ */
+#ifndef GATEWAY_SANDBOX_H
+#define GATEWAY_SANDBOX_H
+
+#include "gateway/base/filter.h"
+#include "routes/config.h"
+
+struct sandbox {
+	struct filter serving; /* length 0: workers put none on */
+	int landlock_abi;      /* 0: not in force */
+};
+
+/* The control thread, when everything is open that will ever listen, before it starts a worker. */
+void sandbox_begin(struct sandbox *sandbox, const struct config *config);
+/* Each worker, before its first client. False: errno. */
+bool sandbox_enter_worker(const struct sandbox *sandbox);
+/* The control thread, after it has started the workers. Says in the log what is on. */
+void sandbox_enter_control(struct sandbox *sandbox, const struct config *config);
+void sandbox_end(struct sandbox *sandbox);
+
+#endif

@@ -1,0 +1,79 @@
+"""What the running gateway has given up, thread by thread as the kernel sees it; and that it does all its work without. (That
+the filters refuse what they should is shown by tests/unit/test_filter.c; that nothing needs what they refuse by all other tests.)"""
+import os
+import signal
+
+import pytest
+
+from harness import Client, until
+from process import BINARY
+
+with open(BINARY, "rb") as binary:
+    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
+
+pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's runtime makes calls of its own: there is no sandbox")
+
+
+def threads(running):
+    """The fields of /proc/PID/task/*/status."""
+    folder = f"/proc/{running.process.pid}/task"
+    found = []
+    for thread in os.listdir(folder):
+        with open(os.path.join(folder, thread, "status")) as status:
+            found.append(dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line))
+    return found
+
+
+def test_every_thread_has_given_up_what_it_does_not_need(gateway, upstream):
+    running = gateway(upstream())
+    found = threads(running)
+    assert len(found) == 3
+    assert all((one["Seccomp"], one["Seccomp_filters"], one["NoNewPrivs"]) == ("2", "1", "1") for one in found), found
+    (line,) = [line for line in running.errors if "sandbox" in line]
+    assert "system calls are filtered" in line and "Landlock" in line
+    with open(f"/proc/{running.process.pid}/limits") as limits:
+        assert any(line.split()[:5] == ["Max", "core", "file", "size", "0"] for line in limits)
+
+
+def test_it_can_be_off(gateway, upstream):
+    running = gateway(upstream(), sandbox="off")
+    assert all((one["Seccomp"], one["NoNewPrivs"]) == ("0", "0") for one in threads(running))
+    assert running.has_said("sandbox: off")
+    assert Client(running.port).request().status == 200
+
+
+def test_a_reload_reads_what_it_needs(gateway, upstream, tmp_path):
+    behind, shelf = upstream(), tmp_path / "fallbacks"
+    shelf.mkdir()
+    (shelf / "down.html").write_text("down")
+    route = {"path": "/", "fallback": {"file": str(shelf / "down.html")}}
+    running = gateway("http://127.0.0.1:9", [route])
+    assert Client(running.port).request().body == b"down"
+    (shelf / "other.html").write_text("other")
+    route["fallback"]["file"] = str(shelf / "other.html")
+    running.configure("http://127.0.0.1:9", [route])
+    running.reload()
+    until(lambda: Client(running.port).request().body == b"other", "the new file")
+    running.configure(behind, [{"path": "/"}], access_log=str(tmp_path / "elsewhere.log"))
+    running.reload()
+    until(lambda: running.has_said("another folder takes a restart"), "the refused log")
+    assert Client(running.port).request().status == 200
+
+
+def test_a_log_in_a_folder_of_its_own_is_rotated(gateway, upstream, tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    running = gateway(upstream(), access_log=str(logs / "access.log"))
+    Client(running.port).request()
+    until(lambda: (logs / "access.log").stat().st_size > 0, "a line")
+    os.rename(logs / "access.log", logs / "access.log.1")
+    running.signal(signal.SIGUSR1)
+    until(lambda: (logs / "access.log").exists(), "the new file")
+    Client(running.port).request()
+    until(lambda: (logs / "access.log").stat().st_size > 0, "a line in it")
+
+
+@pytest.mark.parametrize("tool", [("strace", "-D", "-f", "-o", "/dev/null"), ("valgrind", "--tool=none", "-q")], ids=lambda tool: tool[0])
+def test_tools_that_look_at_calls_still_work(gateway, upstream, tool):
+    running = gateway(upstream(), prefix=tool)
+    assert Client(running.port).request().status == 200
