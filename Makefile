@@ -14,6 +14,7 @@
 #   make prove             bounded proofs of the breaker and the parsers, with cbmc
 #   make lint              layering rules, compiler warnings as errors, formatting traps
 #   make analyze           gcc -fanalyzer and clang-tidy
+#   make peers             what haproxy and nginx do with the messages of tests/data
 #   make install           PREFIX=/usr/local, DESTDIR= for packagers
 #   make clean
 #
@@ -67,7 +68,7 @@ ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARN
               $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 
-.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz deps-prove deps-analyze help run test unit thread system differential swarm-test bench bench-gate fuzz prove lint analyze install clean
+.PHONY: all deps deps-build deps-test deps-swarm deps-bench deps-fuzz deps-prove deps-analyze help run test unit thread system differential swarm-test bench bench-gate fuzz prove lint analyze peers install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -178,6 +179,8 @@ differential: deps-test
 	@tests/fuzz/differential
 lint:
 	@tests/lint/run
+peers: deps-test deps-bench
+	@tests/conformance/run --peers
 analyze: deps-analyze
 	@tests/lint/analyze
 

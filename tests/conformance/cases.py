@@ -89,25 +89,40 @@ class Seen:
 
 
 class Case:
-    def __init__(self, file, subject, name, why, lines, asked, then, verdict, seen, block):
-        self.file, self.subject, self.name, self.why = file, subject, name, why
-        self.bytes = wire(lines)
-        self.asked = wire(asked) if asked else b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-        self.then = then
-        self.block = block
-        self.seen = seen
-        self.words = verdict
-        words = re.split(r"[ ,]+", verdict)
-        self.kind, self.flags = words[0], words[1:]
-        numbers = [int(word) for word in words if word.isdigit()]
-        self.status = numbers[0] if numbers else None
+    def __init__(self, block, name, value):
+        """`value` takes the place of every {} in the block."""
+        def expanded(lines):
+            return [line.replace("{}", value) for line in lines]
+
+        self.block, self.is_response, self.subject = block, block.is_response, block.subject
+        self.name = f"{block.name}: {name}" if name else block.name
+        self.bytes = wire(expanded(block.lines))
+        self.asked = wire(block.asked) if block.asked else b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+        self.then = block.then
+        self.seen = read_seen(expanded(block.seen), block.is_response)
+        self.words, = expanded(block.verdict)
+        self.kind, *rest = re.split(r"[ ,]+", self.words)
+        self.status = next((int(word) for word in rest if word.isdigit()), None)
 
     def __repr__(self):
         return f"{self.subject}/{self.name}"
 
 
-def expand(text, value):
-    return text.replace("{}", value)
+def read_seen(lines, is_response):
+    seen = [Seen(None)] if is_response and lines else []
+    for line in lines:
+        first, _, second = line.partition(" ")
+        if not is_response and second.startswith("/") and first not in ("body", "no") and not first.endswith(":"):
+            seen.append(Seen(line))
+        else:
+            seen[-1].add(line)
+    return seen
+
+
+def read_variant(text):
+    """The name of a case, and what makes it one."""
+    name, sign, value = text.partition(" =")
+    return (name, value[1:]) if sign and value[:1] in ("", " ") else (text, text)
 
 
 class Block:
@@ -115,13 +130,14 @@ class Block:
 
     def __init__(self, file, name):
         self.file, self.name = file, name
+        self.subject = os.path.splitext(os.path.basename(file))[0]
+        self.is_response = os.path.basename(os.path.dirname(file)) == "responses"
         self.why, self.lines, self.asked, self.verdict, self.seen, self.variants = [], [], [], [], [], []
         self.notes = {}  # why a peer's verdict differs
         self.then = None
 
     def read(self, line):
         mark, _, rest = line.partition(" ")
-        note = re.match(r"(\w+): (.*)", line)
         if mark == ">":
             self.lines.append(rest)
         elif mark == "?":
@@ -133,58 +149,40 @@ class Block:
         elif mark == "then":
             self.then = rest
         elif mark == "with":
-            name, _, value = rest.partition(" = ") if " = " in rest else (rest[:-2], "", "") if rest.endswith(" =") else (rest, "", rest)
-            self.variants.append((name, value))
-        elif note and note.group(1) in PEERS:
-            self.notes[note.group(1)] = note.group(2)
+            self.variants.append(read_variant(rest))
+        elif mark[:-1] in PEERS:
+            self.notes[mark[:-1]] = rest
         else:
             self.verdict.append(line)
 
-    def seen_of(self, value, is_response):
-        seen = []
-        for line in self.seen:
-            line = expand(line, value)
-            if is_response:
-                if not seen:
-                    seen.append(Seen(None))
-                seen[-1].add(line)
-            elif re.match(r"[!-~]+ /|OPTIONS \*", line) and ":" not in line.split(" ")[0] and line.split(" ")[0] not in ("body", "trailer"):
-                seen.append(Seen(line))
-            else:
-                seen[-1].add(line)
-        return seen
-
     def cases(self):
-        subject = os.path.splitext(os.path.basename(self.file))[0]
-        is_response = os.path.basename(os.path.dirname(self.file)) == "responses"
         assert len(self.verdict) == 1, f"{self.file}: {self.name}: one verdict is wanted, not {self.verdict}"
         assert self.why, f"{self.file}: {self.name}: why?"
-        for name, value in self.variants or [(None, "")]:
-            yield Case(self.file, subject, self.name if name is None else f"{self.name}: {name}", " ".join(self.why),
-                       [expand(line, value) for line in self.lines], self.asked, self.then,
-                       expand(self.verdict[0], value), self.seen_of(value, is_response), self)
+        return [Case(self, name, value) for name, value in self.variants or [(None, "")]]
+
+
+def read_blocks(file):
+    blocks = []
+    with open(file, encoding="utf-8") as lines:
+        for line in lines:
+            line = line.rstrip("\n")
+            if line.startswith("== "):
+                blocks.append(Block(file, line[3:]))
+            elif line and not line.startswith("#"):
+                blocks[-1].read(line)
+    return blocks
 
 
 def load(kind):
     """Every case of tests/data/requests or tests/data/responses."""
     found = []
     for file in sorted(glob.glob(os.path.join(DATA, kind, "*.txt"))):
-        block = None
-        with open(file, encoding="utf-8") as lines:
-            for line in lines:
-                line = line.rstrip("\n")
-                if line.startswith("== "):
-                    if block:
-                        found.extend(block.cases())
-                    block = Block(file, line[3:])
-                elif line and not line.startswith("#"):
-                    block.read(line)
-        found.extend(block.cases())
-    names = [(case.subject, case.name) for case in found]
-    twice = {name for name in names if names.count(name) > 1}
-    assert not twice, f"two cases of one name: {twice}"
-    sent = {}
+        for block in read_blocks(file):
+            found.extend(block.cases())
+    names, sent = set(), {}
     for case in found:
+        assert repr(case) not in names, f"two cases are called {case}"
+        names.add(repr(case))
         same = sent.setdefault((case.bytes, case.asked, case.then), case)
         assert same is case, f"{case} sends what {same} sends"
     return found

@@ -185,7 +185,7 @@ class Lane:
                 complaints.append(f"got the answer to {response.body!r}, not to {seen.first!r}")
         if case.kind != "forwarded":
             complaints += self.judge_end(case, client)
-        elif "closed" in case.flags:
+        elif "closed" in case.words:
             client.is_closed()
         else:
             complaints += self.canary(client, "the connection was to be kept")

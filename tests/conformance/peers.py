@@ -75,9 +75,15 @@ class Peer(Lane):
     def leftovers(self):
         """What the next client gets: its own answer, or proof that a response went astray."""
         client = Client(self.port)
-        complaints = self.canary(client, "")
-        client.close()
-        return ", and the next client got another's answer" if complaints and "got" in complaints[0] and "50" not in complaints[0] else ""
+        client.ask(target="/canary/peer")
+        try:
+            response = read_response(client)
+        except (EOFError, OSError, Ambiguous):
+            return ", and the next client got no answer"
+        finally:
+            client.close()
+        is_astray = response.status == 200 and response.body != b"GET /canary/peer"
+        return ", and the next client got another's answer" if is_astray else ""
 
     def request(self, case):
         self.recorder.begin()
@@ -108,7 +114,8 @@ class Peer(Lane):
         client.send(case.asked)
         try:
             response = read_response(client, case.asked.split(b" ")[0].decode())
-            verdict = "refused" if response.status in (502, 503, 504) and response.status != case.status else f"passed {response.status}"
+            is_own = response.status in (502, 503, 504) and response.status != case.status
+            verdict = "refused" if is_own else f"passed {response.status}"
         except Ambiguous as error:
             verdict = f"DIRTY: {error}"
         except TimeoutError:
@@ -121,7 +128,7 @@ class Peer(Lane):
 
 def ours(case):
     """The gateway's verdict in the same words."""
-    if "/responses/" in case.file:
+    if case.is_response:
         return {"fallback": "refused", "broken": "cut", "passed": f"passed {case.status}"}.get(case.kind, case.kind)
     said = [f"forwarded {len(case.seen)}"] if case.seen else []
     if case.kind in ("refused", "broken", "answered"):
