@@ -104,15 +104,19 @@ static void client_takes(struct peer *client, uint8_t byte)
 	enum judge_event event;
 
 	if (state == JUDGE_BETWEEN) {
+		struct stage_request request = stage_request_of(client);
+
 		client->arrival = -1;
 		client->is_tag_in_head = false;
 		client->tag_length = 0;
-		client->received.answers_head = stage_answers_head(client);
+		client->is_old = request.is_old;
+		client->received.answers_head = request.is_head;
 	}
 	event = judge_byte(&client->received, byte);
 	if (event == JUDGE_REFUSED)
 		fprintf(stderr, "client %u got %s\n", client->id, client->received.complaint);
 	CHECK(event != JUDGE_REFUSED);
+	CHECK(!client->is_old || (client->received.state != JUDGE_CHUNK_SIZE && event != JUDGE_INTERIM)); /* it knows neither */
 	if (is_text(state))
 		look_for_tag(client, byte, state == JUDGE_HEAD);
 	if (event == JUDGE_WHOLE)
@@ -397,6 +401,9 @@ void cast_on_bytes(struct peer *peer, const uint8_t *data, size_t length)
 {
 	peer->touched = ++world.order;
 	trace(peer->is_client ? "client" : "upstream", peer->id, "gets", data, length);
+	/* When a response was read to its end before its request was sent to its end, nothing may follow on that connection. */
+	if (!peer->is_client && peer->is_answered && peer->read == peer->sent)
+		CHECK(peer->received.state == JUDGE_BETWEEN || peer->received.state == JUDGE_RAW);
 	while (length > 0) {
 		size_t taken = peer->is_client ? client_takes_body(peer, data, length) : judge_body(&peer->received, data, length);
 

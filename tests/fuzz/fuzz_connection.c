@@ -486,15 +486,15 @@ bool stage_next(void)
 }
 
 /* A client that gets an answer has an exchange, and so is among the serving. */
-bool stage_answers_head(const struct peer *peer)
+struct stage_request stage_request_of(const struct peer *peer)
 {
 	for (struct ring *each = stage.worker.serving.next; each != &stage.worker.serving; each = each->next) {
 		const struct client *client = client_of_ring(each);
 
-		if (client->stream.fd == peer->fd)
-			return client->exchange != NULL && client->exchange->method == METHOD_HEAD;
+		if (client->stream.fd == peer->fd && client->exchange != NULL)
+			return (struct stage_request){ client->exchange->method == METHOD_HEAD, client->exchange->version_minor == 0 };
 	}
-	return false;
+	return (struct stage_request){ false, false };
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -52,7 +52,7 @@ struct peer {
 	int arrival, arrival_least; /* -1: no tag was seen in this response */
 	unsigned tag_length;
 	char tag[8];
-	bool is_tag_in_head;
+	bool is_tag_in_head, is_old;
 
 	/* An upstream's connection. */
 	struct judge answer; /* what the upstream sends on it */
@@ -105,8 +105,11 @@ uint64_t world_next_timer_us(void);
 /* ---- what the stage and the cast do for the world */
 /* Nothing is ready: the next step of the input. False: there is none, and the loop must return. */
 bool stage_next(void);
-/* Is what this client is about to get the response to a HEAD? */
-bool stage_answers_head(const struct peer *client);
+/* What this client is about to get the response to. */
+struct stage_request {
+	bool is_head, is_old; /* HTTP/1.0 */
+};
+struct stage_request stage_request_of(const struct peer *client);
 void cast_on_connection(struct peer *peer);
 void cast_on_bytes(struct peer *peer, const uint8_t *data, size_t length);
 /* The gateway sends no more: with a FIN, or with a reset. */
