@@ -205,7 +205,8 @@ static void upstream_takes(struct peer *connection, uint8_t byte)
 	CHECK(event != JUDGE_REFUSED);
 	if (event == JUDGE_HEAD_READ || (event == JUDGE_WHOLE && state == JUDGE_HEAD))
 		arrive(connection);
-	if (event == JUDGE_WHOLE && answers[connection->server].length > 0 && !connection->is_answered)
+	if (event == JUDGE_WHOLE && answers[connection->server].length > 0 && !connection->is_answered &&
+	    !connection->has_finished && !connection->has_reset)
 		cast_upstream_sends(connection, answers[connection->server].text, answers[connection->server].length);
 }
 
