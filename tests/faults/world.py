@@ -118,7 +118,7 @@ class Gateway(process.Gateway):
 
 class Peer:
     """haproxy or nginx from Debian's package, for comparison: no promise of theirs is asserted."""
-    SERVER = {"haproxy": "    server {name} {name}:{port}", "nginx": "        server {name}:{port};"}
+    SERVER = {"haproxy": "    server {name} {name}:{port}", "nginx": "        server {name}:{port} max_fails=0;"}
     FILE = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}
 
     def __init__(self, name, folder, service, configuration=None, **values):
