@@ -315,8 +315,19 @@ static void delete_event(struct event *event)
 		event_del(event);
 }
 
+/* libevent gives signals their default meaning back when it lets go of them: one that comes then must not kill a gateway that
+ * is ending well, and have it say so. */
+static void block_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
 static void destroy(struct control *control)
 {
+	block_signals();
 	if (control->admin != NULL)
 		admin_free(control->admin);
 	tell_workers(control, WORKER_STOP);
