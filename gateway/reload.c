@@ -4,6 +4,8 @@
  */
 #include "gateway/control_state.h"
 
+#include <errno.h>
+
 #include "gateway/base/log.h"
 #include "gateway/base/notify.h"
 
@@ -54,7 +56,7 @@ static void warn_of_restart(const struct config *old, const struct config *new)
 	if (!is_same_listen(old, new))
 		log_warn("listen has changed: that takes a restart");
 	if (!address_equal(&old->admin, &new->admin))
-		log_warn("admin has changed: that takes a restart");
+		log_warn("admin.listen has changed: that takes a restart");
 	if (old->workers != new->workers)
 		log_warn("workers has changed: that takes a restart");
 	if (old->sandbox != new->sandbox)
@@ -63,6 +65,17 @@ static void warn_of_restart(const struct config *old, const struct config *new)
 		log_warn("limits.connections has changed: that takes a restart");
 	if (old->limits.memory_bytes != new->limits.memory_bytes)
 		log_warn("limits.memory has changed: that takes a restart");
+}
+
+/* A file that is there and that its owner may read can still be out of the sandbox's reach. */
+static void explain_sandbox(const struct complaints *complaints, const struct config *old)
+{
+	for (size_t i = 0; old->sandbox && i < complaints->count; i++) {
+		if (strstr(complaints->list[i].text, strerror(EACCES)) != NULL) {
+			log_warn("reload: a file in a folder that was not named at the start takes a restart (sandbox: on)");
+			return;
+		}
+	}
 }
 
 void control_reload(struct control *control)
@@ -76,6 +89,7 @@ void control_reload(struct control *control)
 	}
 	config = config_read(control->config->file, &complaints);
 	complaints_print(&complaints, control->config->file, stderr);
+	explain_sandbox(&complaints, control->config);
 	complaints_free(&complaints);
 	if (config == NULL || !control_prepare(control, config)) {
 		control->reload_failures++;

@@ -40,7 +40,7 @@ static void allow_folder_of(const struct landlock *landlock, const char *path,
 }
 
 /* Its path is seen from the folder of gateway.yml. */
-static void allow_fallback(const struct landlock *landlock, const char *config_file, const char *file)
+static void allow_named(const struct landlock *landlock, const char *config_file, const char *file)
 {
 	const char *slash = strrchr(config_file, '/');
 	int folder_length = file[0] == '/' || slash == NULL ? 0 : (int)(slash + 1 - config_file);
@@ -61,7 +61,9 @@ static void allow_files(const struct landlock *landlock, const struct config *co
 	allow_folder_of(landlock, config->file, landlock_allow_reading);
 	for (size_t i = 0; i < config->route_count; i++)
 		if (config->routes[i].fallback.file != NULL)
-			allow_fallback(landlock, config->file, config->routes[i].fallback.file);
+			allow_named(landlock, config->file, config->routes[i].fallback.file);
+	if (config->admin_token_file != NULL)
+		allow_named(landlock, config->file, config->admin_token_file);
 	if (config->access_log == ACCESS_LOG_FILE)
 		allow_folder_of(landlock, config->access_log_path, landlock_allow_writing);
 	landlock_allow_writing(landlock, "/proc/self/fd/1");

@@ -113,6 +113,13 @@ size_t address_format(const struct address *address, char text[ADDRESS_TEXT_MAX]
 	                        (unsigned)address->port);
 }
 
+bool address_is_loopback(const struct address *address)
+{
+	static const uint8_t SIX[16] = {[15] = 1};
+
+	return address->family == 4 ? address->ip[0] == 127 : address->family == 6 && memcmp(address->ip, SIX, 16) == 0;
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
 	return a->family == b->family && a->port == b->port && memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16) == 0;

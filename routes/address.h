@@ -22,6 +22,7 @@ bool address_parse(struct address *address, const char *text, uint16_t default_p
 size_t address_format(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 /* Without port and brackets. Returns the length. */
 size_t address_format_ip(const struct address *address, char text[ADDRESS_TEXT_MAX]);
+bool address_is_loopback(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b); /* family, ip and port */
 /* An order of family and ip, whatever the port: below, at or above 0. */
 int address_compare(const struct address *a, const struct address *b);

@@ -173,6 +173,8 @@ void config_release(struct config *config)
 		return;
 	if (config->on_free != NULL)
 		config->on_free(config);
+	if (config->admin_token != NULL)
+		explicit_bzero(config->admin_token, strlen(config->admin_token));
 	route_index_free((struct route_index *)config->index);
 	arena_free(config->memory);
 }

@@ -100,6 +100,8 @@ struct config {
 	const struct address *listen;
 	size_t listen_count;
 	struct address admin; /* family 0 = off */
+	const char *admin_token_file; /* as written; NULL = none */
+	char *admin_token;            /* what it holds; NULL = none. Not printed, not logged, wiped in the end */
 	uint32_t workers;     /* 0 = auto */
 	enum access_log_target access_log;
 	enum access_log_format access_log_format;

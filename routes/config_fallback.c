@@ -48,8 +48,7 @@ static ssize_t read_whole(int descriptor, char *bytes, size_t size)
 }
 
 /* O_NONBLOCK: opening a FIFO must not wait for its other end. */
-static bool read_file(struct reader *reader, const struct yaml_node *node, const char *file,
-                      struct fallback_source *source)
+char *reader_file(struct reader *reader, const struct yaml_node *node, const char *file, size_t most_bytes, size_t *read_bytes)
 {
 	char *path = locate(reader, file), *bytes = NULL;
 	int descriptor = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
@@ -57,11 +56,12 @@ static bool read_file(struct reader *reader, const struct yaml_node *node, const
 	ssize_t length = -1;
 
 	if (path == NULL)
-		return false;
+		return NULL;
 	if (descriptor < 0 || fstat(descriptor, &status) != 0) {
 		reader_error(reader, node, "can't read \"%.100s\": %s", path, strerror(errno));
-	} else if (!S_ISREG(status.st_mode) || status.st_size > CONFIG_FALLBACK_BYTES_MAX) {
-		reader_error(reader, node, "\"%.100s\" is no plain file of up to 1 MiB", path);
+	} else if (!S_ISREG(status.st_mode) || (size_t)status.st_size > most_bytes) {
+		reader_error(reader, node, "\"%.100s\" is no plain file of up to %zu %s", path,
+		             most_bytes < MIB ? most_bytes / KIB : most_bytes / MIB, most_bytes < MIB ? "KiB" : "MiB");
 	} else {
 		bytes = reader_allocate(reader, (size_t)status.st_size + 1);
 		if (bytes != NULL && (length = read_whole(descriptor, bytes, (size_t)status.st_size)) < 0)
@@ -69,9 +69,14 @@ static bool read_file(struct reader *reader, const struct yaml_node *node, const
 	}
 	if (descriptor >= 0)
 		close(descriptor);
-	source->body = bytes;
-	source->body_length = length > 0 ? (size_t)length : 0;
-	return length >= 0;
+	*read_bytes = length > 0 ? (size_t)length : 0;
+	return length >= 0 ? bytes : NULL;
+}
+
+static bool read_body(struct reader *reader, const struct yaml_node *node, const char *file, struct fallback_source *source)
+{
+	source->body = reader_file(reader, node, file, CONFIG_FALLBACK_BYTES_MAX, &source->body_length);
+	return source->body != NULL;
 }
 
 static const char *content_type_of(const char *file)
@@ -120,7 +125,7 @@ static void build(struct reader *reader, const struct yaml_node *node, const str
 	if (parts->body != NULL)
 		source.body = parts->body;
 	source.body_length = strlen(source.body);
-	if (parts->file != NULL && !read_file(reader, yaml_find(node, "file"), parts->file, &source))
+	if (parts->file != NULL && !read_body(reader, yaml_find(node, "file"), parts->file, &source))
 		return;
 	if (reader->is_memory_short || !fallback_build(&route->fallback, &source, arena_allocate, reader->memory)) {
 		reader->is_memory_short = true;

@@ -1,4 +1,4 @@
-/* Addresses: where to listen, whom to ask for names, whom to believe; and where the access log goes. */
+/* Addresses: where to listen, whom to ask for names, whom to believe; who may change something; and where the access log goes. */
 #include <string.h>
 
 #include "routes/config_reader.h"
@@ -71,6 +71,39 @@ void read_admin(struct reader *reader, const struct key *key, const struct yaml_
 		config->admin = (struct address){0};
 	else if (!address_parse(&config->admin, text, 0))
 		reader_error(reader, node, "admin takes a port, address:port, [v6]:port or off, not \"%.60s\"", text);
+}
+
+/* What an Authorization field can carry (RFC 6750 section 2.1), and too much to be guessed. */
+static bool is_token(const char *token, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (token[i] <= ' ' || token[i] > '~')
+			return false;
+	return length >= CONFIG_TOKEN_BYTES_LEAST;
+}
+
+void read_token_file(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	struct config *config = into;
+	const char *text = reader_text(reader, node, key->name);
+	size_t length;
+	char *token;
+
+	if (text == NULL)
+		return;
+	config->admin_token_file = config->admin_token = NULL;
+	if (strcmp(text, "off") == 0)
+		return;
+	config->admin_token_file = reader_copy(reader, text, strlen(text));
+	token = reader_file(reader, node, text, CONFIG_TOKEN_BYTES_MAX, &length);
+	if (token == NULL)
+		return;
+	while (length > 0 && (token[length - 1] == '\n' || token[length - 1] == '\r'))
+		token[--length] = '\0';
+	config->admin_token = token;
+	if (!is_token(token, length))
+		reader_error(reader, node, "\"%.100s\" must hold one line of %d or more letters, digits and signs", text,
+		             CONFIG_TOKEN_BYTES_LEAST);
 }
 
 void read_prefixes(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)

@@ -147,11 +147,17 @@ static void print_value(FILE *to, const struct key *key, const void *structure)
 		else
 			print_addresses(to, config->listen, config->listen_count);
 		break;
-	case KIND_ADMIN:
+	case KIND_ADMIN_LISTEN:
 		if (config->admin.family == 0)
 			fputs("off", to);
 		else
 			print_address(to, &config->admin);
+		break;
+	case KIND_TOKEN_FILE:
+		if (config->admin_token_file == NULL)
+			fputs("off", to);
+		else
+			print_text(to, config->admin_token_file);
 		break;
 	case KIND_LOG_TARGET:
 		print_log_target(to, config);

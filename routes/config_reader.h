@@ -24,6 +24,8 @@ enum {
 	CONFIG_COMPLAINTS_MAX = 1000,
 	CONFIG_EXPANDED_BYTES_MAX = 16 << 20,
 	CONFIG_FALLBACK_BYTES_MAX = 1 << 20,
+	CONFIG_TOKEN_BYTES_LEAST = 16,
+	CONFIG_TOKEN_BYTES_MAX = 4096,
 };
 
 /* ---- memory: given out, never given back, freed all at once ------------------------------------------------------ */
@@ -68,6 +70,10 @@ void suggestion_offer(struct suggestion *suggestion, const char *candidate);
 /* ---- scalars ----------------------------------------------------------------------------------------------------- */
 /* The text of a scalar with the environment put in; NULL after a complaint. Never empty unless quoted. */
 const char *reader_text(struct reader *reader, const struct yaml_node *node, const char *what);
+/* All of a file, in the configuration's memory and with a NUL behind it; its path is seen from the folder of the
+ * configuration. NULL after a complaint. (config_fallback.c) */
+char *reader_file(struct reader *reader, const struct yaml_node *node, const char *file, size_t most_bytes,
+                  size_t *read_bytes);
 /* Nothing was written after the colon. */
 bool reader_is_empty(const struct yaml_node *node);
 /* A list, or one value in its place when `may_be_scalar`. Returns the first node, *count of them that are scalars;
@@ -87,6 +93,7 @@ void section_defaults(struct reader *reader, enum key_scope scope, void *into);
 
 key_read read_number, read_choice, read_statuses, read_plain_text;                        /* config_value.c */
 key_read read_listen, read_admin, read_log_target, read_dns_servers, read_prefixes;       /* config_listen.c */
+key_read read_token_file;                                                                 /* likewise */
 key_read read_url, read_window;                                                           /* config_upstream.c */
 key_read read_path, read_host, read_methods, read_upstream_name;                          /* config_route.c */
 key_read read_headers, read_header_values, read_header_names;                             /* config_headers.c */

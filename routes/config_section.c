@@ -49,6 +49,14 @@ static void read_access_log(struct reader *reader, const struct key *key, const 
 		section_read(reader, node, key->child, key->name, into);
 }
 
+static void read_admin_section(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	if (node->kind == YAML_SCALAR)
+		read_admin(reader, key, node, into);
+	else
+		section_read(reader, node, key->child, key->name, into);
+}
+
 static key_read *const READERS[KINDS] = {
 	[KIND_COUNT] = read_number,
 	[KIND_COUNT_OR_AUTO] = read_number,
@@ -67,7 +75,9 @@ static key_read *const READERS[KINDS] = {
 	[KIND_OPTION] = read_switch,
 	[KIND_ACCESS_LOG] = read_access_log,
 	[KIND_LISTEN] = read_listen,
-	[KIND_ADMIN] = read_admin,
+	[KIND_ADMIN] = read_admin_section,
+	[KIND_ADMIN_LISTEN] = read_admin,
+	[KIND_TOKEN_FILE] = read_token_file,
 	[KIND_LOG_TARGET] = read_log_target,
 	[KIND_DNS_SERVERS] = read_dns_servers,
 	[KIND_PREFIXES] = read_prefixes,
@@ -143,7 +153,8 @@ void section_defaults(struct reader *reader, enum key_scope scope, void *into)
 		if (keys[i].kind == KIND_SWITCH)
 			key_store(&keys[i], into, true);
 		if (keys[i].kind == KIND_SECTION || keys[i].kind == KIND_SWITCH || keys[i].kind == KIND_OPTION ||
-		    keys[i].kind == KIND_ACCESS_LOG)
+		    keys[i].kind == KIND_ACCESS_LOG ||
+		    keys[i].kind == KIND_ADMIN)
 			section_defaults(reader, keys[i].child, into);
 		else if (keys[i].default_text[0] != '\0')
 			read_default(reader, &keys[i], into);

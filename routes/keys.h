@@ -18,6 +18,7 @@
 
 enum key_scope {
 	SCOPE_ROOT,
+	SCOPE_ADMIN,
 	SCOPE_ACCESS_LOG,
 	SCOPE_DNS,
 	SCOPE_LIMITS,
@@ -57,8 +58,10 @@ enum key_kind {
 	KIND_SWITCH, /* a section, `on` or `off`; the field is the bool */
 	KIND_OPTION, /* the same, but off unless it is written */
 	KIND_ACCESS_LOG, /* a section, or its key `to` */
+	KIND_ADMIN,      /* a section, or its key `listen` */
 	KIND_LISTEN,
-	KIND_ADMIN,
+	KIND_ADMIN_LISTEN,
+	KIND_TOKEN_FILE,
 	KIND_LOG_TARGET,
 	KIND_DNS_SERVERS,
 	KIND_PREFIXES,
@@ -85,7 +88,9 @@ enum key_kind {
 
 #define CONFIG_KEYS(KEY, GROUP) \
 	KEY(ROOT, "listen", LISTEN, NO_FIELD, "", "80", 0, 0, "port, address:port, [v6]:port, or a list of them") \
-	KEY(ROOT, "admin", ADMIN, FIELD(config, admin), "", "127.0.0.1:8081", 0, 0, "admin listener; off for none") \
+	GROUP(ROOT, "admin", ADMIN, ADMIN, NO_FIELD, "health, metrics, breakers") \
+	KEY(ADMIN, "listen", ADMIN_LISTEN, NO_FIELD, "", "127.0.0.1:8081", 0, 0, "where it listens; off for nowhere") \
+	KEY(ADMIN, "token_file", TOKEN_FILE, NO_FIELD, "", "off", 0, 0, "a file with the token that changing something takes") \
 	KEY(ROOT, "workers", COUNT_OR_AUTO, FIELD(config, workers), "", "auto", 1, 256, "proxying threads") \
 	GROUP(ROOT, "access_log", ACCESS_LOG, ACCESS_LOG, NO_FIELD, "one line a request") \
 	KEY(ACCESS_LOG, "to", LOG_TARGET, NO_FIELD, "", "stdout", 0, 0, "off, stdout or a file") \

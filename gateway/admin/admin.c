@@ -3,8 +3,7 @@
  *
  * It shares the control thread with discovery and signals, so nothing here may wait: pages are made in memory in one go, and
  * heads, bodies, connections and silence are limited. It is not meant for the public: it listens on loopback unless told
- * otherwise. A web page somewhere can make an operator's browser send it a POST all the same; as such a POST can't carry
- * "Content-Type: application/json" without asking first, others are refused (page_body).
+ * otherwise. Who may ask, and who may change something: access.c.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -23,6 +22,7 @@ struct admin {
 	const struct admin_view *view;
 	struct streams *streams;
 	struct connections *connections;
+	bool is_local;
 };
 
 static void index_page(struct page_request *request);
@@ -157,7 +157,7 @@ static void serve(struct page_request *request, const struct page *page, const c
 		page_error(request, 405, "this path does not have this method");
 	} else if (!decode_rest(request, rest)) {
 		page_error(request, 404, "there is no such name");
-	} else {
+	} else if (!request->is_post || access_may_change(request)) {
 		page->serve(request);
 	}
 }
@@ -166,12 +166,14 @@ static void on_request(struct evhttp_request *http, void *context)
 {
 	struct admin *admin = context;
 	struct page_request request = { .http = http, .view = admin->view, .streams = admin->streams,
-		                        .connections = admin->connections };
+		                        .connections = admin->connections, .is_local = admin->is_local };
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
 	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
 
 	connections_note(admin->connections, evhttp_connection_get_bufferevent(evhttp_request_get_connection(http)), false);
 	request.is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
+	if (!access_may_ask(&request))
+		return;
 	for (size_t i = 0; path != NULL && i < PAGE_COUNT; i++) {
 		const char *rest = rest_of(&pages[i], path);
 
@@ -204,6 +206,7 @@ struct admin *admin_new(struct event_base *base, const struct address *address, 
 	address_format_ip(address, ip);
 	if (admin != NULL) {
 		admin->view = view;
+		admin->is_local = address_is_loopback(address);
 		admin->http = evhttp_new(base);
 		admin->streams = streams_new(base, view);
 		admin->connections = connections_new(base);

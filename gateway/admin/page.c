@@ -19,7 +19,8 @@ static const char *reason_of(int status)
 		int status;
 		const char *words;
 	} reasons[] = {
-		{ 200, "OK" }, { 400, "Bad Request" }, { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 409, "Conflict" },
+		{ 200, "OK" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" },
+		{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 409, "Conflict" },
 		{ 415, "Unsupported Media Type" }, { 500, "Internal Server Error" }, { 503, "Service Unavailable" },
 	};
 

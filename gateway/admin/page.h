@@ -27,6 +27,7 @@ struct page_request {
 	struct streams *streams;
 	struct connections *connections;
 	bool is_head, is_post;
+	bool is_local; /* the listener is on a loopback address */
 	char rest[PAGE_REST_MAX]; /* what follows the page's path, decoded, without its first slash; "" = nothing */
 };
 
@@ -50,6 +51,10 @@ void page_format_time(char text[PAGE_TIME_MAX], uint64_t wall_ms);
 /* "CLOSED", as Resilience4j writes it. */
 enum { PAGE_STATE_MAX = 16 };
 void page_format_state(char text[PAGE_STATE_MAX], enum breaker_state state);
+
+/* access.c: false after an error was answered */
+bool access_may_ask(struct page_request *request);
+bool access_may_change(struct page_request *request);
 
 /* health.c */
 void health_livez(struct page_request *request);

@@ -269,7 +269,7 @@ static const char *get(const char *path, int status)
 {
 	char request[2048];
 
-	snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: gateway:8081\r\nConnection: close\r\n\r\n", path);
+	snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost:8081\r\nConnection: close\r\n\r\n", path);
 	ask_raw(request);
 	if (status_of_reply() != status)
 		fail_msg("%s: %s", path, world.reply);
@@ -291,7 +291,7 @@ static json_t *post(const char *path, const char *content_type, const char *body
 	json_t *value;
 
 	snprintf(request, sizeof request,
-	         "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n%s", path,
+	         "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n%s", path,
 	         content_type, strlen(body), body);
 	ask_raw(request);
 	if (status_of_reply() != status)
@@ -398,7 +398,7 @@ static void test_lists(void **state)
 	(void)state;
 	assert_non_null(strstr(get("/", 200), "/upstreams"));
 	value = get_json("/actuator", 200);
-	expect_text(value, "_links.health.href", "http://gateway:8081/actuator/health");
+	expect_text(value, "_links.health.href", "http://localhost:8081/actuator/health");
 	assert_non_null(strstr(world.reply, "application/vnd.spring-boot.actuator.v3+json"));
 	json_decref(value);
 	assert_string_equal(get("/metrics", 200), "gateway_build_info{version=\"1\"} 1\n");
@@ -533,16 +533,16 @@ static void test_methods_and_paths(void **state)
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
 		char request[200];
 
-		snprintf(request, sizeof request, "%s /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", methods[i]);
+		snprintf(request, sizeof request, "%s /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", methods[i]);
 		ask_raw(request);
 		assert_int_equal(status_of_reply(), 405);
 		assert_non_null(strstr(world.reply, "Allow: GET, HEAD\r\n"));
 	}
-	ask_raw("HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	ask_raw("HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 	assert_int_equal(status_of_reply(), 200);
 	assert_string_equal(body_of_reply(), "");
 	assert_non_null(strstr(world.reply, "Content-Length: 15\r\n"));
-	ask_raw("HEAD /hystrix.stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	ask_raw("HEAD /hystrix.stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 	assert_int_equal(status_of_reply(), 200);
 	json_decref(get_json("/nothing", 404));
 	json_decref(get_json("/livez/more", 404));
@@ -560,13 +560,13 @@ static void test_limits(void **state)
 	char *request = calloc(1, 40000);
 
 	(void)state;
-	strcpy(request, "GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ");
+	strcpy(request, "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: ");
 	memset(request + strlen(request), 'a', 20000);
 	strcat(request, "\r\n\r\n");
 	ask_raw(request);
 	assert_int_not_equal(status_of_reply(), 200);
 	memset(request, 0, 40000);
-	strcpy(request, "POST /actuator/circuitbreakers/patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	strcpy(request, "POST /actuator/circuitbreakers/patient HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	                "Connection: close\r\nContent-Length: 20000\r\n\r\n{");
 	ask_raw(request);
 	assert_int_not_equal(status_of_reply(), 200);
@@ -579,7 +579,7 @@ static void test_limits(void **state)
 /* A head that comes byte by byte is served; one that never ends holds up nobody else. */
 static void test_slow_clients(void **state)
 {
-	static const char request[] = "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 	int lazy = dial(), slow = dial();
 	size_t used = 0;
 
@@ -601,7 +601,7 @@ static void test_slow_clients(void **state)
 
 static int watch(size_t *used)
 {
-	static const char request[] = "GET /hystrix.stream HTTP/1.1\r\nHost: x\r\n\r\n";
+	static const char request[] = "GET /hystrix.stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
 	int fd = dial();
 
 	*used = 0;

@@ -1,0 +1,115 @@
+"""Who may ask the admin listener, and who may change something through it."""
+import json
+import os
+
+import pytest
+
+from harness import Client, free_port, until
+from process import run
+
+PATH = "/actuator/circuitbreakers/patient"
+WISH = json.dumps({"updateState": "FORCE_OPEN"})
+JSON = {"Content-Type": "application/json"}
+TOKEN = "correct-horse-battery-staple"
+
+
+def change(running, **headers):
+    status, _, text = running.ask_admin(PATH, "POST", WISH, {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}})
+    return status, text
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    return file
+
+
+def test_on_loopback_an_operator_needs_no_token(gateway, upstream):
+    assert change(gateway(upstream()))[0] == 200
+
+
+@pytest.mark.parametrize("headers", [
+    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"},
+    {"Content_Type": "text/plain"}, {"Host": "evil.example"}])
+def test_a_page_in_an_operators_browser_changes_nothing(gateway, upstream, headers):
+    running = gateway(upstream())
+    assert change(running, **headers)[0] in (403, 415)
+    assert running.breaker()["state"] == "CLOSED"
+
+
+@pytest.mark.parametrize("host,status", [
+    ("localhost", 200), ("LocalHost:8081", 200), ("127.0.0.1", 200), ("[::1]:8081", 200), ("10.0.0.7:9000", 200),
+    ("evil.example", 403), ("localhost.evil.example", 403), ("127.0.0.1.evil.example", 403), ("127.0.0.1evil", 403),
+    ("[::1", 403), ("[evil]", 403), ("x" * 100, 403)])
+def test_names_that_are_not_ours(gateway, upstream, host, status):
+    """DNS rebinding: a page reads the answers of whatever its own name is pointed to."""
+    got, headers, _ = gateway(upstream()).ask_admin("/metrics", headers={"Host": host})
+    assert got == status
+    assert not [name for name in headers if name.lower().startswith("access-control-")]
+
+
+def test_with_a_token_nobody_changes_anything_without_it(gateway, upstream, token_file):
+    port = free_port()
+    running = gateway(upstream(), admin={"listen": f"127.0.0.1:{port}", "token_file": str(token_file)})
+    running.admin_port = port
+    for wrong in ({}, {"Authorization": TOKEN}, {"Authorization": "Bearer "}, {"Authorization": "Basic " + TOKEN},
+                  {"Authorization": f"Bearer {TOKEN[:-1]}"}, {"Authorization": f"Bearer {TOKEN}x"}):
+        status, text = change(running, **wrong)
+        assert status == 401 and TOKEN not in text
+    assert running.breaker()["state"] == "CLOSED", "reading takes none"
+    assert change(running, Authorization=f"Bearer {TOKEN}")[0] == 200
+    assert running.breaker()["state"] == "FORCED_OPEN"
+    token_file.write_text("another-token-of-some-length")
+    running.reload()
+    until(lambda: change(running, Authorization=f"Bearer {TOKEN}")[0] == 401, "the new token")
+    assert change(running, Authorization="Bearer another-token-of-some-length")[0] == 200
+    assert TOKEN not in running.stderr
+
+
+def test_a_listener_for_others_needs_a_token_to_change_something(gateway, upstream, token_file):
+    behind, port = upstream(), free_port()
+    running = gateway(behind, admin=f"0.0.0.0:{port}")
+    running.admin_port = port
+    status, text = change(running)
+    assert status == 403 and "token_file" in text, "it says what to do"
+    assert running.ask_admin("/metrics", headers={"Host": "gateway.hospital.example"})[0] == 200, "scraped by name"
+    running.configure(behind, admin={"listen": f"0.0.0.0:{port}", "token_file": str(token_file)})
+    running.reload()
+    until(lambda: running.has_said("takes a restart (sandbox: on)"), "a folder that was not named at the start")
+    token_file.rename(os.path.join(running.folder, "token"))
+    running.configure(behind, admin={"listen": f"0.0.0.0:{port}", "token_file": "token"})
+    running.reload()
+    assert change(running, Authorization=f"Bearer {TOKEN}")[0] == 200
+
+
+def test_the_token_is_not_printed_and_must_be_one(gateway, upstream, tmp_path, token_file):
+    file = tmp_path / "gateway.yml"
+    text = ("admin: { token_file: token }\nupstreams: { patient: { url: 'http://127.0.0.1:1' } }\n"
+            "routes: [ { path: /, upstream: patient } ]\n")
+    file.write_text(text)
+    printed = run("--print-config", "--config", str(file))
+    assert printed.returncode == 0 and TOKEN not in printed.stdout and 'token_file: "token"' in printed.stdout
+    for bad in ("short", "two lines of it\nare no token", "with a blank somewhere", ""):
+        token_file.write_text(bad)
+        told = run("--check", "--config", str(file))
+        assert told.returncode == 2 and "gateway.yml:1:22: error:" in told.stderr
+        assert not bad or bad not in told.stderr
+    os.remove(token_file)
+    assert "No such file" in run("--check", "--config", str(file)).stderr
+
+
+@pytest.mark.parametrize("path", ["/actuator/health", "/metrics", "/livez", PATH, "/upstreams", "//metrics", "/patient/../metrics"])
+def test_no_admin_path_through_the_public_listener(gateway, upstream, path):
+    behind = upstream()
+    running = gateway(behind, [{"path": "/patient"}])
+    for method, body in (("GET", b""), ("POST", WISH.encode())):
+        assert Client(running.port).request(method, path, JSON, body).status in (400, 404)
+    assert not behind.requests and running.breaker()["state"] == "CLOSED"
+
+
+def test_an_admin_path_of_a_service_is_the_services(gateway, upstream):
+    behind = upstream()
+    running = gateway(behind)
+    assert Client(running.port).request("GET", "/actuator/health").body == b"ok"
+    assert behind.requests[0].target == "/actuator/health"
