@@ -404,7 +404,7 @@ void cast_on_bytes(struct peer *peer, const uint8_t *data, size_t length)
 	trace(peer->is_client ? "client" : "upstream", peer->id, "gets", data, length);
 	/* When a response was read to its end before its request was sent to its end, nothing may follow on that connection. */
 	if (!peer->is_client && peer->is_answered && peer->read == peer->sent)
-		CHECK(peer->received.state == JUDGE_BETWEEN || peer->received.state == JUDGE_RAW);
+		CHECK(peer->received.state <= JUDGE_HEAD || peer->received.state == JUDGE_RAW);
 	while (length > 0) {
 		size_t taken = peer->is_client ? client_takes_body(peer, data, length) : judge_body(&peer->received, data, length);
 
