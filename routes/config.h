@@ -71,6 +71,7 @@ struct header_edit {
 	enum header_edit_kind kind;
 	const char *name, *value; /* value NULL for remove */
 	size_t name_length, value_length;
+	const char *written; /* the value before the environment was put in, for --print-config; NULL = it holds none of it */
 };
 struct header_edits {
 	const struct header_edit *edits;

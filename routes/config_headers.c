@@ -46,8 +46,9 @@ static bool may_edit(struct reader *reader, const struct yaml_node *node, const 
 	return false;
 }
 
+/* `written`: NULL, or the value before the environment was put in. */
 static void add_edit(struct reader *reader, struct header_draft *draft, enum header_edit_kind kind, const char *name,
-                     const char *value)
+                     const char *value, const char *written)
 {
 	struct header_edit edit = {.kind = kind, .name_length = strlen(name)};
 
@@ -56,6 +57,8 @@ static void add_edit(struct reader *reader, struct header_draft *draft, enum hea
 		edit.value_length = strlen(value);
 		edit.value = reader_copy(reader, value, edit.value_length);
 	}
+	if (written != NULL && strstr(written, "${") != NULL)
+		edit.written = reader_copy(reader, written, strlen(written));
 	draft->edits[draft->count++] = edit;
 }
 
@@ -87,7 +90,7 @@ void read_header_values(struct reader *reader, const struct key *key, const stru
 			reader_error(reader, node, "the value of %.60s has control characters or is longer than 8 KiB",
 			             node->key->text);
 		else
-			add_edit(reader, draft, kind, node->key->text, value);
+			add_edit(reader, draft, kind, node->key->text, value, node->text);
 	}
 }
 
@@ -100,7 +103,7 @@ void read_header_names(struct reader *reader, const struct key *key, const struc
 		const char *name = node->is_refused ? NULL : reader_text(reader, node, key->name);
 
 		if (name != NULL && may_edit(reader, node, draft, HEADER_REMOVE, name))
-			add_edit(reader, draft, HEADER_REMOVE, name, NULL);
+			add_edit(reader, draft, HEADER_REMOVE, name, NULL, NULL);
 	}
 }
 

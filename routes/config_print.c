@@ -2,7 +2,8 @@
  * The effective configuration as YAML that reads back to the same: the second print equals the first.
  *
  * Plain keys come out of the table of keys.h in its order; what is special is written here. Text is always quoted, with
- * dollar signs doubled (the environment has been put in already) and everything escaped that YAML would not read raw.
+ * dollar signs doubled (the environment has been put in already) and everything escaped that YAML would not read raw. Values of
+ * headers are where secrets come from the environment: they are printed as they were written, ${NAME} and all.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static bool is_raw(uint32_t point)
 	       (point >= 0xe000 && point <= 0xfffd && point != 0xfeff) || (point >= 0x10000 && point <= 0x10ffff);
 }
 
-static void print_quoted(FILE *to, const char *text, size_t length)
+static void print_escaped(FILE *to, const char *text, size_t length, const char *dollar)
 {
 	const char *end = text + length, *next;
 	uint32_t point;
@@ -46,7 +47,7 @@ static void print_quoted(FILE *to, const char *text, size_t length)
 		if (point == '"' || point == '\\')
 			fprintf(to, "\\%c", (char)point);
 		else if (point == '$')
-			fputs("$$", to);
+			fputs(dollar, to);
 		else if (point == '\n')
 			fputs("\\n", to);
 		else if (is_raw(point))
@@ -55,6 +56,11 @@ static void print_quoted(FILE *to, const char *text, size_t length)
 			fprintf(to, "\\U%08" PRIX32, point);
 	}
 	fputc('"', to);
+}
+
+static void print_quoted(FILE *to, const char *text, size_t length)
+{
+	print_escaped(to, text, length, "$$");
 }
 
 static void print_text(FILE *to, const char *text)
@@ -232,7 +238,10 @@ static void print_edits_of(FILE *to, const struct header_edits *edits, enum head
 		} else {
 			/* The environment is not put into keys, so a dollar sign stays one. */
 			fprintf(to, "        \"%s\": ", edit->name);
-			print_quoted(to, edit->value, edit->value_length);
+			if (edit->written != NULL)
+				print_escaped(to, edit->written, strlen(edit->written), "$");
+			else
+				print_quoted(to, edit->value, edit->value_length);
 		}
 		fputc('\n', to);
 	}

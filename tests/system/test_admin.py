@@ -216,6 +216,18 @@ def test_the_environment_is_filled_in(tmp_path):
     assert "4321" in run("--print-config", "--config", str(file), env={**os.environ, "TEST_PORT": "4321"}).stdout
 
 
+def test_secrets_of_the_environment_are_not_printed(tmp_path):
+    file = tmp_path / "gateway.yml"
+    headers = "request_headers: { set: { Authorization: 'Basic ${TEST_SECRET} for $$1' } }"
+    file.write_text(GOOD.replace("fallback: Patient", headers + ", fallback: Patient"))
+    env = {**os.environ, "TEST_SECRET": "hush-hush"}
+    first = run("--print-config", "--config", str(file), env=env)
+    assert first.returncode == 0 and "hush-hush" not in first.stdout
+    assert "Basic ${TEST_SECRET} for $$1" in first.stdout
+    file.write_text(first.stdout)
+    assert run("--print-config", "--config", str(file), env=env).stdout == first.stdout
+
+
 def test_version_help_and_wrong_usage():
     assert run("--version").returncode == 0 and "gateway" in run("--version").stdout
     assert run("--help").returncode == 0 and "--check" in run("--help").stdout

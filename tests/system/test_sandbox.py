@@ -60,6 +60,16 @@ def test_a_reload_reads_what_it_needs(gateway, upstream, tmp_path):
     assert Client(running.port).request().status == 200
 
 
+def test_a_folder_that_was_not_named_at_the_start(gateway, upstream, tmp_path):
+    behind = upstream()
+    running = gateway(behind)
+    (tmp_path / "token").write_text("a-token-that-is-long-enough")
+    running.configure(behind, admin={"listen": f"127.0.0.1:{running.admin_port}", "token_file": str(tmp_path / "token")})
+    running.reload()
+    until(lambda: running.has_said("takes a restart (sandbox: on)"), "why the file can't be read")
+    assert Client(running.port).request().status == 200
+
+
 def test_a_log_in_a_folder_of_its_own_is_rotated(gateway, upstream, tmp_path):
     logs = tmp_path / "logs"
     logs.mkdir()
