@@ -212,6 +212,26 @@ class Lane:
             return ["some of it reached the upstream"]
         return self.canary(client, "the connection was to be kept") if case.kind == "answered" else []
 
+    def anything(self, data):
+        """Whatever a client sends: nothing ambiguous goes on, and the next client gets its own answer."""
+        self.recorder.begin()
+        client = Client(self.port)
+        send(client, data, False)
+        try:
+            client.half_close()
+            while client.more():
+                pass
+        except ConnectionError:
+            pass
+        except OSError as error:
+            return [f"it does not end: {error!r}"]
+        finally:
+            client.close()
+        fresh = Client(self.port)
+        complaints = self.canary(fresh, "the next client")
+        fresh.close()
+        return complaints + [f"AMBIGUOUS at the upstream: {what}" for what in self.recorder.ambiguous]
+
     # ---- responses
 
     def response(self, case, is_bytewise):
