@@ -279,9 +279,25 @@ static bool watch_signals(struct control *control)
 	return true;
 }
 
+/* Any thread. A report that finds no memory is lost to the log; the breaker itself has changed all the same. */
+static void on_transition(void *context, struct upstream *upstream, const struct breaker_transition *transition)
+{
+	struct control *control = context;
+	struct breaker_transition *copy = malloc(sizeof *copy);
+
+	if (copy == NULL)
+		return;
+	*copy = *transition;
+	if (!inbox_send(&control->shared.control, CONTROL_TRANSITION, upstream_reference(upstream), copy)) {
+		upstream_release(upstream);
+		free(copy);
+	}
+}
+
 static bool init(struct control *control, const struct config *config)
 {
-	static const struct discovery_events events = { .on_endpoints = on_endpoints, .on_prepared = on_prepared };
+	static const struct discovery_events events = { .on_endpoints = on_endpoints, .on_prepared = on_prepared,
+		                                        .on_transition = on_transition };
 
 	control->started_wall_ms = clock_wall_ms();
 	control->worker_wanted = config->workers != 0 ? config->workers : cgroup_cpus();
@@ -303,7 +319,7 @@ static bool init(struct control *control, const struct config *config)
 	event_assign(&control->inbox_event, control->base, control->shared.control.descriptor, EV_READ | EV_PERSIST, on_message,
 	             control);
 	evtimer_assign(&control->drain_timer, control->base, on_drain_timer, control);
-	control->discovery = discovery_new(control->base, &control->shared.control, &events, control);
+	control->discovery = discovery_new(control->base, &events, control);
 	return control->discovery != NULL && event_add(&control->inbox_event, NULL) == 0 && listen_all(control, config) &&
 	       open_admin(control, config);
 }

@@ -268,15 +268,13 @@ bool discovery_quarantined(const struct discovery_view *view, size_t index, char
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
 
-struct discovery *discovery_new(struct event_base *base, struct inbox *inbox, const struct discovery_events *events,
-                                void *context)
+struct discovery *discovery_new(struct event_base *base, const struct discovery_events *events, void *context)
 {
 	struct discovery *discovery = calloc(1, sizeof *discovery);
 
 	if (discovery == NULL)
 		return NULL;
 	discovery->base = base;
-	discovery->inbox = inbox;
 	discovery->events = events;
 	discovery->context = context;
 	random_seed(&discovery->random);

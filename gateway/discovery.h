@@ -12,7 +12,6 @@
 
 #include <event2/event.h>
 
-#include "gateway/base/inbox.h"
 #include "routes/config.h"
 #include "routes/upstream.h"
 
@@ -25,11 +24,12 @@ struct discovery_events {
 	void (*on_endpoints)(void *context, struct upstream *upstream, struct endpoint_set *set);
 	/* discovery_prepare() is through: every name has had an answer, or its time. */
 	void (*on_prepared)(void *context);
+	/* The breaker of this upstream has changed its state. Any thread; must not block. */
+	void (*on_transition)(void *context, struct upstream *upstream, const struct breaker_transition *transition);
 };
 
-/* NULL: memory is short. Transitions of breakers are sent to `inbox` as CONTROL_TRANSITION. */
-struct discovery *discovery_new(struct event_base *base, struct inbox *inbox, const struct discovery_events *events,
-                                void *context);
+/* NULL: memory is short. */
+struct discovery *discovery_new(struct event_base *base, const struct discovery_events *events, void *context);
 void discovery_free(struct discovery *discovery);
 
 /* Finds or makes the upstream of each of the configuration's upstreams and asks for names that are new; on_prepared

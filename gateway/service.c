@@ -7,23 +7,13 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/checks.h"
-#include "gateway/worker.h"
 
-/* ---- breakers tell ------------------------------------------------------------------------------------------- */
-
-/* Any thread. A report that finds no memory is lost to the log; the breaker itself has changed all the same. */
 static void on_transition(void *context, const struct breaker_transition *transition)
 {
 	struct service *service = context;
-	struct breaker_transition *copy = malloc(sizeof *copy);
+	const struct discovery *discovery = service->discovery;
 
-	if (copy == NULL)
-		return;
-	*copy = *transition;
-	if (!inbox_send(service->discovery->inbox, CONTROL_TRANSITION, upstream_reference(service->upstream), copy)) {
-		upstream_release(service->upstream);
-		free(copy);
-	}
+	discovery->events->on_transition(discovery->context, service->upstream, transition);
 }
 
 /* ---- endpoints ----------------------------------------------------------------------------------------------- */

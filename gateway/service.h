@@ -29,7 +29,6 @@ struct service {
 
 struct discovery {
 	struct event_base *base;
-	struct inbox *inbox;
 	const struct discovery_events *events;
 	void *context;
 	struct resolver *resolver;
