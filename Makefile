@@ -52,7 +52,7 @@ need = @missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/nu
 	fi
 
 # ---- what is built -----------------------------------------------------------------------------------------------
-MODULES  := breaker routes gateway/base gateway/http gateway/net gateway/admin gateway
+MODULES  := breaker routes gateway/base gateway/http gateway/net gateway/discovery gateway/telemetry gateway/admin gateway
 SOURCES  := $(foreach module,$(MODULES),$(wildcard $(module)/*.c))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libgateway.a

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
-#include "gateway/name.h"
+#include "gateway/discovery/name.h"
 
 /* ---- counters ------------------------------------------------------------------------------------------------ */
 

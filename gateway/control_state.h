@@ -3,8 +3,8 @@
 #define GATEWAY_CONTROL_STATE_H
 
 #include "gateway/admin/admin.h"
-#include "gateway/discovery.h"
-#include "gateway/metrics_text.h"
+#include "gateway/discovery/discovery.h"
+#include "gateway/telemetry/metrics_text.h"
 #include "gateway/worker.h"
 
 enum { CONTROL_SIGNALS = 4, CONTROL_EVENTS = 100, CONTROL_LIVE_MS = 5000 };

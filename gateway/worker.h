@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 
-#include "gateway/access_log.h"
+#include "gateway/telemetry/access_log.h"
 #include "gateway/base/inbox.h"
 #include "gateway/base/random.h"
 #include "gateway/base/ring.h"
@@ -25,7 +25,7 @@
 #include "gateway/crowd.h"
 #include "gateway/http/request.h"
 #include "gateway/http/response.h"
-#include "gateway/metrics.h"
+#include "gateway/telemetry/metrics.h"
 #include "gateway/net/listener.h"
 #include "gateway/net/pool.h"
 #include "gateway/sandbox.h"

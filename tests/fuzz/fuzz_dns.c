@@ -6,7 +6,7 @@
  * The first byte says how the queries ended, the second how long the first answer is; c-ares takes the bytes apart, as it
  * does in the gateway, whose file is included to reach what it does with the result.
  */
-#include "gateway/identity.h"
+#include "gateway/discovery/identity.h"
 #include "gateway/net/resolver.c"
 #include "tests/fuzz/check.h"
 

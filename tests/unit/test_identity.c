@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/identity.h"
+#include "gateway/discovery/identity.h"
 
 static enum identity identity(const char *host, const char *name)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/metrics.h"
+#include "gateway/telemetry/metrics.h"
 
 static uint64_t total(const struct route_metrics *metrics, unsigned shard)
 {

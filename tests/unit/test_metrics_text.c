@@ -14,7 +14,7 @@
 #include <ctype.h>
 #include <pthread.h>
 
-#include "gateway/metrics_text.h"
+#include "gateway/telemetry/metrics_text.h"
 
 enum { SERIES_MAX = 20000 };
 

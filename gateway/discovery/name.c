@@ -1,12 +1,12 @@
-#include "gateway/name.h"
+#include "gateway/discovery/name.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/identity.h"
-#include "gateway/service.h"
+#include "gateway/discovery/identity.h"
+#include "gateway/discovery/service.h"
 
 enum { DENIALS_MEAN_NOBODY = 2, BACKOFF_DOUBLINGS = 3 };
 

@@ -11,8 +11,8 @@
  * At most GUARD_ASKING_MAX questions of a name are under way, one per address. New addresses wait for their answers together,
  * dns.timeout at most. All functions are for the control thread.
  */
-#ifndef GATEWAY_GUARD_H
-#define GATEWAY_GUARD_H
+#ifndef GATEWAY_DISCOVERY_GUARD_H
+#define GATEWAY_DISCOVERY_GUARD_H
 
 #include <event2/event_struct.h>
 #include <stdbool.h>

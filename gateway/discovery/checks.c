@@ -1,4 +1,4 @@
-#include "gateway/checks.h"
+#include "gateway/discovery/checks.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/net/fetch.h"
-#include "gateway/service.h"
+#include "gateway/discovery/service.h"
 
 enum { URL_MAX = 8192 };
 

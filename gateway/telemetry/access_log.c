@@ -1,4 +1,4 @@
-#include "gateway/access_log.h"
+#include "gateway/telemetry/access_log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,14 +2,14 @@
  * One upstream as the control thread knows it, and the registers that give upstreams and endpoints their small indexes. An index
  * is free again when nobody but the register knows its object.
  */
-#ifndef GATEWAY_SERVICE_H
-#define GATEWAY_SERVICE_H
+#ifndef GATEWAY_DISCOVERY_SERVICE_H
+#define GATEWAY_DISCOVERY_SERVICE_H
 
 #include <event2/event_struct.h>
 
 #include "gateway/base/random.h"
-#include "gateway/discovery.h"
-#include "gateway/name.h"
+#include "gateway/discovery/discovery.h"
+#include "gateway/discovery/name.h"
 
 /* One upstream and what is known of its endpoints. It is the context of its breaker's transitions, so it stays until nobody
  * else has a reference to the upstream. */

@@ -5,8 +5,8 @@
  * of whole lines at once, which the kernel doesn't mix. A reader that is too slow never holds up the loop: what does not fit
  * waits here, and when the buffer is full lines are dropped and counted.
  */
-#ifndef GATEWAY_ACCESS_LOG_H
-#define GATEWAY_ACCESS_LOG_H
+#ifndef GATEWAY_TELEMETRY_ACCESS_LOG_H
+#define GATEWAY_TELEMETRY_ACCESS_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

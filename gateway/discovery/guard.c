@@ -1,4 +1,4 @@
-#include "gateway/guard.h"
+#include "gateway/discovery/guard.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/identity.h"
-#include "gateway/service.h"
+#include "gateway/discovery/identity.h"
+#include "gateway/discovery/service.h"
 
 /* ---- who is admitted ----------------------------------------------------------------------------------------- */
 

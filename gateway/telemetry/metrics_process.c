@@ -1,5 +1,5 @@
 /* Metrics of the process: what its workers counted, and what it is. */
-#include "gateway/metrics_services.h"
+#include "gateway/telemetry/metrics_services.h"
 
 #include <inttypes.h>
 #include <stddef.h>

@@ -8,7 +8,7 @@
  * where the service has its stack's name before its own, but is asked for without it. A name of another form says nothing: an
  * address in transition answers a container's id, and a question that swarm forwards may get any host's name.
  */
-#include "gateway/identity.h"
+#include "gateway/discovery/identity.h"
 
 #include <string.h>
 #include <strings.h>

@@ -13,13 +13,13 @@
  *
  * All functions are for the control thread.
  */
-#ifndef GATEWAY_NAME_H
-#define GATEWAY_NAME_H
+#ifndef GATEWAY_DISCOVERY_NAME_H
+#define GATEWAY_DISCOVERY_NAME_H
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
 
-#include "gateway/guard.h"
+#include "gateway/discovery/guard.h"
 #include "gateway/net/resolver.h"
 
 struct discovery;

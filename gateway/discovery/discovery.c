@@ -1,12 +1,12 @@
-#include "gateway/discovery.h"
+#include "gateway/discovery/discovery.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/checks.h"
+#include "gateway/discovery/checks.h"
 #include "gateway/net/fetch.h"
-#include "gateway/service.h"
+#include "gateway/discovery/service.h"
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
  * Labels go into one growing text, a NUL between two lines; the list remembers where each begins, and gets pointers only when
  * the text has stopped moving.
  */
-#include "gateway/metrics_lines.h"
+#include "gateway/telemetry/metrics_lines.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "gateway/service.h"
+#include "gateway/discovery/service.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/checks.h"
+#include "gateway/discovery/checks.h"
 
 static void on_transition(void *context, const struct breaker_transition *transition)
 {

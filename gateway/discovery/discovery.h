@@ -7,8 +7,8 @@
  *
  * All functions are for the control thread.
  */
-#ifndef GATEWAY_DISCOVERY_H
-#define GATEWAY_DISCOVERY_H
+#ifndef GATEWAY_DISCOVERY_DISCOVERY_H
+#define GATEWAY_DISCOVERY_DISCOVERY_H
 
 #include <event2/event.h>
 

@@ -8,8 +8,8 @@
  *
  * All functions are for the control thread.
  */
-#ifndef GATEWAY_CHECKS_H
-#define GATEWAY_CHECKS_H
+#ifndef GATEWAY_DISCOVERY_CHECKS_H
+#define GATEWAY_DISCOVERY_CHECKS_H
 
 #include "routes/upstream.h"
 

@@ -1,6 +1,6 @@
 /* Whose an address is, by the name that swarm's DNS gives it. Pure text. */
-#ifndef GATEWAY_IDENTITY_H
-#define GATEWAY_IDENTITY_H
+#ifndef GATEWAY_DISCOVERY_IDENTITY_H
+#define GATEWAY_DISCOVERY_IDENTITY_H
 
 #include "routes/address.h"
 

@@ -1,4 +1,4 @@
-#include "gateway/metrics.h"
+#include "gateway/telemetry/metrics.h"
 
 #include <stdlib.h>
 

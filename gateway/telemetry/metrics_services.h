@@ -1,8 +1,8 @@
 /* The parts of the metrics text that are no timers: breakers, bulkheads, endpoints, the process. Used by metrics_text.c. */
-#ifndef GATEWAY_METRICS_SERVICES_H
-#define GATEWAY_METRICS_SERVICES_H
+#ifndef GATEWAY_TELEMETRY_METRICS_SERVICES_H
+#define GATEWAY_TELEMETRY_METRICS_SERVICES_H
 
-#include "gateway/metrics_text.h"
+#include "gateway/telemetry/metrics_text.h"
 
 /* HELP and TYPE. */
 void metrics_head(FILE *to, const char *name, const char *type, const char *help);

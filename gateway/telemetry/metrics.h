@@ -4,8 +4,8 @@
  * A series is one combination of method, status and outcome; it is made when first seen, up to METRICS_SERIES_MAX per shard,
  * then what is new is counted under method OTHER and status 0, so a hostile client can't fill memory with labels.
  */
-#ifndef GATEWAY_METRICS_H
-#define GATEWAY_METRICS_H
+#ifndef GATEWAY_TELEMETRY_METRICS_H
+#define GATEWAY_TELEMETRY_METRICS_H
 
 #include <stdatomic.h>
 

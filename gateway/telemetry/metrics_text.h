@@ -1,10 +1,10 @@
 /* All counters as Prometheus text (exposition format 0.0.4): summed over workers at the moment somebody asks. */
-#ifndef GATEWAY_METRICS_TEXT_H
-#define GATEWAY_METRICS_TEXT_H
+#ifndef GATEWAY_TELEMETRY_METRICS_TEXT_H
+#define GATEWAY_TELEMETRY_METRICS_TEXT_H
 
 #include <stdio.h>
 
-#include "gateway/metrics.h"
+#include "gateway/telemetry/metrics.h"
 #include "routes/config.h"
 #include "routes/upstream.h"
 

@@ -9,15 +9,15 @@
  * written: count and buckets of a family come from the same reading, and a writer that goes on can't make them disagree.
  * When memory is short a family is left out rather than written by halves.
  */
-#include "gateway/metrics_text.h"
+#include "gateway/telemetry/metrics_text.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/metrics_lines.h"
-#include "gateway/metrics_services.h"
+#include "gateway/telemetry/metrics_lines.h"
+#include "gateway/telemetry/metrics_services.h"
 
 struct sample {
 	const struct metrics_route *route;

@@ -2,7 +2,7 @@
  * Metrics of upstreams and endpoints. Tables of name, help and a function that gives the figure: a family
  * is written whole, over all upstreams, before the next begins, as the text format wants it.
  */
-#include "gateway/metrics_services.h"
+#include "gateway/telemetry/metrics_services.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

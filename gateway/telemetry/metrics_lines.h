@@ -2,14 +2,14 @@
  * The lines of one family of metrics: added in any order, with labels as text, then sorted, and those with equal labels
  * made one. So a label set appears once, whatever fell together on the way. Used by metrics_text.c.
  */
-#ifndef GATEWAY_METRICS_LINES_H
-#define GATEWAY_METRICS_LINES_H
+#ifndef GATEWAY_TELEMETRY_METRICS_LINES_H
+#define GATEWAY_TELEMETRY_METRICS_LINES_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "gateway/base/memory_file.h"
-#include "gateway/metrics.h"
+#include "gateway/telemetry/metrics.h"
 
 struct figures {
 	uint64_t count, sum_us, max_us;
