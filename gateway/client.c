@@ -84,9 +84,7 @@ void client_queue_to_run(struct client *client)
 	if (client->is_in_run_list)
 		return;
 	client->is_in_run_list = true;
-	client->run_next = NULL;
-	*worker->run_last = client;
-	worker->run_last = &client->run_next;
+	ring_append(&worker->run, &client->run);
 }
 
 void client_exchange_over(struct client *client, bool keep, bool may_linger)
@@ -259,23 +257,6 @@ static void dig(struct grave *grave)
 	free(client);
 }
 
-static void leave_run_list(struct client *client)
-{
-	struct worker *worker = client->worker;
-	struct client **link = &worker->run_first;
-
-	while (client->is_in_run_list) {
-		if (*link == client) {
-			*link = client->run_next;
-			if (*link == NULL)
-				worker->run_last = link;
-			client->is_in_run_list = false;
-			return;
-		}
-		link = &(*link)->run_next;
-	}
-}
-
 void client_close(struct client *client, bool is_reset)
 {
 	struct worker *worker = worker_of(&client->stream);
@@ -284,7 +265,9 @@ void client_close(struct client *client, bool is_reset)
 		return;
 	client_enter(client, CLIENT_CLOSED);
 	stream_close(&client->stream, is_reset);
-	leave_run_list(client);
+	if (client->is_in_run_list)
+		ring_remove(&client->run);
+	client->is_in_run_list = false;
 	counter_add(&worker->counters.connections_open, (uint64_t)-1);
 	crowd_leave(&worker->shared->crowd, &client->peer);
 	bulkhead_leave(&worker->shared->clients);

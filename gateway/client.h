@@ -23,7 +23,7 @@ struct client {
 	struct deadline deadline;
 	struct exchange *exchange; /* CLIENT_EXCHANGE */
 	struct ring ring;                /* worker->strangers, waiting or serving */
-	struct client *run_next;         /* the run list; NULL also for its last */
+	struct ring run;                 /* worker->run, or those whose turn it is; only when is_in_run_list */
 	bool is_in_run_list;
 	uint16_t listener_port;
 	struct address peer;

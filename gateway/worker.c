@@ -151,14 +151,16 @@ static void arm_timer(struct worker *worker)
 		worker->timer_at_ms = next_ms;
 }
 
+/* One request of each; who waits again then has its next turn later. Serving one may close another. */
 static void run_waiting_clients(struct worker *worker)
 {
-	struct client *client = worker->run_first, *next;
+	struct ring now;
 
-	worker->run_first = NULL;
-	worker->run_last = &worker->run_first;
-	for (; client != NULL; client = next) {
-		next = client->run_next;
+	ring_move(&worker->run, &now);
+	while (!ring_is_empty(&now)) {
+		struct client *client = (struct client *)((char *)now.next - offsetof(struct client, run));
+
+		ring_remove(&client->run);
 		client->is_in_run_list = false;
 		client_run(client);
 	}
@@ -216,7 +218,7 @@ static void *run(void *context)
 		log_warn("worker %u: its system calls are not filtered: %s", worker->index, strerror(errno));
 	on_message(-1, 0, worker);
 	while (worker->state != WORKER_STOPPED) {
-		event_base_loop(worker->io.base, worker->run_first != NULL ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		event_base_loop(worker->io.base, ring_is_empty(&worker->run) ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
 		finish_turn(worker);
 	}
 	close_clients(worker);
@@ -323,7 +325,7 @@ static struct event_base *new_base(void)
 bool worker_init(struct worker *worker, unsigned index, struct shared *shared, struct config *config, const int *listen_fds)
 {
 	*worker = (struct worker){ .index = index, .shared = shared, .log = { .fd = -1 } };
-	worker->run_last = &worker->run_first;
+	ring_init(&worker->run);
 	ring_init(&worker->strangers);
 	ring_init(&worker->waiting);
 	ring_init(&worker->serving);

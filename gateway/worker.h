@@ -101,7 +101,7 @@ struct worker {
 	struct ring strangers; /* clients of whom not one whole request has come yet, the oldest first */
 	struct ring waiting; /* those whose next request is awaited, the longest waiting first */
 	struct ring serving; /* the others, in the order in which their requests began */
-	struct client *run_first, **run_last; /* those with a request waiting in memory */
+	struct ring run; /* clients with a request waiting in memory */
 	unsigned exchanges; /* under way */
 	bool has_calls; /* some local upstream is called */
 	struct exchange *spare; /* exchanges to be used again */

@@ -27,6 +27,17 @@ static inline void ring_append(struct ring *head, struct ring *entry)
 	head->previous = entry;
 }
 
+/* All of `from`, which is empty then, go to `to`. */
+static inline void ring_move(struct ring *from, struct ring *to)
+{
+	ring_init(to);
+	if (ring_is_empty(from))
+		return;
+	*to = *from;
+	to->next->previous = to->previous->next = to;
+	ring_init(from);
+}
+
 static inline void ring_remove(struct ring *entry)
 {
 	entry->previous->next = entry->next;

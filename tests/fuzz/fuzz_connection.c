@@ -241,7 +241,7 @@ static void check_counts(void)
 	const struct worker *worker = &stage.worker;
 	uint64_t received = counter_read(&worker->counters.requests_received);
 
-	CHECK(!has_clients() && worker->exchanges == 0 && worker->run_first == NULL);
+	CHECK(!has_clients() && worker->exchanges == 0 && ring_is_empty(&worker->run));
 	CHECK(buffer_kept_bytes == 0);
 	CHECK(counter_read(&worker->counters.connections_open) == 0 && bulkhead_in_flight(&stage.shared.clients) == 0);
 	CHECK(stage.permits_given == stage.permits_settled);
