@@ -9,8 +9,7 @@ import process
 from harness import Client
 from world import IS_FULL, IS_ISOLATED, figures, is_under, memory_kib, wait_ms
 
-with open(process.BINARY, "rb") as binary:
-    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
+IS_SANITIZED = process.IS_SANITIZED
 SLOW = 3000 if IS_FULL else 1500
 IDLE = 9900 if IS_FULL else 3000
 HALF_A_HEAD = b"GET /patient HTTP/1.1\r\nHost: hospital.example\r\nUser-Agent: patient/1.0\r\nX-Half: "

@@ -15,8 +15,7 @@ from harness import Client, until
 from world import (BUILD, IS_FULL, IS_ISOLATED, cpu_seconds, descriptors, figures, is_under, memory_kib,
                    wait_ms)
 
-with open(process.BINARY, "rb") as binary:
-    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
+IS_SANITIZED = process.IS_SANITIZED
 
 
 def wait_until(moment):

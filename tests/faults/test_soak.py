@@ -12,8 +12,7 @@ from harness import Client, until
 from world import IS_FULL, descriptors, memory_kib, wait_ms
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", 600 if IS_FULL else 30))
-with open(process.BINARY, "rb") as binary:
-    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
+IS_SANITIZED = process.IS_SANITIZED
 
 
 class Trouble:

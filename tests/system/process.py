@@ -11,6 +11,8 @@ import time
 from harness import BUILD, GUARD, free_port, until
 
 BINARY = os.path.abspath(os.environ.get("GATEWAY_BINARY", os.path.join(BUILD, "gateway")))
+with open(BINARY, "rb") as code:
+    IS_SANITIZED = re.search(rb"__[at]san_init", code.read()) is not None
 REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 SERIES = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)",?')

@@ -15,10 +15,7 @@ MIB = 1024 * 1024
 LARGE = int(os.environ.get("LARGE_MIB", "4096")) * MIB
 BLOCK = bytes(range(256)) * 4096  # 1 MiB
 
-with open(process.BINARY, "rb") as binary:
-    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
-
-pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's own memory would be measured")
+pytestmark = pytest.mark.skipif(process.IS_SANITIZED, reason="a sanitizer's own memory would be measured")
 
 
 def memory(gateway, what):

@@ -8,10 +8,7 @@ import time
 import pytest
 
 from harness import Client, until
-from process import BINARY
-
-with open(BINARY, "rb") as binary:
-    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
+from process import IS_SANITIZED
 
 
 def shed(running, reason):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import BUILD, Client, free_port, until
-from process import BINARY
+from process import IS_SANITIZED
 
 SECONDS = int(os.environ.get("SLOW_SECONDS", "10"))
 MOST_S = 0.05 if SECONDS >= 60 else 0.5
@@ -23,9 +23,6 @@ MODES = {
     "read": ["-X", "-w", "1", "-y", "64", "-n", "2", "-z", "16", "-k", "3", "-t", "GET"],
 }
 NEEDED = 2 * CONNECTIONS + 1000
-
-with open(BINARY, "rb") as binary:
-    IS_SANITIZED = any(mark in binary.read() for mark in (b"__asan_init", b"__tsan_init"))
 
 pytestmark = pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < NEEDED,
                                 reason=f"takes {NEEDED} descriptors")
