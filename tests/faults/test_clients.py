@@ -93,7 +93,7 @@ def test_slow_clients(proxy, load, crowd, small_buffers, report, kind):
     started = proxy()
     opening = {"heads": HALF_A_HEAD, "readers": b"GET /patient/large HTTP/1.1\r\nHost: h\r\n\r\n",
                "bodies": b"POST /patient HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n"}[kind]
-    running = load(started, rate=200, seconds=SLOW / 500 + (5 if IS_FULL else 2), connections=20)
+    running = load(started, rate=200, seconds=SLOW / 500 + (3 if IS_FULL else 2), connections=20)
     drip = Drip(kind == "readers")
     drip.start()
     for _ in range(SLOW // 50):

@@ -4,7 +4,7 @@ import pytest
 from world import IS_FULL, figures, is_under, needs_namespace, percentile, wait_ms
 
 RATE = 1000
-SECONDS = 5 if IS_FULL else 2
+SECONDS = 3 if IS_FULL else 2
 
 
 @pytest.mark.promise("replica killed", "0 failed, p99 under 20 ms")
@@ -83,7 +83,8 @@ def test_idle_connections_are_closed_after_25_ms(proxy, load, service, report, m
     """At a rate at which many connections are used again just when they end."""
     started = proxy()
     service.tell("idle 25")
-    running = load(started, rate=800 if IS_FULL else 400, count=18000 if IS_FULL else 1500, method=method, connections=40)
+    count = 18000 if IS_FULL and started.name == "gateway" else 6000 if IS_FULL else 1500
+    running = load(started, rate=800 if IS_FULL else 400, count=count, method=method, connections=40)
     result = running.result()
     twice = sum(count for times, count in service.times_begun().items() if times > 1)
     kept = result["failed"] <= (0 if method == "GET" else 10) and (method == "GET" or twice == 0)

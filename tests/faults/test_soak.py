@@ -100,6 +100,12 @@ def count_lines(path):
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
+def own_descriptors(started, service):
+    """Those that are no connection: how many of these there are is the load's doing. They come and go while we look."""
+    upstream = sum(seen["connections"] for seen in service.tell("look"))
+    return descriptors(started.process.pid) - upstream - int(started.metrics().sum("gateway_connections_open"))
+
+
 def middle(values):
     return sorted(values)[len(values) // 2]
 
@@ -111,13 +117,14 @@ def test_soak(gateway, load, service, dns, report):
     started = gateway()
     trouble = Trouble(random.Random(seed), started, service, dns)
     print(f"\nSOAK_SEED={seed}")
-    gets = [load(started, rate=400, seconds=SECONDS), load(started, rate=40, seconds=SECONDS, close=True, first=1_000_000)]
-    posts = load(started, rate=80, seconds=SECONDS, method="POST", body=2000, first=2_000_000)
+    options = {"seconds": SECONDS, "most": 100}
+    gets = [load(started, rate=400, **options), load(started, rate=40, close=True, first=1_000_000, **options)]
+    posts = load(started, rate=80, method="POST", body=2000, first=2_000_000, **options)
     end, samples = time.monotonic() + SECONDS, []
     while time.monotonic() < end - 4:
         trouble.one()
         wait_ms(300)
-        samples.append((memory_kib(started.pids()), descriptors(started.process.pid)))
+        samples.append((memory_kib(started.pids()), own_descriptors(started, service)))
     results = [running.result() for running in (*gets, posts)]
 
     requests = sum(result["requests"] for result in results)
@@ -152,12 +159,12 @@ def test_soak(gateway, load, service, dns, report):
     }
     wrong = [name for name, is_right in sums.items() if not is_right]
     grown = memory[1] - memory[0]
-    kept = not wrong and failed_gets == 0 and twice == 0 and not errors and files[1] < files[0] * 1.5 + 20 and \
+    kept = not wrong and failed_gets == 0 and twice == 0 and not errors and files[1] <= files[0] + 10 and \
         (IS_SANITIZED or grown < memory[0] * 0.1 + 1024)
     print(trouble.seen, sums, statuses, errors, dict(attempts=attempts, begun=begun, lines=lines, received=received))
     report(f"{requests:,} requests through {sum(trouble.seen.values())} faults: {failed_gets} GETs failed, "
            f"{results[2]['failed']} of {results[2]['requests']:,} POSTs, {twice} POSTs begun twice; "
-           f"{memory[0]} -> {memory[1]} KiB, {files[0]} -> {files[1]} descriptors; sums that do not agree: {', '.join(wrong) or 'none'}",
+           f"{memory[0]} -> {memory[1]} KiB, {files[0]} -> {files[1]} descriptors that are no connection; sums that do not agree: {', '.join(wrong) or 'none'}",
            kept)
 
 
