@@ -85,7 +85,7 @@ static const char *check_status_line(struct judge *judge)
 
 static const char *check_length(struct judge *judge, const char *value, size_t length)
 {
-	if (length == 0 || length > 18)
+	if (length == 0 || length > 19)
 		return "Content-Length is empty or too long";
 	judge->length = 0;
 	for (size_t i = 0; i < length; i++) {
@@ -94,7 +94,7 @@ static const char *check_length(struct judge *judge, const char *value, size_t l
 		judge->length = judge->length * 10 + (uint64_t)(value[i] - '0');
 	}
 	judge->lengths++;
-	return NULL;
+	return judge->length > INT64_MAX ? "Content-Length is above 2^63-1" : NULL;
 }
 
 /* The end of it, when it is long. */
