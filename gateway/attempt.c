@@ -89,7 +89,20 @@ void attempt_end(struct exchange *exchange)
 
 /* ---- sending ------------------------------------------------------------------------------------------------- */
 
-/* While the body is small it is kept, for another try. */
+/* What was sent is kept only as long as it may be sent again: a small body of an idempotent request. */
+static bool may_keep_sent(const struct exchange *exchange, size_t more)
+{
+	return method_is_idempotent(exchange->method) && exchange->kept.to + more <= EXCHANGE_REPLAY_BYTES &&
+	       !io_is_memory_tight(&exchange->worker->io);
+}
+
+static void lose_body(struct exchange *exchange)
+{
+	exchange->has_lost_body = true;
+	buffer_free(&exchange->kept);
+}
+
+/* Until there is a connection all of it is kept, then what may be sent again. */
 static bool keep_body(struct exchange *exchange, const struct transfer_parts *parts)
 {
 	size_t length = 0;
@@ -98,8 +111,8 @@ static bool keep_body(struct exchange *exchange, const struct transfer_parts *pa
 		length += parts->list[i].iov_len;
 	if (length == 0 || exchange->has_lost_body)
 		return true;
-	if (exchange->state > EXCHANGE_CONNECTING && exchange->kept.to + length > EXCHANGE_REPLAY_BYTES) {
-		exchange->has_lost_body = true;
+	if (exchange->state > EXCHANGE_CONNECTING && !may_keep_sent(exchange, length)) {
+		lose_body(exchange);
 		return true;
 	}
 	for (int i = 0; i < parts->count; i++)
@@ -143,6 +156,8 @@ static void send_request(struct exchange *exchange)
 		                                                : OUTCOME_UPSTREAM_RESET);
 		return;
 	}
+	if (exchange->kept.to > 0 && !may_keep_sent(exchange, 0))
+		lose_body(exchange);
 	exchange->sent_us = io_now_us(&exchange->worker->io);
 	attempt_set_deadline(exchange);
 	if (!exchange->upload.is_whole || !exchange->client->stream.is_reading)

@@ -214,6 +214,7 @@ static void *run(void *context)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the control thread's */
+	buffer_most_bytes = worker->io.memory_bytes + worker->io.memory_bytes / 4;
 	if (!sandbox_enter_worker(&worker->shared->sandbox))
 		log_warn("worker %u: its system calls are not filtered: %s", worker->index, strerror(errno));
 	on_message(-1, 0, worker);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Thread_local size_t buffer_kept_bytes;
+_Thread_local size_t buffer_kept_bytes, buffer_most_bytes = SIZE_MAX / 2;
 
 bool buffer_reserve(struct buffer *buffer, size_t length)
 {
@@ -17,6 +17,8 @@ bool buffer_reserve(struct buffer *buffer, size_t length)
 		return false;
 	if (wanted < 2 * buffer->size)
 		wanted = 2 * buffer->size;
+	if (!buffer_may_keep(wanted))
+		return false;
 	grown = realloc(buffer->data, wanted);
 	if (grown == NULL)
 		return false;

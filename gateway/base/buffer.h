@@ -5,8 +5,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the buffers of this thread have allocated. Others who keep bytes for a peer add theirs. */
-extern _Thread_local size_t buffer_kept_bytes;
+/*
+ * What the buffers of this thread have allocated, and from where on none may grow beyond BUFFER_ALWAYS_BYTES: then what is large
+ * fails, and small requests go on. Others who keep bytes for a peer add theirs, and ask buffer_may_keep() before.
+ */
+enum { BUFFER_ALWAYS_BYTES = 8 * 1024 };
+extern _Thread_local size_t buffer_kept_bytes, buffer_most_bytes;
+
+static inline bool buffer_may_keep(size_t bytes)
+{
+	return bytes <= BUFFER_ALWAYS_BYTES || buffer_kept_bytes + bytes <= buffer_most_bytes;
+}
 
 struct buffer {
 	char *data;

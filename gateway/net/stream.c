@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/base/buffer.h"
 #include "gateway/net/pipe.h"
 
 enum { STREAM_GATHER_BYTES = 1024 };
@@ -25,14 +24,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 		stream_read(stream);
 }
 
-static bool is_memory_tight(const struct io *io)
-{
-	return buffer_kept_bytes > io->memory_bytes / 2;
-}
-
 void stream_read(struct stream *stream)
 {
-	size_t room = is_memory_tight(stream->io) ? IO_RECV_TIGHT : stream->recv_bytes;
+	size_t room = io_is_memory_tight(stream->io) ? IO_RECV_TIGHT : stream->recv_bytes;
 	ssize_t length = recv(stream->fd, stream->io->scratch, room, 0);
 
 	if (length > 0) {
@@ -107,7 +101,7 @@ static bool drain_pipe(struct stream *stream)
 ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool *failed)
 {
 	struct pipe *pipe = pipe_take(from->io);
-	size_t room = is_memory_tight(from->io) ? IO_RECV_LEAST : PIPE_BYTES;
+	size_t room = io_is_memory_tight(from->io) ? IO_RECV_LEAST : PIPE_BYTES;
 	ssize_t taken;
 
 	*failed = false;
@@ -296,7 +290,8 @@ static enum send_result keep(struct stream *stream, const struct iovec *parts, i
 	size_t old = stream->pending == NULL ? 0 : stream->pending_to - stream->pending_from;
 	char *kept, *to;
 
-	if (old + (total - sent) > UINT32_MAX || (kept = malloc(old + (total - sent))) == NULL) {
+	if (old + (total - sent) > UINT32_MAX || !buffer_may_keep(old + (total - sent)) ||
+	    (kept = malloc(old + (total - sent))) == NULL) {
 		errno = ENOMEM;
 		return SEND_FAILED;
 	}

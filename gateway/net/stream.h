@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "gateway/base/buffer.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/deadline.h"
 #include "gateway/base/ring.h"
@@ -71,6 +72,11 @@ static inline void io_bury(struct io *io, struct grave *grave, void (*dig)(struc
 {
 	*grave = (struct grave){ .next = io->graves, .dig = dig };
 	io->graves = grave;
+}
+
+static inline bool io_is_memory_tight(const struct io *io)
+{
+	return buffer_kept_bytes > io->memory_bytes / 2;
 }
 
 struct stream;

@@ -235,6 +235,36 @@ def test_slow_readers_do_not_lock_others_out(gateway, upstream):
 # ---- memory
 
 
+def most_kib(running):
+    with open(f"/proc/{running.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's own memory would be measured")
+@pytest.mark.parametrize("method", ["POST", "PUT"])  # a PUT is kept to be sent again, while there is memory for it
+def test_bodies_fill_no_memory(gateway, upstream, method):
+    go_on = threading.Event()
+
+    def answer_late(connection, request):
+        if request.method != "GET":
+            go_on.wait(30)
+            connection.read_body(request)
+        connection.reply()
+
+    behind = upstream(answer_late, whole=False, backlog=1024)
+    running = gateway(behind, limits={"memory": "2MiB"})
+    asked = [Client(running.port) for _ in range(300)]
+    for connection in asked:
+        connection.ask(method, "/", body=60000 * b"x")  # 18 MB in all
+    behind.wait_for(300)
+    most = most_kib(running)
+    print(f"\n300 {method}s with 60 kB each, limits.memory 2MiB: at most {most} KiB resident")
+    assert most < 12 * 1024
+    assert Client(running.port).request().status == 200
+    go_on.set()
+    assert all(connection.answer().status == 200 for connection in asked)
+
+
 @pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's own memory would be measured")
 def test_half_sent_heads_fill_no_memory(gateway, upstream):
     running = gateway(upstream(), limits={"memory": "2MiB", "head_timeout": "60s"})
@@ -246,8 +276,7 @@ def test_half_sent_heads_fill_no_memory(gateway, upstream):
             pass
     until(lambda: shed(running, "no_memory") > 500, "most have to go")
     assert Client(running.port).request().status == 200
-    with open(f"/proc/{running.process.pid}/status") as status:
-        most = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    most = most_kib(running)
     print(f"\n1,000 half heads of 15 kB with limits.memory 2MiB: at most {most} KiB resident")
     assert most < 16 * 1024
 
