@@ -8,7 +8,7 @@
  * its turn, is a mixed-up response. Where the tag is in the head, the whole body must be the one that was sent.
  *
  * An upstream that says more than it was asked for loses its tags: then the next request may well get the wrong answer, and
- * that is the upstream's doing. But once the gateway has read what is too much it must not use the connection again.
+ * that is the upstream's doing. But when the gateway has read what is too much it must not send another request after it.
  */
 #include "tests/fuzz/world.h"
 
@@ -139,7 +139,7 @@ static size_t client_takes_body(struct peer *client, const uint8_t *data, size_t
 
 static void check_may_begin(const struct peer *connection)
 {
-	if (connection->is_excessive)
+	if (connection->is_excessive && !connection->is_held_up)
 		CHECK(connection->read <= connection->excess_at);
 	if (connection->serving < 0 || connection->answer.state == JUDGE_BAD || connection->is_excessive)
 		return;
@@ -179,6 +179,8 @@ static void arrive(struct peer *connection)
 	CHECK(request->request_id[0] != '\0');
 	for (int i = 0; i < arrival_count && !cast_trusts_ids && !may_be_repeated(request->method); i++)
 		CHECK(strcmp(arrivals[i].id, request->request_id) != 0);
+	connection->is_held_up = false;
+	connection->excess_at = UINT64_MAX; /* what had not been read by now nobody can tell from the answer to this */
 	judge_begin(&connection->answer, true);
 	connection->answer.answers_head = strcmp(request->method, "HEAD") == 0;
 	connection->is_answered = false;
@@ -205,6 +207,8 @@ static void upstream_takes(struct peer *connection, uint8_t byte)
 	CHECK(event != JUDGE_REFUSED);
 	if (event == JUDGE_HEAD_READ || (event == JUDGE_WHOLE && state == JUDGE_HEAD))
 		arrive(connection);
+	if (event == JUDGE_WHOLE)
+		connection->is_held_up = false;
 	if (event == JUDGE_WHOLE && answers[connection->server].length > 0 && !connection->is_answered &&
 	    !connection->has_finished && !connection->has_reset)
 		cast_upstream_sends(connection, answers[connection->server].text, answers[connection->server].length);
@@ -217,6 +221,9 @@ static void upstream_says(struct peer *connection, uint8_t byte)
 	enum judge_event event;
 
 	world_peer_sends(connection, &byte, 1);
+	/* To a request whose head is still on its way, a 101 may be the answer, too: from here on no judge can follow. */
+	if (connection->received.state == JUDGE_HEAD || (connection->received.state == JUDGE_BETWEEN && connection->is_held_up))
+		connection->received.state = JUDGE_RAW;
 	if (connection->is_excessive || answer->state == JUDGE_BAD)
 		return;
 	if (arrival == NULL || connection->is_answered) {

@@ -346,6 +346,7 @@ static ssize_t may_write(struct file *file, size_t size)
 
 	CHECK(peer != NULL && (peer->state == PEER_OPEN || is_dead(peer)));
 	CHECK(!file->is_finished);
+	peer->is_held_up |= peer->window == 0 || world.interrupt_after == 1;
 	if (is_interrupted())
 		return -1;
 	if (is_dead(peer))

@@ -60,6 +60,7 @@ struct peer {
 	bool is_answered;    /* the answer to it is whole */
 	bool is_excessive;   /* it has sent what nobody asked for... */
 	uint64_t excess_at;  /* ...from here on */
+	bool is_held_up;     /* the gateway wanted to send, and could not: to its mind the request has begun */
 	uint64_t touched;    /* when the gateway last sent something: order, not time */
 };
 
