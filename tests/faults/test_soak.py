@@ -20,7 +20,7 @@ class Trouble:
 
     def __init__(self, dice, gateway, service, names):
         self.dice, self.gateway, self.service, self.names = dice, gateway, service, names
-        self.seen, self.lines = {}, 0
+        self.seen, self.lines, self.failed = {}, 0, []
 
     def one(self):
         kinds = [name for name in dir(Trouble) if name.startswith("fault_")]
@@ -92,6 +92,7 @@ class Trouble:
         until(lambda: os.path.exists(self.gateway.log_file), "the log is opened again")
         wait_ms(500)
         self.lines += count_lines(old)
+        self.failed += failed_gets_of(old)
         os.unlink(old)
 
 
@@ -104,6 +105,12 @@ def own_descriptors(started, service):
     """Those that are no connection: how many of these there are is the load's doing. They come and go while we look."""
     upstream = sum(seen["connections"] for seen in service.tell("look"))
     return descriptors(started.process.pid) - upstream - int(started.metrics().sum("gateway_connections_open"))
+
+
+def failed_gets_of(path):
+    """Their lines, to tell why."""
+    with open(path) as file:
+        return [line for line in file if '"method":"GET"' in line and '"status":200' not in line]
 
 
 def middle(values):
@@ -161,6 +168,7 @@ def test_soak(gateway, load, service, dns, report):
     grown = memory[1] - memory[0]
     kept = not wrong and failed_gets == 0 and twice == 0 and not errors and files[1] <= files[0] + 10 and \
         (IS_SANITIZED or grown < memory[0] * 0.1 + 1024)
+    print(*trouble.failed, *failed_gets_of(started.log_file))
     print(trouble.seen, sums, statuses, errors, dict(attempts=attempts, begun=begun, lines=lines, received=received))
     report(f"{requests:,} requests through {sum(trouble.seen.values())} faults: {failed_gets} GETs failed, "
            f"{results[2]['failed']} of {results[2]['requests']:,} POSTs, {twice} POSTs begun twice; "
