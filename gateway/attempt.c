@@ -282,6 +282,7 @@ void attempt_splice(struct exchange *exchange, bool is_splicing)
 static void reset_attempt(struct exchange *exchange)
 {
 	exchange->attempts++;
+	exchange->why = NULL; /* of the try before */
 	exchange->attempt_us = io_now_us(&exchange->worker->io);
 	exchange->connected_us = exchange->sent_us = exchange->response_us = 0;
 	exchange->received_ms = 0;

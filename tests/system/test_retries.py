@@ -28,6 +28,15 @@ def test_the_last_answer_passes_through_unchanged(service, serve):  # noqa: F811
     assert [len(replica.requests) for replica in service.replicas.values()] == [10, 10]
 
 
+def test_what_was_wrong_with_the_first_is_not_said_of_the_second(service, serve):  # noqa: F811
+    service.start(ONE)
+    service.start(TWO, handler=lambda connection, request: connection.send("no HTTP at all\r\n\r\n"))
+    started, connection = serve(ONE, TWO, balance="round_robin", retry={"attempts": 1, "budget": "100%"}, **CALM)
+    assert {connection.request().status for _ in range(10)} == {200}
+    lines = started.log(10)
+    assert {line["attempts"] for line in lines} == {1, 2} and not any("reason" in line for line in lines)
+
+
 def test_a_pause_before_what_may_have_been_acted_upon(service, serve):  # noqa: F811
     """By chance between nothing and 25 ms, so 12 on average. What was not sent goes elsewhere at once."""
     times = []
