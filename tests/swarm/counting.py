@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 
-from swarm import IS_FULL, NODES, RECEIVED, ROOT
+from swarm import IS_FULL, NODES, PEERS, RECEIVED, ROOT
 
 sys.path.insert(0, f"{ROOT}/tests/load")
 
@@ -14,6 +14,7 @@ import load  # noqa: E402
 
 RATE = 1000 if IS_FULL else 300  # requests per second over all nodes
 numbers = itertools.count(1)
+IDS = 10_000_000  # for each process of the load
 
 Request = collections.namedtuple("Request", "id node due result ms")
 
@@ -21,15 +22,16 @@ Request = collections.namedtuple("Request", "id node due result ms")
 class Load:
     """Everything that did not end with 200 is a failure: what a user would see as an error is an error here."""
 
-    def __init__(self, path="/patient/7", nodes=tuple(NODES), rate=RATE, **options):
-        self.path, self.nodes, self.rate, self.options = path, nodes, rate, options
+    def __init__(self, path="/patient/7", nodes=tuple(NODES), rate=RATE, port=80, **options):
+        self.path, self.nodes, self.rate, self.port, self.options = path, nodes, rate, port, options
         self.requests, self.results = None, None
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="swarm-load.")
         self.began = time.time() + 0.1  # load.c connects first
-        self.loads = {node: load.Load(f"http://{NODES[node]}:80{self.path}", rate=self.rate / len(self.nodes), seconds=1000,
-                                      connections=20, first=next(numbers) * 10_000_000, log=f"{self.folder.name}/{node}",
+        self.numbers = {node: next(numbers) for node in self.nodes}
+        self.loads = {node: load.Load(f"http://{NODES[node]}:{self.port}{self.path}", rate=self.rate / len(self.nodes), seconds=1000,
+                                      connections=20, first=self.numbers[node] * IDS, log=f"{self.folder.name}/{node}",
                                       **self.options) for node in self.nodes}
         return self
 
@@ -51,6 +53,9 @@ class Load:
     def total(self, what):
         return sum(result[what] for result in self.results.values())
 
+    def owns(self, id):
+        return id // IDS in self.numbers.values()
+
     def of(self, node):
         return sum(request.node == node for request in self.requests)
 
@@ -71,6 +76,26 @@ class Load:
                 f"longest {self.percentile(100):.0f} ms")
 
 
+class Beside:
+    """The same for haproxy and nginx at the same time, where they are there, at a third of the rate."""
+
+    def __init__(self, *arguments, **options):
+        self.loads = {name: Load(*arguments, **{"rate": RATE / 3, "port": port, **options})
+                      for name, port in PEERS.items()} if IS_FULL else {}
+
+    def __enter__(self):
+        for one in self.loads.values():
+            one.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        for one in self.loads.values():
+            one.__exit__()
+
+    def figures(self, more=lambda load: ""):
+        return [f"{name}: {one.figure()}{more(one)}" for name, one in self.loads.items()]
+
+
 def records():
     """(replica, id or "stop", time) of what the replicas wrote, be they alive or not: see tests/hospital/service.c."""
     for name in os.listdir(RECEIVED):
@@ -82,25 +107,21 @@ def records():
                         yield name, what, float(moment)
 
 
-def received():
-    """[(id, time, replica)] of all requests of which a byte reached a replica."""
-    return [(int(what), moment, name) for name, what, moment in records() if what != "stop"]
+def received(load):
+    """[(id, time, replica)] of those requests of the load of which a byte reached a replica."""
+    return [(int(what), moment, name) for name, what, moment in records() if what != "stop" and load.owns(int(what))]
 
 
-def received_after_stop(since):
-    """{replica: requests that reached it after its SIGTERM} for those that got one since then."""
-    stops = {name: moment for name, what, moment in records() if what == "stop" and moment >= since}
+def received_after_stop(load):
+    """{replica: requests of the load that reached it after its SIGTERM} for those that got one since the load began."""
+    stops = {name: moment for name, what, moment in records() if what == "stop" and moment >= load.began}
     late = dict.fromkeys(stops, 0)
-    for _, moment, name in received():
+    for _, moment, name in received(load):
         if name in stops and moment > stops[name]:
             late[name] += 1
     return late
 
 
-def first_received(replica):
-    """When the replica got its first request, or None."""
-    try:
-        with open(f"{RECEIVED}/{replica}") as file:
-            return float(file.readline().split()[1])
-    except (OSError, IndexError):
-        return None
+def first_received(load, replica):
+    """When the replica got its first request of the load, or None."""
+    return min((moment for _, moment, name in received(load) if name == replica), default=None)

@@ -3,7 +3,7 @@
     @pytest.mark.promise("one replica is killed, ten times in a row", "0 failed")
     def test_killed(figure):
         ...
-        figure("0 of 27,301 failed, p99 4.1 ms")
+        figure("0 of 27,301 failed, p99 4.1 ms", ["haproxy: 7 of 27,301 failed"])
 
 The table is printed at the end; a full run writes it into RESULTS.md, kept or not: nothing in there is typed by hand.
 """
@@ -25,8 +25,11 @@ def pytest_configure(config):
 
 @pytest.fixture
 def figure(request):
-    """figure("what was measured"): also several times."""
-    return lambda text: request.node.user_properties.append(("figure", text))
+    """figure("what was measured", [what the peers' was]): also several times."""
+    def note(text, peers=()):
+        request.node.user_properties.append(("figure", text))
+        request.node.user_properties.extend(("peer", peer) for peer in peers)
+    return note
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -39,8 +42,9 @@ def pytest_runtest_makereport(item, call):
     seen = [text for name, text in item.user_properties if name == "figure"]
     if report.failed:
         seen.append(call.excinfo.exconly().split("\n")[0][:300])
+    peers = [text for name, text in item.user_properties if name == "peer"]
     rows.append((mark.args[0] + variant, mark.args[1], "; ".join(seen).replace("|", "\\|"), "yes" if report.passed else "**no**",
-                 f"{report.duration:.0f} s"))
+                 "; ".join(peers), f"{report.duration:.0f} s"))
 
 
 def machine():
@@ -49,8 +53,15 @@ def machine():
     return f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}"
 
 
+def versions():
+    """The peers in the image come from the same archive as those of this machine, if it has any."""
+    packages = subprocess.run(["dpkg-query", "--show", "--showformat=${Package} ${Version}; ", "docker.io", "haproxy", "nginx-light"],
+                              capture_output=True, text=True).stdout
+    return packages.rstrip("; ")
+
+
 def table():
-    lines = ["| event | promise | what was seen | kept | took |", "|---|---|---|---|---|"]
+    lines = ["| event | promise | what was seen | kept | peers, at the same time | took |", "|---|---|---|---|---|---|"]
     return lines + [f"| {' | '.join(row)} |" for row in rows]
 
 
@@ -68,7 +79,8 @@ def pytest_terminal_summary(terminalreporter):
             "Written by `make chaos` (`tests/swarm/run --full`); nothing here is typed by hand. One run on a real swarm of three nodes in\n"
             "network namespaces of one machine, `deploy/hospital-stack.yml` with `deploy/gateway.yml`, which is the default configuration,\n"
             "three replicas. Loads have a fixed rate without coordinated omission over all nodes that are up; clients never repeat a\n"
-            "request; whatever is not answered with 200 has failed.\n\n"
+            "request; whatever is not answered with 200 has failed. The peers stand before the same replicas at the same time, at a third\n"
+            "of the rate; their configurations are in `peers/`.\n\n"
             f"- {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {machine()}\n"
-            f"- gateway {commit}; {subprocess.run(['dockerd', '--version'], capture_output=True, text=True).stdout.strip()}\n"
+            f"- gateway {commit}; {versions()}\n"
             f"- {kept} of {len(rows)} promises kept\n\n" + "\n".join(table()) + "\n")

@@ -4,14 +4,17 @@ Clients run in the network namespace of the test's LAN, outside the swarm, so th
 port 80 of the nodes' addresses.
 """
 import collections
+import contextlib
 import http.client
 import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 
 NODES = {"node1": "10.77.0.11", "node2": "10.77.0.12", "node3": "10.77.0.13"}
+PEERS = {"haproxy": 8001, "nginx": 8002}  # and their ports: peers/stack.yml
 WORK, NAME = os.environ["SWARM_WORK"], os.environ["SWARM_NAME"]
 IS_FULL = bool(os.environ.get("SWARM_FULL"))
 STACK = "hospital"
@@ -55,23 +58,49 @@ def deploy(config_version=1, config_file=None):
            "-c", f"{FOLDER}/stack.yml", STACK, env=environment)
 
 
+def deploy_peers():
+    """haproxy and nginx before the same replicas, for a comparison."""
+    docker("stack", "deploy", "--resolve-image", "never", "-c", f"{FOLDER}/peers/stack.yml", "peers")
+
+
 def scale(replicas, node="node1"):
     docker("service", "scale", "--detach", f"{STACK}_patient={replicas}", node=node)
 
 
-def tasks(service, node):
+def tasks(service, node, stack=STACK):
     """The ids of the service's running containers on one node."""
-    return docker("ps", "-q", "--no-trunc", "--filter", f"label=com.docker.swarm.service.name={STACK}_{service}",
+    return docker("ps", "-q", "--no-trunc", "--filter", f"label=com.docker.swarm.service.name={stack}_{service}",
                   node=node).split()
 
 
-def all_tasks(service, nodes=tuple(NODES)):
+def all_tasks(service, nodes=tuple(NODES), stack=STACK):
     """(node, container) for each."""
-    return [(node, container) for node in nodes for container in tasks(service, node)]
+    return [(node, container) for node in nodes for container in tasks(service, node, stack)]
 
 
 def inspect(container, node):
     return json.loads(docker("inspect", container, node=node))[0]
+
+
+@contextlib.contextmanager
+def first_healthy():
+    """Gives a function that gives {container: when its health check passed for the first time}; swarm's DNS has it after that."""
+    with tempfile.TemporaryFile("w+") as events:
+        watchers = [subprocess.Popen([os.environ["SWARM_CLIENT"], "-H", f"unix://{WORK}/{node}/docker.sock", "events", "--filter",
+                                      "event=health_status", "--format", "{{.TimeNano}} {{.ID}} {{.Action}}"], stdout=events)
+                    for node in NODES]
+
+        def so_far():
+            events.seek(0)
+            lines = [line.split(" ", 2) for line in events if line.endswith(" health_status: healthy\n")]
+            return {container: int(moment) / 1e9 for moment, container, _ in reversed(lines)}
+
+        try:
+            yield so_far
+        finally:
+            for watcher in watchers:
+                watcher.terminate()
+                watcher.wait()
 
 
 def replica(container, node):
@@ -91,8 +120,8 @@ def process_of(container):
     raise OSError(f"{container} has no process")
 
 
-def get(node, target, timeout=10):
-    connection = http.client.HTTPConnection(NODES[node], 80, timeout=timeout)
+def get(node, target, timeout=10, port=80):
+    connection = http.client.HTTPConnection(NODES[node], port, timeout=timeout)
     try:
         connection.request("GET", target)
         response = connection.getresponse()

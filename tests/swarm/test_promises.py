@@ -1,11 +1,9 @@
 """What swarm can do to a service, a node or itself, under a steady load; what was promised holds in each case. The tests run
 in the order they are written, on one stack; each leaves three healthy replicas. Those at the end take the swarm apart."""
 import collections
-import datetime
 import json
 import os
 import random
-import re
 import signal
 import statistics
 import time
@@ -13,15 +11,14 @@ import time
 import pytest
 
 import faults
-from counting import RATE, Load, first_received, received, received_after_stop
-from swarm import (DNS_LOG, DNS_SILENT, IS_FULL, MUST_FAIL, NODES, STACK, admin_of, all_tasks, breaker_events, docker, eventually,
-                   get, inspect, metric, process_of, replica, scale, settled, tasks, upstream)
+from counting import RATE, Beside, Load, first_received, received, received_after_stop
+from swarm import (DNS_LOG, DNS_SILENT, IS_FULL, MUST_FAIL, NODES, PEERS, STACK, admin_of, all_tasks, breaker_events, docker, eventually,
+                   first_healthy, get, inspect, metric, process_of, replica, scale, settled, tasks, upstream)
 
 FALLBACK = "Patient information is currently unavailable"
 # The defaults of gateway.yml that promises are made of.
 CONNECT_S, RESPONSE_S, CONSECUTIVE_FAILURES, MINIMUM_CALLS = 1, 5, 5, 20
 OPEN_FOR_S, JITTER, HALF_OPEN_CALLS, REFRESH_S = 5, 1.2, 5, 1
-
 
 only_full = pytest.mark.skipif(not IS_FULL, reason="in the full form (make chaos)")
 
@@ -34,12 +31,12 @@ def words(full, short):
     return full if IS_FULL else f"{full} (here {short})"
 
 
-def update(service, *options):
+def update(service, *options, stack=STACK):
     """A rolling update; returns when swarm says that it is completed."""
     def state():
-        return docker("service", "inspect", "--format", "{{with .UpdateStatus}}{{.StartedAt}} {{.State}}{{end}}", f"{STACK}_{service}")
+        return docker("service", "inspect", "--format", "{{with .UpdateStatus}}{{.StartedAt}} {{.State}}{{end}}", f"{stack}_{service}")
     before = state()
-    docker("service", "update", "--force", "--detach", "--no-resolve-image", *options, f"{STACK}_{service}")
+    docker("service", "update", "--force", "--detach", "--no-resolve-image", *options, f"{stack}_{service}")
     eventually(lambda: state() != before and state().endswith(" completed"), 180, f"the update of {service}")
 
 
@@ -48,8 +45,7 @@ def states_of_breakers():
 
 
 def openings():
-    return {node: sum(event["to"] == "OPEN" if "to" in event else "OPEN" in json.dumps(event) for event in breaker_events(node))
-            for node in NODES}
+    return {node: sum(event["stateTransition"].endswith("_TO_OPEN") for event in breaker_events(node)) for node in NODES}
 
 
 # ---- replicas --------------------------------------------------------------------------------------------------
@@ -59,45 +55,49 @@ def counted(node):
     return metric(node, "gateway_requests_received_total"), metric(node, "gateway_requests_total")
 
 
+def kill_one_after_another():
+    for _ in times(10, 2):
+        node, victim = random.choice(settled())
+        faults.kill(victim, node)
+        eventually(lambda: victim not in tasks("patient", node), 10, "the victim is dead")
+    settled()
+
+
 @pytest.mark.promise("SIGKILL of one replica, " + words("ten times in a row", "twice"),
                      "0 failed; clients, gateways and replicas count the same requests")
 def test_a_killed_replica(figure):
     settled()
     before = {node: counted(node) for node in NODES}
-    with Load() as load:
+    with Load() as load, Beside() as peers:
         time.sleep(1)
-        for _ in times(10, 2):
-            node, victim = random.choice(settled())
-            faults.kill(victim, node)
-            eventually(lambda: victim not in tasks("patient", node), 10, "the victim is dead")
-        settled()
+        kill_one_after_another()
         time.sleep(1)
-    arrived = {id for id, _, _ in received()}
+    arrived = {id for id, _, _ in received(load)}
     missing = [request for request in load.requests if request.id not in arrived]
-    figure(f"{load.figure()}; {len(missing)} answered that no replica received")
+    figure(f"{load.figure()}; {len(missing)} answered that no replica received", peers.figures())
     assert not load.failures and not missing
     for node in NODES:
         begun, ended = counted(node)
         assert begun - before[node][0] == ended - before[node][1] == load.of(node), node
 
 
+def twice_in(load):
+    return [id for id, count in collections.Counter(id for id, _, _ in received(load)).items() if count > 1]
+
+
 @pytest.mark.promise("SIGKILL of one replica under POSTs, " + words("ten times in a row", "twice"),
                      "no POST reaches a replica twice; only those fail that were on the killed one")
 def test_posts_during_a_kill(figure):
-    with Load("/patient/slow?ms=20", method="POST", body=200) as load:
+    what, how = ["/patient/slow?ms=20"], {"method": "POST", "body": 200}
+    with Load(*what, **how) as load, Beside(*what, **how) as peers:
         time.sleep(1)
-        for _ in times(10, 2):
-            node, victim = random.choice(settled())
-            faults.kill(victim, node)
-            eventually(lambda: victim not in tasks("patient", node), 10, "the victim is dead")
-        settled()
+        kill_one_after_another()
         time.sleep(1)
-    sent = {request.id: request for request in load.requests}
-    arrived = collections.Counter(id for id, _, _ in received() if id in sent)
-    twice = [id for id, count in arrived.items() if count > 1]
+    arrived, twice = {id for id, _, _ in received(load)}, twice_in(load)
     lost = [request for request in load.failures if request.id not in arrived]
     missing = [request for request in load.requests if request.result == 200 and request.id not in arrived]
-    figure(f"{load.figure()}; {sum(arrived.values())} arrived, {len(twice)} twice, {len(lost)} of the failed ones never")
+    figure(f"{load.figure()}; {len(arrived)} arrived, {len(twice)} twice, {len(lost)} of the failed ones never",
+           peers.figures(lambda load: f", {len(twice_in(load))} arrived twice"))
     assert not twice and not missing
     # What had not arrived may have been in the dead one's socket: a byte of it was acknowledged by its kernel.
     under_way = 1 + RATE / 3 * 0.02
@@ -109,7 +109,7 @@ def test_posts_during_a_kill(figure):
 def test_a_paused_replica(figure):
     node, container = settled()[0]
     before = openings()
-    with Load() as load:
+    with Load() as load, Beside() as peers:
         time.sleep(2)
         with faults.paused(container, node):
             pause = time.time()
@@ -121,7 +121,7 @@ def test_a_paused_replica(figure):
     harmed = collections.Counter(request.node for request in {*waited, *load.failures})
     last = max((request.due for request in {*waited, *load.failures}), default=pause) - pause
     figure(f"{load.figure()}; failed or waited, by gateway: {dict(harmed)}; the last was sent {last:.1f} s after the pause began; "
-           f"ejected: {ejected}")
+           f"ejected: {ejected}", peers.figures())
     assert set(states.values()) == {"CLOSED"} and openings() == before, states
     assert all(count <= CONSECUTIVE_FAILURES for count in harmed.values()), harmed
     settled()
@@ -132,12 +132,12 @@ def test_a_paused_replica(figure):
 def test_a_starved_replica(figure):
     node, container = settled()[0]
     before = openings()
-    with Load() as load:
+    with Load() as load, Beside() as peers:
         time.sleep(1)
         with faults.starved(container, node, "0.03"):
             time.sleep(15 if IS_FULL else 8)
         time.sleep(1)
-    figure(load.figure())
+    figure(load.figure(), peers.figures())
     assert not load.failures and openings() == before
     settled()
 
@@ -146,34 +146,24 @@ def test_a_starved_replica(figure):
                      "0 failed; a withdrawn replica gets nothing new by the time swarm sends it SIGTERM")
 @pytest.mark.parametrize("order", ["start-first", pytest.param("stop-first", marks=only_full)])
 def test_a_rolling_update(order, figure):
-    with Load() as load, Load("/patient/slow?ms=400", rate=30) as slow:
+    with Load() as load, Load("/patient/slow?ms=400", rate=30) as slow, Beside() as peers:
         time.sleep(1)
         for _ in times(3, 1):
             update("patient", "--update-order", order)
         settled()
         time.sleep(1)
-    late = received_after_stop(load.began)
+    late = received_after_stop(load)
     figure(f"{load.figure()}; of those that take 400 ms: {slow.figure()}; {sum(late.values())} reached one of {len(late)} replicas "
-           "after its SIGTERM")
+           "after its SIGTERM", peers.figures())
     assert not load.failures and not slow.failures
     assert len(late) == 3 * len(times(3, 1)) and not sum(late.values()), late
-
-
-def first_healthy(container, node):
-    """When the container's health check passed for the first time, or None; swarm makes it known by DNS after that."""
-    for entry in inspect(container, node)["State"].get("Health", {}).get("Log") or []:
-        if entry["ExitCode"] == 0:
-            # Go writes nanoseconds, Python reads microseconds; the engine's zone is the machine's.
-            moment, zone = re.fullmatch(r"([^.]*(?:\.\d{1,6})?)\d*(Z|[+-]\d\d:\d\d)", entry["End"]).groups()
-            return datetime.datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp()
-    return None
 
 
 @pytest.mark.promise("scaled from 2 to 6 to 1 to 3", "0 failed; a new replica is used within 2 s of its first healthy check")
 def test_scaling(figure):
     scale(2)
     old = set(settled(2))
-    with Load() as load:
+    with first_healthy() as healthy, Load() as load, Beside() as peers:
         time.sleep(1)
         waits = []
         for count in (6, 1, 3):
@@ -181,11 +171,11 @@ def test_scaling(figure):
             now = settled(count)
             for node, container in set(now) - old:
                 name = replica(container, node)
-                waits.append(eventually(lambda: first_received(name), 10, f"{name} is used") - first_healthy(container, node))
+                waits.append(eventually(lambda: first_received(load, name), 10, f"{name} is used") - healthy()[container])
             old = set(now)
             time.sleep(1)
-    figure(load.figure())
-    figure(f"from healthy to the first request: {statistics.median(waits):.2f} s, at most {max(waits):.2f} s")
+    figure(f"{load.figure()}; from healthy to the first request: {statistics.median(waits):.2f} s, at most {max(waits):.2f} s",
+           peers.figures())
     assert not load.failures
     # Swarm makes a replica known on its own node at once, on others by gossip.
     assert len(waits) == 6 and max(waits) <= 2, waits
@@ -269,7 +259,7 @@ def test_another_services_addresses(figure):
             time.sleep(3)
     finally:
         docker("service", "rm", f"{STACK}_pharmacy")
-    arrived = {id for id, _, _ in received()}
+    arrived = {id for id, _, _ in received(load)}
     stray = [request for request in load.requests if request.id not in arrived]
     figure(f"{load.figure()}; {len(stray)} answered by the other service")
     assert not load.failures and not stray
@@ -293,10 +283,9 @@ def test_all_replicas_fail(figure):
         eventually(lambda: upstream("node1")["breaker"]["state"] == "CLOSED", 60, "the breaker closes")
         closed = time.time()
         time.sleep(3)
-    sent = {request.id for request in load.requests}
     # What the replicas get while they are broken: the calls that open the breaker, then bursts of probes.
     bursts, last = [0], load.began
-    for moment in sorted(moment for id, moment, _ in received() if id in sent and moment < well):
+    for moment in sorted(moment for _, moment, _ in received(load) if moment < well):
         if moment - last > 1:
             bursts.append(0)
         bursts[-1] += 1
@@ -318,20 +307,21 @@ def test_all_replicas_fail(figure):
 def test_the_gateways_are_replaced(figure):
     settled()
     before = dict(all_tasks("gateway"))
-    with Load(retry_refused=True) as load, Load("/patient/slow?ms=1000", rate=30, retry_refused=True) as slow:
+    with Load(retry_refused=True) as load, Load("/patient/slow?ms=1000", rate=30, retry_refused=True) as slow, \
+            Beside(retry_refused=True) as peers:
         time.sleep(1)
         update("gateway")
+        for name in PEERS if IS_FULL else ():
+            update(name, stack="peers")
         settled()
         time.sleep(1)
-    took, codes = [], []
-    for node, container in before.items():
-        assert tasks("gateway", node) != [container]
-        state = inspect(container, node)["State"]
-        codes.append(state["ExitCode"])
+    assert not set(before.items()) & set(all_tasks("gateway"))
+    codes = [inspect(container, node)["State"]["ExitCode"] for node, container in before.items()]  # 137: killed after 10 s
     waits = {node: max(request.ms for request in load.requests if request.node == node) for node in NODES}
     figure(f"{load.figure()}, {load.total('idle_closed')} idle connections closed; of those that take 1 s {len(slow.failures)} of "
-           f"{len(slow.requests)} failed; longest wait by node: { {node: f'{ms / 1000:.1f} s' for node, ms in waits.items()} }")
-    assert set(codes) == {0}, codes
+           f"{len(slow.requests)} failed; longest wait by node: { {node: f'{ms / 1000:.1f} s' for node, ms in waits.items()} }",
+           peers.figures(lambda load: f", {load.total('idle_closed')} idle connections closed"))
+    assert codes == [0, 0, 0]
     assert not load.failures and not slow.failures, (load.failures[:5], slow.failures[:5])
     assert load.total("idle_closed") == 0
 
@@ -356,7 +346,7 @@ def away_from(node):
                      "after the ejection")
 def test_a_node_is_cut_off(figure):
     spread()
-    with Load(nodes=away_from("node3")) as load:
+    with Load(nodes=away_from("node3")) as load, Beside(nodes=away_from("node3")) as peers:
         time.sleep(1)
         with faults.unplugged("node3"):
             cut = time.time()
@@ -368,7 +358,7 @@ def test_a_node_is_cut_off(figure):
     last = max((request.due for request in slow), default=cut) - cut
     after = sum(request.ms > 900 * CONNECT_S for request in load.requests if request.due >= back)
     figure(f"{load.figure()}; {len(slow)} waited about {CONNECT_S} s or more, the last was sent {last:.1f} s after the cut; "
-           f"{after} after the return")
+           f"{after} after the return", peers.figures())
     assert not load.failures, load.failures[:5]
     assert not slow or max(request.ms for request in slow) < 1000 * (2 * CONNECT_S + 1)
 
@@ -380,22 +370,24 @@ def endpoints_of(process):
 @pytest.mark.promise(f"DNS is silent for {words('60', '8')} s (10 minutes, scaled down); one replica is killed meanwhile",
                      "0 failed, endpoints kept; the replica in the dead one's place is used as soon as DNS is back")
 def test_dns_is_silent(figure):
-    node, victim = settled()[0]
+    before = settled()
+    node, victim = before[0]
     gateways = [container for _, container in all_tasks("gateway")]
     processes = [process_of(container) for container in gateways]
-    with Load() as load:
+    peers_too = [container for name in PEERS for _, container in all_tasks(name, stack="peers")]
+    with Load() as load, Beside() as peers:
         time.sleep(1)
-        with faults.without_dns(gateways):
+        with faults.without_dns(gateways + peers_too):
             time.sleep(20 if IS_FULL else 4)
             faults.kill(victim, node)
             time.sleep(40 if IS_FULL else 4)
             known = [endpoints_of(process) for process in processes]
             eventually(lambda: len(all_tasks("patient")) == 3, 30, "swarm starts another one")
         back = time.time()
-        new = next(replica(container, on) for on, container in settled() if first_received(replica(container, on)) >= back)
-        time.sleep(1)
-    figure(f"{load.figure()}; endpoints known at the end: {known}; the new one got its first request "
-           f"{first_received(new) - back:.1f} s after DNS was back")
+        new = next(replica(container, on) for on, container in settled() if (on, container) not in before)
+        used = eventually(lambda: first_received(load, new), 10, "the new replica is used") - back
+    figure(f"{load.figure()}; endpoints known at the end: {known}; the new one got its first request {used:.1f} s after DNS was back",
+           peers.figures())
     assert not load.failures, load.failures[:5]
     assert known == [3, 3, 3]
 
@@ -407,7 +399,7 @@ def test_dns_is_silent(figure):
 def test_engines_stand_still(figure):
     victim = process_of(settled()[0][1])
     processes = [process_of(container) for _, container in all_tasks("gateway")]
-    with Load(retry_refused=True) as load:
+    with Load(retry_refused=True) as load, Beside(retry_refused=True) as peers:
         time.sleep(1)
         with faults.frozen():
             time.sleep(30)
@@ -420,7 +412,7 @@ def test_engines_stand_still(figure):
     after = [request for request in load.failures if request.due >= thawed]
     waited = max(request.ms for request in load.requests if request.due < thawed)
     figure(f"{load.figure()}; {len(during)} failed and the longest took {waited:.0f} ms while the engines stood still, {len(after)} "
-           f"failed in the 10 s after; endpoints known at the end: {known}")
+           f"failed in the 10 s after; endpoints known at the end: {known}", peers.figures())
     assert known == [3, 3, 3]
     assert not during and not after, (during[:5], after[:5])
     settled(seconds=150)
@@ -430,14 +422,14 @@ def test_engines_stand_still(figure):
 @pytest.mark.promise("an engine is shut down in good order (SIGTERM), with its replica and its gateway", "clients of other nodes: 0 failed")
 def test_an_engine_is_stopped(figure):
     spread()
-    with Load(nodes=away_from("node3")) as load:
+    with Load(nodes=away_from("node3")) as load, Beside(nodes=away_from("node3")) as peers:
         time.sleep(1)
         faults.engine_end("node3", signal.SIGTERM)
         time.sleep(10)
         faults.engine_start("node3")
         settled(seconds=150)
         time.sleep(1)
-    figure(load.figure())
+    figure(load.figure(), peers.figures())
     assert not load.failures, load.failures[:5]
 
 
@@ -448,7 +440,7 @@ def test_the_managers_are_lost(figure):
     leader = next(line.split()[0] for line in docker("node", "ls", "--format", "{{.Hostname}} {{.ManagerStatus}}").splitlines()
                   if line.endswith(" Leader"))
     second, last = away_from(leader)
-    with Load(nodes=(last,)) as load:
+    with Load(nodes=(last,)) as load, Beside(nodes=(last,)) as peers:
         with Load(nodes=(second,)) as other:
             time.sleep(2)
             faults.engine_end(leader, signal.SIGKILL)
@@ -456,6 +448,7 @@ def test_the_managers_are_lost(figure):
         faults.engine_end(second, signal.SIGKILL)
         time.sleep(20 if IS_FULL else 8)
         refused = docker("service", "ls", node=last, check=False, seconds=60)
-    figure(f"one manager lost: {other.figure()}; quorum lost: {load.figure()}; swarm itself answers: {refused or 'no leader'}")
+    figure(f"one manager lost: {other.figure()}; quorum lost: {load.figure()}; swarm itself answers: {refused or 'no leader'}",
+           peers.figures())
     assert refused == ""
     assert not other.failures and not load.failures, (other.failures[:5], load.failures[:5])
