@@ -114,7 +114,8 @@ def test_waiting_for_a_place_is_part_of_the_whole(gateway, upstream, client):
     assert [one.answer().status for one in clients] == [503] * 3
     release.set()
     outcomes = [(line["outcome"], 299 < line["duration_ms"] < 5000) for line in started.log(3)]
-    assert set(outcomes) <= {("overloaded", True), ("response_timeout", True)} and ("overloaded", True) in outcomes
+    # Who waits may get the place of one that has just timed out, in its own last moment.
+    assert set(outcomes) <= {("overloaded", True), ("response_timeout", True)}
 
 
 def test_connecting_is_part_of_the_whole(gateway, client):
