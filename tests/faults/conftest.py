@@ -24,11 +24,6 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("proxy_name", [name for name in PROXIES if not without or name not in without.args])
 
 
-def pytest_collection_modifyitems(items):
-    """The soak looks at no latency: it may go first, while the machine is not yet quiet."""
-    items.sort(key=lambda item: "test_soak" not in item.nodeid)
-
-
 @pytest.fixture
 def service(tmp_path):
     started = world.Service(tmp_path)
