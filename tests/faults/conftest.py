@@ -2,6 +2,7 @@
 with report(). The figures are printed at the end; a full run writes them into RESULTS.md, kept or not."""
 import os
 import platform
+import re
 import subprocess
 import time
 
@@ -12,6 +13,7 @@ from harness import Dns
 
 PROXIES = ["gateway"] + (["haproxy", "nginx"] if world.IS_FULL else [])
 rows = []
+reported = set()  # the tests they are of
 
 
 def pytest_configure(config):
@@ -111,6 +113,7 @@ def report(request):
         if hasattr(request.node, "callspec") else []
 
     def add(figures, is_kept, who="gateway"):
+        reported.add(request.node.nodeid)
         rows.append((fault + (f" ({', '.join(variant)})" if variant else ""), promise, who, figures, is_kept))
         assert is_kept or who != "gateway", f"{fault}: {promise}; it was: {figures}"
 
@@ -123,38 +126,53 @@ def machine():
     return f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}"
 
 
-def table():
-    lines = ["| fault | promise | who | what was seen | kept |", "|---|---|---|---|---|"]
-    return lines + [f"| {fault} | {promise} | {who} | {figures} | {'yes' if is_kept else 'no'} |"
-                    for fault, promise, who, figures, is_kept in rows]
+def line_of(fault, promise, who, figures, is_kept, *run):
+    return "| " + " | ".join([fault, promise, who, figures, "yes" if is_kept else "no", *map(str, run)]) + " |"
 
 
 def version(*command):
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"})
-    return (done.stdout + done.stderr).splitlines()[0]
+    return re.search(r"\d+\.\d+[^\s/]*", done.stdout + done.stderr).group()
+
+
+def this_run():
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=world.ROOT, capture_output=True, text=True).stdout.strip()
+    return (f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {machine()}; gateway {commit}, "
+            f"haproxy {version('haproxy', '-v')}, nginx {version('nginx', '-v')}")
+
+
+def write_results(path, skipped, silent):
+    """Rows of tests that did not run this time stay, and say of which run they are."""
+    before = open(path).read() if os.path.exists(path) else ""
+    runs = re.findall(r"^- run \d+: (.*)$", before, re.M) + [this_run()]
+    kept = {}
+    for line in re.findall(r"^\| .* \| \d+ \|$", before, re.M):
+        cells = line[2:].split(" | ")
+        kept[cells[0], cells[2]] = line
+    for row in rows:
+        kept[row[0], row[2]] = line_of(*row, len(runs))
+    ours = [line for (_, who), line in kept.items() if who == "gateway"]
+    with open(path, "w") as file:
+        file.write("# What was seen when things broke\n\n"
+                   "Written by `make chaos` (`tests/faults/run --full`); nothing here is typed by hand. An own network namespace, loads at a\n"
+                   "fixed rate without coordinated omission, clients that never repeat a request, default configuration but for what a row\n"
+                   "says. For the peers' rows \"kept\" says whether they would have kept the gateway's promise; their configurations are in\n"
+                   "`peers/`. A row is of the last run of its test.\n\n")
+        file.writelines(f"- run {number}: {run}\n" for number, run in enumerate(runs, 1))
+        file.write(f"\nOf the gateway's {len(ours)} promises {sum(' | yes | ' in line for line in ours)} are kept.\n\n"
+                   "| fault | promise | who | what was seen | kept | run |\n|---|---|---|---|---|---|\n")
+        file.writelines(line + "\n" for line in kept.values())
+        file.writelines(f"\nFailed before there was a figure: {name}\n" for name in silent)
+        file.writelines(f"\nNot run: {name}: {reason}\n" for name, reason in skipped)
 
 
 def pytest_terminal_summary(terminalreporter):
     skipped = [(report.nodeid.split("::")[-1], report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
     terminalreporter.write_line("")
-    for line in table():
+    for line in ["| fault | promise | who | what was seen | kept |", "|---|---|---|---|---|", *(line_of(*row) for row in rows)]:
         terminalreporter.write_line(line)
     for name, reason in skipped:
         terminalreporter.write_line(f"not run: {name}: {reason}")
-    if not world.IS_FULL or "RESULTS" not in os.environ:
-        return
-    failed = [report.nodeid.split("::")[-1] for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=world.ROOT, capture_output=True, text=True).stdout.strip()
-    with open(os.environ["RESULTS"], "w") as file:
-        file.write("# What was seen when things broke\n\n"
-                   "Written by `make chaos` (`tests/faults/run --full`); nothing here is typed by hand. One run, an own network namespace,\n"
-                   "loads at a fixed rate without coordinated omission, clients that never repeat a request, default configuration but\n"
-                   "for what a row says. For the peers' rows \"kept\" says whether they would have kept the gateway's promise; their\n"
-                   "configurations are in `peers/`.\n\n"
-                   f"- {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {machine()}\n"
-                   f"- gateway {commit}; {version('haproxy', '-v')}; {version('nginx', '-v')}\n\n"
-                   + "\n".join(table()) + "\n")
-        if failed:
-            file.write("\nTests that failed: " + ", ".join(failed) + "\n")
-        for name, reason in skipped:
-            file.write(f"\nNot run: {name}: {reason}\n")
+    if world.IS_FULL and "RESULTS" in os.environ:
+        failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
+        write_results(os.environ["RESULTS"], skipped, [name.split("::")[-1] for name in failed if name not in reported])
