@@ -53,7 +53,8 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 		ejection_success(&endpoint->ejection);
 	if (row->verdict != BREAKER_FAILURE || row->retry == RETRY_STALE)
 		return;
-	exchange->is_endpoint_out = balance_is_passed_over(worker_local(worker, settings->upstream)->set, &settings->ejection,
+	exchange->is_endpoint_out = (exchange->is_endpoint_out || exchange->avoid.count <= 1) &&
+	                            balance_is_passed_over(worker_local(worker, settings->upstream)->set, &settings->ejection,
 	                                                   worker_now_ms(worker), endpoint);
 	atomic_fetch_add_explicit(&endpoint->failures_total, 1, memory_order_relaxed);
 	atomic_store_explicit(&endpoint->last_error, row->words, memory_order_relaxed);
@@ -287,7 +288,7 @@ static void reset_attempt(struct exchange *exchange)
 	exchange->connected_us = exchange->sent_us = exchange->response_us = 0;
 	exchange->received_ms = 0;
 	buffer_clear(&exchange->partial);
-	exchange->is_deaf = exchange->is_endpoint_out = false;
+	exchange->is_deaf = false;
 	exchange->keeps_connection = false;
 	exchange_enter(exchange, EXCHANGE_CONNECTING);
 }

@@ -74,7 +74,7 @@ struct exchange {
 	struct transfer upload, download;
 
 	struct balance_avoid avoid;
-	bool is_endpoint_out; /* the last try failed at an endpoint that rests, and others serve in its place */
+	bool is_endpoint_out; /* it failed only at endpoints that rest, and others serve in their place */
 	unsigned attempts, retries;
 	uint32_t pause_ms; /* before the next try */
 	bool must_connect; /* an idle connection turned out dead: the next must be a new one */

@@ -181,10 +181,12 @@ static void choose_silence(struct choosing *choosing)
 	}
 }
 
-/* Of those who serve, the ones not tried; silent ones rather than tried ones; tried ones rather than none. */
+/* Of those who serve, the ones not tried; silent ones rather than any that rests; one that rests, which may be well again,
+ * rather than one that was tried, which is not; tried ones rather than none. */
 static size_t count_candidates(struct choosing *choosing)
 {
 	const struct balance_avoid *avoid = choosing->avoid;
+	struct returning returning = choosing->returning;
 	size_t count = 0;
 	uint64_t silence_ms;
 
@@ -198,6 +200,11 @@ static size_t count_candidates(struct choosing *choosing)
 		walk(choosing, SIZE_MAX, &count);
 	}
 	if (count == 0) {
+		choosing->returning = (struct returning){.until_ms = UINT64_MAX};
+		walk(choosing, SIZE_MAX, &count);
+	}
+	if (count == 0) {
+		choosing->returning = returning;
 		choosing->silence_ms = silence_ms;
 		choosing->avoid = NULL;
 		walk(choosing, SIZE_MAX, &count);

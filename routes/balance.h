@@ -15,7 +15,8 @@ struct balance_avoid {
 /*
  * least_request: two different random choices, the one with fewer in flight wins, exact over all threads. round_robin: *turn
  * is the caller's counter. Endpoints that rest are passed over, unless more than max_share of the set rests (then
- * the share that rested first returns), and never so that none is left; those in `avoid` only when nothing else is there.
+ * the share that rested first returns), and never so that none is left; those in `avoid` only when nothing else is there, who
+ * rests included.
  * One that has fallen silent is passed over as well, within max_share: no more than consecutive_failures requests should
  * wait in vain for a replica that hangs, however long it takes until they time out and it is ejected.
  * One that joined within the last slow_start gets a share that grows from a tenth to all of what the others get.

@@ -10,6 +10,7 @@ from test_endpoints import ONE, THREE, TWO, FALLBACK, names_itself, service  # n
 
 REPLICAS = [ONE, TWO, THREE]
 EJECTED_AFTER = 5  # ejection.consecutive_failures
+MINIMUM_CALLS = 20  # breaker.minimum_calls
 
 
 @pytest.fixture
@@ -92,6 +93,25 @@ def test_under_load(serve, service, broken, method, count):  # noqa: F811
         assert load.failed() == 0
     assert load.failed() <= EJECTED_AFTER + 24
     expect_closed(started)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("broken", [failing, resetting, closing, None])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_all_broken_open_it_although_some_rest(serve, service, broken, method, count):  # noqa: F811
+    """The last that was tried may be one that rests; who serves in its place has failed as well."""
+    started = serve(count, broken and names_itself)
+    for address in REPLICAS[:count]:
+        if broken:
+            service.replicas[address].handler = broken
+        elif address in service.replicas:
+            service.replicas[address].stop()
+    connection, statuses = Client(started.port), []
+    while not started.has_said("closed -> open") and len(statuses) < 60:
+        statuses.append(connection.request(method=method, body=b"x" if method == "POST" else b"").status)
+    print(len(statuses), [endpoint_of(started, address)["ejections"] for address in REPLICAS[:count]])
+    assert any(endpoint_of(started, address)["ejections"] for address in REPLICAS[:count])
+    assert MINIMUM_CALLS <= len(statuses) <= MINIMUM_CALLS + 5  # the log may say so a little later
 
 
 @pytest.mark.parametrize("balance", ["least_request", "round_robin"])

@@ -174,6 +174,18 @@ def test_a_sick_endpoint_rests(service, serve):
     assert body_of(connection) == ONE
 
 
+def test_who_rests_is_asked_when_the_others_fail(service, serve):
+    """It may be well again, as this one is; a request that was refused everywhere else must find that out."""
+    service.start(ONE, handler=lambda connection, request: connection.reply(500, b"broken"))
+    service.start(TWO)
+    _, connection = serve(ONE, TWO, breaker="off", balance="round_robin", ejection={"consecutive_failures": 3, "for": "60s"})
+    until(lambda: len(service.replicas[ONE].requests) >= 3 or not connection.request(), "ejection")
+    service.replicas[ONE].handler = names_itself
+    assert {body_of(connection) for _ in range(10)} == {TWO}
+    service.replicas[TWO].stop()
+    assert body_of(connection) == ONE
+
+
 def test_an_ejected_endpoint_comes_back(service, serve):
     service.start(ONE)
     service.start(TWO, handler=lambda connection, request: connection.reply(500, b"broken"))

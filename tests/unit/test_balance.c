@@ -297,14 +297,24 @@ static void test_what_was_tried_is_avoided_while_there_is_another(void **state)
 		expect_share(i, 15);
 }
 
-static void test_tried_rather_than_resting(void **state)
+static void test_resting_rather_than_tried(void **state)
 {
 	(void)state;
-	begin(2);
-	rest(0, NOW + 1000);
-	avoid(1);
-	count_draws(BALANCE_LEAST_REQUEST);
-	expect_share(1, 60);
+	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
+		begin(3);
+		rest(0, NOW + 1000);
+		avoid(1);
+		count_draws((enum balance)balance);
+		expect_share(2, 60);
+		avoid(2);
+		count_draws((enum balance)balance);
+		expect_share(0, 60);
+		/* When all were tried those who serve are asked again. */
+		avoid(0);
+		count_draws((enum balance)balance);
+		expect_share(1, 30);
+		expect_share(2, 30);
+	}
 }
 
 /* So many requests since its last answer, which was at that time. */
@@ -569,7 +579,7 @@ int main(void)
 		cmocka_unit_test(test_the_share_is_rounded_down_and_one_always_serves),
 		cmocka_unit_test(test_who_returns_against_a_reference),
 		cmocka_unit_test(test_what_was_tried_is_avoided_while_there_is_another),
-		cmocka_unit_test(test_tried_rather_than_resting),
+		cmocka_unit_test(test_resting_rather_than_tried),
 		cmocka_unit_test(test_who_has_fallen_silent_is_passed_over),
 		cmocka_unit_test(test_four_unanswered_are_not_silence),
 		cmocka_unit_test(test_when_all_are_silent_all_serve),
