@@ -47,7 +47,7 @@ def bars(shapes):
         parts += [text(left - 14, middle + 14, rest, 11, "end", FAINT)] if rest else []
         for name, (value, low, high) in rows:
             is_ours = name == "gateway"
-            parts += [f'<rect x="{left}" y="{y:.1f}" width="{across(value) - left:.1f}" height="{bar - 2}" rx="1.5" fill="{COLOURS[name]}"/>',
+            parts += [f'<rect x="{left}" y="{y:.1f}" width="{across(value) - left:.1f}" height="{bar - 2}" rx="1.5" fill="{COLOURS[name.partition(" ")[0]]}"/>',
                       line(across(low), y + bar / 2 - 1, across(high), y + bar / 2 - 1, INK),
                       text(max(across(high), across(value)) + 6, y + bar - 2, f"{value:.2f}", 10.5, colour=INK if is_ours else FAINT,
                            weight="700" if is_ours else "normal")]

@@ -12,7 +12,7 @@ ROOT = os.path.dirname(HERE)
 BUILD = os.path.join(ROOT, "build", "bench")
 GATEWAY = os.path.join(ROOT, "build", "gateway")
 COMMANDS = {
-    "relay": [f"{BUILD}/relay", "127.0.0.1", "${PORT}", "127.0.0.1", "${UPSTREAM_PORT}"],
+    "relay": [f"{BUILD}/relay", "127.0.0.1", "${PORT}", "127.0.0.1", "${UPSTREAM_PORT}", "${BUFFER_KIB}"],
     "haproxy": ["haproxy", "-db", "-f", f"{HERE}/peers/haproxy.cfg"],
     "nginx": ["nginx", "-c", f"{HERE}/peers/nginx.conf"],
     "h2o": ["h2o", "-c", f"{HERE}/peers/h2o.conf"],
@@ -51,7 +51,7 @@ class Process:
     def __init__(self, name, command, folder, role, values, environment=None):
         self.name, self.port, self.folder = name, free_port(), folder
         self.values = {"PORT": self.port, "WORK": folder, "DEAD_PORT": free_port(), "WORKERS": 1, "CONNECTIONS": "auto", "ENDPOINT": "127.0.0.1",
-                       "DNS": "", "MORE_UPSTREAMS": "", "MORE_ROUTES": "", "EXTRA": "", **values}
+                       "BUFFER_KIB": 64, "DNS": "", "MORE_UPSTREAMS": "", "MORE_ROUTES": "", "EXTRA": "", **values}
         words = [self.fill(word) for word in command]
         began = time.monotonic()
         self.process = subprocess.Popen(words, env={**os.environ, **(environment or {})},

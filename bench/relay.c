@@ -1,8 +1,8 @@
 /*
  * The floor: a TCP relay that knows no HTTP. One upstream connection for each client; one recv and one send each way, read
- * events only, through a buffer of 256 KiB. What no proxy can beat without moving fewer bytes - or, where each request comes on a
+ * events only, through one buffer. What no proxy can beat without moving fewer bytes - or, where each request comes on a
  * connection of its own, without keeping its upstream connections, which takes knowing HTTP.
- * usage: relay ADDRESS PORT UPSTREAM_ADDRESS UPSTREAM_PORT
+ * usage: relay ADDRESS PORT UPSTREAM_ADDRESS UPSTREAM_PORT BUFFER_KIB
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +21,8 @@ struct end {
 };
 
 static int loop;
-static char scratch[256 * 1024];
+static char scratch[1024 * 1024];
+static size_t buffer_size; /* how much of it is used */
 
 static void watch(struct end *end, uint32_t events, int operation)
 {
@@ -58,7 +59,7 @@ static void on_writable(struct end *end)
 
 static void on_readable(struct end *end)
 {
-	ssize_t got = recv(end->fd, scratch, sizeof scratch, 0), sent;
+	ssize_t got = recv(end->fd, scratch, buffer_size, 0), sent;
 	struct end *other = end->other;
 
 	if (got <= 0) {
@@ -121,7 +122,8 @@ int main(int argc, char **argv)
 	struct epoll_event events[256], first = { .events = EPOLLIN };
 	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
-	if (argc != 5)
+	buffer_size = argc == 6 ? strtoul(argv[5], NULL, 10) * 1024 : 0;
+	if (buffer_size == 0 || buffer_size > sizeof scratch)
 		return 2;
 	here = address_of(argv[1], argv[2]);
 	there = address_of(argv[3], argv[4]);

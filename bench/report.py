@@ -110,7 +110,7 @@ def markdown(result, name):
     lines = [f"# {day}, {machine['name']}", "", f"{machine['model']}, {machine['cpus']} CPUs, Linux {machine['kernel']}. " + "; ".join(result["versions"]) + ".", "",
              f"Per shape {result['rounds']} rounds; in each a burst of {result['seconds']} s for every proxy, in random order; proxies on one CPU, load and upstream "
              "on another. CPU time is the scheduler's for the proxy's threads; ratios are medians of the ratios within rounds, in brackets where 95 % of "
-             "bootstrapped medians lie. System calls are counted by the kernel's trace point in a burst of their own, user instructions by callgrind. The gateway "
+             "bootstrapped medians lie; those of p99 are ratios of the medians over all rounds. System calls are counted by the kernel's trace point in a burst of their own, user instructions by callgrind. The gateway "
              "runs with access log, metrics, breaker, balancing and timeouts on; the peers are as in bench/peers/, without a log. "
              f"`make bench` repeats it{' (this was a short run, --quick)' if result['quick'] else ''}.", "",
              *([f"{len(result['failures'])} bursts were repeated because not every request was answered:", "",

@@ -19,8 +19,9 @@ class Shape:
     note: str = ""
 
 
-def everybody(title, note="", **how):
-    return Shape(title, {name: Load(**how) for name in PEERS}, note=note)
+def everybody(title, note="", also=(), **how):
+    """What is measured beside them is in `also`, as a base too."""
+    return Shape(title, {name: Load(**how) for name in (*PEERS, *also)}, ("relay", *also, "haproxy", "nginx", "h2o"), note)
 
 
 SHAPES = {
@@ -32,8 +33,8 @@ SHAPES = {
                               "serve. A request's time runs from when it was due."),
     "fields": everybody("ten request fields, 64 connections", fields=FIELDS),
     "16k": everybody("16 KiB response, 64 connections", paths=("/16k",)),
-    "1m": everybody("1 MiB response, 16 connections", paths=("/1m",), connections=16,
-                    note="The relay copies through a buffer of 256 KiB; haproxy and the gateway splice."),
+    "1m": everybody("1 MiB response, 16 connections", paths=("/1m",), connections=16, also=("relay 256-kib",),
+                    note="The relay copies through a buffer of 64 KiB, here also one through 256 KiB; haproxy and the gateway splice."),
     "post-16k": everybody("16 KiB POST, 64 connections", body=16 * 1024),
     "close": everybody("connection per request, 64 at once", tool="load", closes=True,
                        note="The relay knows no HTTP, so it connects to the upstream for each client anew: no floor here."),
