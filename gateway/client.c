@@ -128,7 +128,7 @@ static void on_bytes(struct stream *stream, char *bytes, size_t length)
 		/* fall through */
 	case CLIENT_READING_HEAD:
 		if (!buffer_append(&client->held, bytes, length))
-			client_close(client, true);
+			client_shed(client, buffer_bytes(&client->held), buffer_length(&client->held));
 		else
 			client_read_held(client);
 		return;

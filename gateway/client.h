@@ -56,6 +56,8 @@ void client_read_held(struct client *client);                              /* `h
 void client_hold_next(struct client *client, const char *bytes, size_t length);
 /* The part of a head that is held never becomes whole. */
 void client_give_up_head(struct client *client, enum outcome outcome);
+/* What it sends can't be kept; `bytes` begin its request. It goes: a line in the log, as for every request, and it is counted. */
+void client_shed(struct client *client, const char *bytes, size_t length);
 static inline bool client_has_held(const struct client *client)
 {
 	return client->held.data != NULL;

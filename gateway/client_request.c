@@ -5,6 +5,7 @@
 #include "gateway/client.h"
 
 #include "gateway/exchange.h"
+#include "gateway/shed.h"
 
 static void take_held(struct client *client, size_t length)
 {
@@ -36,6 +37,16 @@ void client_give_up_head(struct client *client, enum outcome outcome)
 	refuse(client, outcome);
 }
 
+/* What it sends can't be kept: limits.memory is reached, or there is none at all. */
+void client_shed(struct client *client, const char *bytes, size_t length)
+{
+	if (client->head_began_us == 0)
+		client->head_began_us = io_now_us(&client->worker->io);
+	parse(client, bytes, length);
+	refuse(client, OUTCOME_SHED);
+	shed_count(client->worker, SHED_NO_MEMORY);
+}
+
 /* The head is whole: `bytes` begin with it. Returns how many of them the exchange took. */
 static size_t begin(struct client *client, char *bytes, size_t length)
 {
@@ -46,7 +57,7 @@ static size_t begin(struct client *client, char *bytes, size_t length)
 void client_hold_next(struct client *client, const char *bytes, size_t length)
 {
 	if (!buffer_append(&client->held, bytes, length)) {
-		client_close(client, true);
+		client_shed(client, bytes, length);
 		return;
 	}
 	stream_pause(&client->stream);
@@ -65,7 +76,7 @@ void client_read_fresh(struct client *client, char *bytes, size_t length)
 		return;
 	case PARSE_MORE:
 		if (!buffer_append(&client->held, bytes, length))
-			client_close(client, true);
+			client_shed(client, bytes, length);
 		else
 			client_enter(client, CLIENT_READING_HEAD);
 		return;

@@ -64,10 +64,8 @@ size_t exchange_begin(struct client *client, const struct request *request, char
 	enum transfer_result taken;
 	struct slice path;
 
-	if (exchange == NULL) {
-		client_close(client, true);
+	if (exchange == NULL)
 		return length;
-	}
 	if (!exchange_keep_request(exchange, request, bytes)) {
 		exchange_fail(exchange, OUTCOME_OUT_OF_MEMORY);
 		return length;
@@ -93,10 +91,8 @@ void exchange_refuse(struct client *client, const struct request *request, enum 
 {
 	struct exchange *exchange = exchange_open(client);
 
-	if (exchange == NULL) {
-		client_close(client, true);
+	if (exchange == NULL)
 		return;
-	}
 	exchange_keep_line(exchange, request);
 	exchange->version_minor = 1;
 	exchange->upload.body.kind = BODY_UNTIL_CLOSE; /* where it would have ended is unknown */

@@ -141,7 +141,7 @@ void exchange_finish(struct exchange *exchange);
 const struct upstream_settings *exchange_upstream(const struct exchange *exchange);
 
 /* exchange_memory.c */
-struct exchange *exchange_open(struct client *client); /* NULL: memory is short */
+struct exchange *exchange_open(struct client *client); /* NULL: there is no memory; the client is gone, and counted */
 void exchange_close(struct exchange *exchange);        /* it may still be looked at until the turn is over */
 void exchange_free(struct exchange *exchange);         /* a spare one */
 /* Copies what the log and the answers need; `begin` is what `request` points into. False: memory is short. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/text.h"
+#include "gateway/shed.h"
 
 enum { BUFFER_KEPT_MOST = 8192, SPARE_MOST = 256 };
 
@@ -39,6 +40,8 @@ struct exchange *exchange_open(struct client *client)
 		worker->spare_count--;
 		memset(exchange, 0, offsetof(struct exchange, raw));
 	} else if ((exchange = calloc(1, sizeof *exchange)) == NULL) {
+		client_close(client, true);
+		shed_count(worker, SHED_NO_MEMORY);
 		return NULL;
 	}
 	exchange->worker = worker;

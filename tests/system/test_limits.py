@@ -1,9 +1,11 @@
 """Who may have how much, and who has to go when there is not enough: connections, descriptors, places, memory, turns."""
 import os
 import select
+import signal
 import socket
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -281,6 +283,33 @@ def test_half_sent_heads_fill_no_memory(gateway, upstream):
     most = most_kib(running)
     print(f"\n1,000 half heads of 15 kB with limits.memory 2MiB: at most {most} KiB resident")
     assert most < 16 * 1024
+
+
+def answer_of(connection, rest):
+    """None: it has gone."""
+    try:
+        connection.send(rest)
+        return connection.answer().status
+    except (OSError, EOFError):
+        return None
+
+
+def test_what_is_shed_for_memory_is_counted_and_recorded(gateway, upstream):
+    """All at once, so that there is no turn to make room in: what can't be kept has to go at once."""
+    running = gateway(upstream(), workers=1, limits={"memory": "1MiB", "head_timeout": "60s"})
+    running.signal(signal.SIGSTOP)
+    asked = [Client(running.port) for _ in range(300)]
+    for connection in asked:
+        connection.send("GET /half HTTP/1.1\r\nX: " + 15000 * "x")  # 4.5 MB in all
+    running.signal(signal.SIGCONT)
+    until(lambda: shed(running, "no_memory") > 0, "some have to go")
+    answers = [answer_of(connection, "\r\nHost: h\r\n\r\n") for connection in asked]
+    gone = answers.count(None)
+    outcomes = [line["outcome"] for line in running.log(300)]
+    print(gone, Counter(outcomes), len(outcomes))
+    assert 0 < gone < 300 and len(outcomes) == 300
+    assert outcomes.count("shed") == gone == shed(running, "no_memory")
+    assert outcomes.count("answered") > 0 and running.has_said("sheds connections: limits.memory is reached")
 
 
 # ---- turns
