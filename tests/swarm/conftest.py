@@ -7,7 +7,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from promises import figure, pytest_configure, pytest_runtest_makereport, pytest_terminal_summary  # noqa: E402,F401
-from swarm import IS_FULL, NODES, PEERS, deploy, deploy_peers, docker, eventually, get, settled  # noqa: E402
+from swarm import NODES, deploy, docker, eventually, get, settled  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,8 +18,3 @@ def stack():
         eventually(lambda: get(node, "/patient/1").status == 200, 90, f"{node}: the gateway reaches the patients")
         eventually(lambda: get(node, "/reception/1").status == 200, 60, f"{node}: the gateway reaches the reception")
     settled()
-    if IS_FULL:
-        deploy_peers()
-        for node in NODES:
-            for name, port in PEERS.items():
-                eventually(lambda: get(node, "/patient/1", port=port).status == 200, 60, f"{node}: {name} reaches the patients")

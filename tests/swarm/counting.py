@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 
-from swarm import IS_FULL, NODES, PEERS, RECEIVED, ROOT
+from swarm import IS_FULL, NODES, PEERS, RECEIVED, ROOT, deploy_peers
 
 sys.path.insert(0, f"{ROOT}/tests/load")
 
@@ -80,6 +80,8 @@ class Beside:
     """The same for haproxy and nginx at the same time, where they are there, at a third of the rate."""
 
     def __init__(self, *arguments, **options):
+        if IS_FULL:
+            deploy_peers()
         self.loads = {name: Load(*arguments, **{"rate": RATE / 3, "port": port, **options})
                       for name, port in PEERS.items()} if IS_FULL else {}
 

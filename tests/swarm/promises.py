@@ -5,8 +5,11 @@
         ...
         figure("0 of 27,301 failed, p99 4.1 ms", ["haproxy: 7 of 27,301 failed"])
 
-The table is printed at the end; a full run writes it into RESULTS.md, kept or not: nothing in there is typed by hand.
+The table is printed at the end; a full run writes it into RESULTS.md, kept or not: nothing in there is typed by hand. With
+ROWS=FILE the rows go into that file too and those already in it come into the table: a full run in parts.
 """
+import fcntl
+import json
 import os
 import platform
 import subprocess
@@ -43,7 +46,7 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         seen.append(call.excinfo.exconly().split("\n")[0][:300])
     peers = [text for name, text in item.user_properties if name == "peer"]
-    rows.append((mark.args[0] + variant, mark.args[1], "; ".join(seen).replace("|", "\\|"), "yes" if report.passed else "**no**",
+    rows.append((item.location[1], mark.args[0] + variant, mark.args[1], "; ".join(seen).replace("|", "\\|"), "yes" if report.passed else "**no**",
                  "; ".join(peers), f"{report.duration:.0f} s"))
 
 
@@ -62,7 +65,17 @@ def versions():
 
 def table():
     lines = ["| event | promise | what was seen | kept | peers, at the same time | took |", "|---|---|---|---|---|---|"]
-    return lines + [f"| {' | '.join(row)} |" for row in rows]
+    return lines + [f"| {' | '.join(row[1:])} |" for row in sorted(rows)]
+
+
+def gather(path):
+    """The rows of all parts."""
+    with open(path, "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        earlier = [tuple(json.loads(line)) for line in file]
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    rows.extend(earlier)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -72,11 +85,13 @@ def pytest_terminal_summary(terminalreporter):
     if not IS_FULL or "RESULTS" not in os.environ:
         return
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    kept = sum(row[3] == "yes" for row in rows)
+    if "ROWS" in os.environ:
+        gather(os.environ["ROWS"])
+    kept = sum(row[4] == "yes" for row in rows)
     with open(os.environ["RESULTS"], "w") as file:
         file.write(
             "# What was seen when the swarm moved\n\n"
-            "Written by `make chaos` (`tests/swarm/run --full`); nothing here is typed by hand. One run on a real swarm of three nodes in\n"
+            "Written by `make chaos` (`tests/swarm/run --full`); nothing here is typed by hand. A real swarm of three nodes in\n"
             "network namespaces of one machine, `deploy/hospital-stack.yml` with `deploy/gateway.yml`, which is the default configuration,\n"
             "three replicas. Loads have a fixed rate without coordinated omission over all nodes that are up; clients never repeat a\n"
             "request; whatever is not answered with 200 has failed. The peers stand before the same replicas at the same time, at a third\n"

@@ -5,6 +5,7 @@ port 80 of the nodes' addresses.
 """
 import collections
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -58,9 +59,14 @@ def deploy(config_version=1, config_file=None):
            "-c", f"{FOLDER}/stack.yml", STACK, env=environment)
 
 
+@functools.cache
 def deploy_peers():
-    """haproxy and nginx before the same replicas, for a comparison."""
+    """haproxy and nginx before the same replicas, for a comparison: once, and no sooner than a test wants them, as they ask the
+    same DNS."""
     docker("stack", "deploy", "--resolve-image", "never", "-c", f"{FOLDER}/peers/stack.yml", "peers")
+    for node in NODES:
+        for name, port in PEERS.items():
+            eventually(lambda: get(node, "/patient/1", port=port).status == 200, 60, f"{node}: {name} reaches the patients")
 
 
 def scale(replicas, node="node1"):
