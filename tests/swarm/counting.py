@@ -56,6 +56,9 @@ class Load:
     def owns(self, id):
         return id // IDS in self.numbers.values()
 
+    def node_of(self, id):
+        return next(node for node, number in self.numbers.items() if number == id // IDS)
+
     def of(self, node):
         return sum(request.node == node for request in self.requests)
 
@@ -114,14 +117,17 @@ def received(load):
     return [(int(what), moment, name) for name, what, moment in records() if what != "stop" and load.owns(int(what))]
 
 
-def received_after_stop(load):
-    """{replica: requests of the load that reached it after its SIGTERM} for those that got one since the load began."""
-    stops = {name: moment for name, what, moment in records() if what == "stop" and moment >= load.began}
-    late = dict.fromkeys(stops, 0)
-    for _, moment, name in received(load):
-        if name in stops and moment > stops[name]:
-            late[name] += 1
-    return late
+def stops(load):
+    """{replica: when it got its SIGTERM} for those that got one since the load began."""
+    return {name: moment for name, what, moment in records() if what == "stop" and moment >= load.began}
+
+
+def last_received(load):
+    """{(node, replica): when the replica got its last request from that node's gateway}."""
+    last = {}
+    for id, moment, name in received(load):
+        last[load.node_of(id), name] = max(moment, last.get((load.node_of(id), name), 0))
+    return last
 
 
 def first_received(load, replica):

@@ -114,6 +114,10 @@ def replica(container, node):
     return inspect(container, node)["Config"]["Hostname"]
 
 
+def address_of(container, node):
+    return inspect(container, node)["NetworkSettings"]["Networks"][f"{STACK}_{STACK}"]["IPAddress"]
+
+
 def process_of(container):
     """The number by which this machine knows the container's first process; its engine knows it by another."""
     for number in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
