@@ -50,7 +50,7 @@ static bool write_head(struct exchange *exchange, const struct request *request,
 		.request_id = { exchange->request_id, exchange->request_id_length },
 	};
 
-	if (!buffer_reserve(&exchange->head, forward_request_bound(request, exchange->route, path.length)))
+	if (!buffer_reserve(&exchange->head, forward_request_bound(request, exchange->route)))
 		return stop(exchange, OUTCOME_OUT_OF_MEMORY, NULL);
 	exchange->head.to =
 		(size_t)(forward_request(exchange->head.data, request, exchange->route, path, &origin) - exchange->head.data);

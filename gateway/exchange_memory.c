@@ -130,8 +130,8 @@ bool exchange_keep_request(struct exchange *exchange, const struct request *requ
 		return false;
 	exchange->method_text = rebase(request->method_text, begin, exchange->raw.data);
 	exchange->target = rebase(request->target, begin, exchange->raw.data);
-	for (size_t i = 0; i < request->field_count; i++) {
-		const struct field *field = &request->fields[i];
+	for (size_t i = 0; i < request->fields.count; i++) {
+		const struct field *field = &request->fields.list[i];
 		struct slice value = rebase(field->value, begin, exchange->raw.data);
 
 		if (field->id == FIELD_USER_AGENT)

@@ -19,6 +19,42 @@ static char *put_field(char *to, struct slice name, struct slice value)
 	return text_put_literal(to, "\r\n");
 }
 
+/*
+ * Fields on their way into a head. What lies side by side in the message that came, written as we would write it, is copied in
+ * one go: from `from` until `until`, not yet at `to`.
+ */
+struct passing {
+	char *to;
+	const char *from, *until;
+};
+
+static struct passing passing_begin(char *to)
+{
+	return (struct passing){ .to = to, .from = to, .until = to };
+}
+
+static char *passing_end(struct passing *passing)
+{
+	passing->to = text_put_bytes(passing->to, passing->from, (size_t)(passing->until - passing->from));
+	passing->from = passing->until;
+	return passing->to;
+}
+
+static void pass_field(struct passing *passing, const struct field *field)
+{
+	bool is_plain = field_is_plain(field);
+
+	if (!is_plain) {
+		passing->to = put_field(passing_end(passing), field->name, field->value);
+		return;
+	}
+	if (field->name.data != passing->until) {
+		passing_end(passing);
+		passing->from = field->name.data;
+	}
+	passing->until = field->value.data + field->value.length + 2;
+}
+
 static size_t edits_bound(const struct header_edits *edits)
 {
 	size_t bound = 0;
@@ -52,22 +88,13 @@ static bool is_edited(const struct header_edits *edits, struct slice name)
 
 /* ---- requests ------------------------------------------------------------------------------------------------ */
 
-static size_t fields_bound(const struct field *fields, size_t count)
+size_t forward_request_bound(const struct request *request, const struct route *route)
 {
-	size_t bound = 0;
-
-	for (size_t i = 0; i < count; i++)
-		bound += fields[i].name.length + fields[i].value.length + 4;
-	return bound;
-}
-
-size_t forward_request_bound(const struct request *request, const struct route *route, size_t path_length)
-{
-	/* The host stands in Host, X-Forwarded-Host and Forwarded, the client's address in two fields. */
-	return sizeof OWN_FIELDS + request->method_text.length + path_length + request->query.length + 16 +
-	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + fields_bound(request->fields, request->field_count) +
-	       3 * request->host.length + strlen(route->upstream->host) + 8 + (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX +
-	       request->upgrade.length + edits_bound(&route->request_headers);
+	/* A field may get the blank that it came without. The host stands in Host, X-Forwarded-Host and Forwarded, the client's
+	 * address in two fields. */
+	return sizeof OWN_FIELDS + request->head_length + request->fields.count + 3 * request->host.length +
+	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + strlen(route->upstream->host) +
+	       (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX + edits_bound(&route->request_headers);
 }
 
 static char *put_target(char *to, const struct request *request, const struct route *route, struct slice path)
@@ -95,12 +122,14 @@ static char *put_joined(char *to, const struct request *request, enum field_id i
 {
 	char *begin = to;
 
-	for (size_t i = 0; i < request->field_count; i++) {
-		if (request->fields[i].id != id || request->fields[i].is_hop_by_hop || request->fields[i].value.length == 0)
+	for (size_t i = 0; i < request->fields.count; i++) {
+		const struct field *field = &request->fields.list[i];
+
+		if (field->id != id || field->is_hop_by_hop || field->value.length == 0)
 			continue;
 		if (to != begin)
 			to = text_put_literal(to, ", ");
-		to = text_put_slice(to, request->fields[i].value);
+		to = text_put_slice(to, field->value);
 	}
 	return to;
 }
@@ -147,9 +176,9 @@ static char *put_believed(char *to, const struct request *request, const struct 
                           struct slice name, struct slice own)
 {
 	if (origin->is_trusted)
-		for (size_t i = 0; i < request->field_count; i++)
-			if (request->fields[i].id == id && !request->fields[i].is_hop_by_hop)
-				return put_field(to, name, request->fields[i].value);
+		for (size_t i = 0; i < request->fields.count; i++)
+			if (request->fields.list[i].id == id && !request->fields.list[i].is_hop_by_hop)
+				return put_field(to, name, request->fields.list[i].value);
 	return own.length == 0 ? to : put_field(to, name, own);
 }
 
@@ -223,16 +252,20 @@ char *forward_request(char *to, const struct request *request, const struct rout
                       const struct origin *origin)
 {
 	const struct header_edits *edits = &route->request_headers;
+	struct passing passing;
 
 	to = text_put_slice(to, request->method_text);
 	*to++ = ' ';
 	to = put_target(to, request, route, path);
 	to = text_put_literal(to, " HTTP/1.1\r\n");
-	to = put_host(to, request, route);
-	for (size_t i = 0; i < request->field_count; i++)
-		if (request_field_goes_on(&request->fields[i], origin) && !is_edited(edits, request->fields[i].name))
-			to = put_field(to, request->fields[i].name, request->fields[i].value);
-	to = put_origin(to, request, route, origin);
+	passing = passing_begin(put_host(to, request, route));
+	for (size_t i = 0; i < request->fields.count; i++) {
+		const struct field *field = &request->fields.list[i];
+
+		if (request_field_goes_on(field, origin) && !is_edited(edits, field->name))
+			pass_field(&passing, field);
+	}
+	to = put_origin(passing_end(&passing), request, route, origin);
 	to = put_edits(to, edits);
 	if (request->body.kind == BODY_CHUNKED) {
 		to = text_put_literal(to, "Transfer-Encoding: chunked\r\n");
@@ -257,8 +290,7 @@ size_t forward_response_bound(const struct forward_response *forward)
 {
 	const struct response *response = forward->response;
 
-	return sizeof OWN_FIELDS + response->reason.length + fields_bound(response->fields, response->field_count) +
-	       response->upgrade.length + edits_bound(forward->edits);
+	return sizeof OWN_FIELDS + response->head_length + response->fields.count + edits_bound(forward->edits);
 }
 
 static char *put_status_line(char *to, const struct response *response)
@@ -283,17 +315,16 @@ static bool response_field_goes_on(const struct field *field, const struct forwa
 char *forward_response(char *to, const struct forward_response *forward)
 {
 	const struct response *response = forward->response;
-	bool has_date = false;
+	struct passing passing = passing_begin(put_status_line(to, response));
 
-	to = put_status_line(to, response);
-	for (size_t i = 0; i < response->field_count; i++) {
-		const struct field *field = &response->fields[i];
+	for (size_t i = 0; i < response->fields.count; i++) {
+		const struct field *field = &response->fields.list[i];
 
-		has_date |= field->id == FIELD_DATE;
 		if (response_field_goes_on(field, forward) && !is_edited(forward->edits, field->name))
-			to = put_field(to, field->name, field->value);
+			pass_field(&passing, field);
 	}
-	if (!has_date)
+	to = passing_end(&passing);
+	if (!fields_have(&response->fields, FIELD_BIT(FIELD_DATE)))
 		to = put_field(to, SLICE("Date"), (struct slice){ forward->date, TEXT_HTTP_DATE });
 	if (!is_edited(forward->edits, SLICE("Via")))
 		to = put_field(to, SLICE("Via"), response->version_minor == 0 ? SLICE("1.0 gateway") : SLICE("1.1 gateway"));
@@ -318,13 +349,14 @@ char *forward_response(char *to, const struct forward_response *forward)
 
 char *forward_interim(char *to, const struct response *response)
 {
-	to = put_status_line(to, response);
-	for (size_t i = 0; i < response->field_count; i++) {
-		const struct field *field = &response->fields[i];
+	struct passing passing = passing_begin(put_status_line(to, response));
+
+	for (size_t i = 0; i < response->fields.count; i++) {
+		const struct field *field = &response->fields.list[i];
 
 		if (!field->is_hop_by_hop && field->id != FIELD_TRANSFER_ENCODING && field->id != FIELD_CONTENT_LENGTH &&
 		    field->id != FIELD_UPGRADE)
-			to = put_field(to, field->name, field->value);
+			pass_field(&passing, field);
 	}
-	return text_put_literal(to, "\r\n");
+	return text_put_literal(passing_end(&passing), "\r\n");
 }

@@ -20,7 +20,7 @@ struct origin {
 	struct slice request_id;
 };
 
-size_t forward_request_bound(const struct request *request, const struct route *route, size_t path_length);
+size_t forward_request_bound(const struct request *request, const struct route *route);
 /* Writes the head for the upstream; returns its end. `path` is normalised and not yet rewritten. */
 char *forward_request(char *to, const struct request *request, const struct route *route, struct slice path,
                       const struct origin *origin);

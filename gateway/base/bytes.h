@@ -26,12 +26,18 @@ static inline bytes16 bytes_load(const char *at)
 /* Index of the first byte that holds; BYTES when none does. */
 static inline unsigned bytes_first(bytes_mask mask)
 {
+#ifdef __SSE2__
+	unsigned bits = (unsigned)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(BYTES))))mask);
+
+	return (unsigned)__builtin_ctz(bits | 1u << BYTES);
+#else
 	uint64_t half[2];
 
 	memcpy(half, &mask, sizeof half);
 	if (half[0] != 0)
 		return (unsigned)__builtin_ctzll(le64toh(half[0])) / 8;
 	return half[1] != 0 ? 8 + (unsigned)__builtin_ctzll(le64toh(half[1])) / 8 : BYTES;
+#endif
 }
 
 #endif

@@ -76,9 +76,17 @@ static enum field_id identify_origin(struct slice name)
 	return FIELD_X_FORWARDED;
 }
 
+/* "Content_Length": servers that take '_' for '-' would see a framing field where others see none. */
+static enum field_id identify_framing(struct slice name, const char *known, enum field_id id)
+{
+	if (is_named(name.data, known, name.length))
+		return id;
+	return is_named_loosely(name.data, known, name.length) ? FIELD_FRAMING_LOOKALIKE : FIELD_OTHER;
+}
+
 static enum field_id identify_short(struct slice name)
 {
-	char first = char_lower(name.data[0]);
+	char first = name.data[0] | 0x20;
 
 	switch (name.length) {
 	case 2:
@@ -111,7 +119,7 @@ enum field_id field_identify(struct slice name)
 
 	if (name.length < 10)
 		return name.length < 2 ? FIELD_OTHER : identify_short(name);
-	first = char_lower(name.data[0]);
+	first = name.data[0] | 0x20;
 	if (first == 'x')
 		return identify_origin(name);
 	switch (name.length) {
@@ -123,11 +131,11 @@ enum field_id field_identify(struct slice name)
 	case 11:
 		return first == 't' ? NAMED("traceparent", FIELD_TRACEPARENT) : FIELD_OTHER;
 	case 14:
-		return first == 'c' ? NAMED("content-length", FIELD_CONTENT_LENGTH) : FIELD_OTHER;
+		return first == 'c' ? identify_framing(name, "content-length", FIELD_CONTENT_LENGTH) : FIELD_OTHER;
 	case 16:
 		return first == 'p' ? NAMED("proxy-connection", FIELD_PROXY_CONNECTION) : FIELD_OTHER;
 	case 17:
-		return first == 't' ? NAMED("transfer-encoding", FIELD_TRANSFER_ENCODING) : FIELD_OTHER;
+		return first == 't' ? identify_framing(name, "transfer-encoding", FIELD_TRANSFER_ENCODING) : FIELD_OTHER;
 	case 18:
 		return first == 'p' ? NAMED("proxy-authenticate", FIELD_PROXY_AUTHENTICATE) : FIELD_OTHER;
 	case 19:
@@ -275,7 +283,7 @@ static const char *why_bad_value(char c)
 }
 
 /* Reads one field line at *at and moves on behind it. `*at` is neither the end nor a CR. */
-static enum parse_result parse_line(const char **at, const char *end, struct field *field, const char **why)
+static inline enum parse_result parse_line(const char **at, const char *end, struct field *field, const char **why)
 {
 	const char *name = *at, *here = skip_token(name, end), *colon, *value, *value_end;
 
@@ -318,14 +326,14 @@ static enum parse_result parse_line(const char **at, const char *end, struct fie
 	return PARSE_DONE;
 }
 
-enum parse_result fields_parse(const char *bytes, size_t length, struct field *fields, size_t maximum, size_t *count,
-                               size_t *used, const char **why, bool *is_too_large)
+enum parse_result fields_parse(const char *bytes, size_t length, struct fields *fields, size_t maximum, size_t *used,
+                               const char **why, bool *is_too_large)
 {
 	const char *at = bytes, *end = bytes + length;
+	struct field *field = fields->list, *last = field + maximum;
 	enum parse_result result;
-	bool has_connection = false;
+	uint32_t ids = 0;
 
-	*count = 0;
 	*is_too_large = false;
 	for (;;) {
 		if (at == end)
@@ -333,18 +341,19 @@ enum parse_result fields_parse(const char *bytes, size_t length, struct field *f
 		if (*at == '\r')
 			break;
 		if (*at == ' ' || *at == '\t') {
-			*why = *count == 0 ? "white space before the first field" : "folded field line";
+			*why = field == fields->list ? "white space before the first field" : "folded field line";
 			return PARSE_REFUSED;
 		}
-		if (*count == maximum) {
+		if (field == last) {
 			*why = "too many fields";
 			*is_too_large = true;
 			return PARSE_REFUSED;
 		}
-		result = parse_line(&at, end, &fields[*count], why);
+		result = parse_line(&at, end, field, why);
 		if (result != PARSE_DONE)
 			return result;
-		has_connection |= fields[(*count)++].id == FIELD_CONNECTION;
+		ids |= FIELD_BIT(field->id);
+		field++;
 	}
 	if (at + 1 == end)
 		return PARSE_MORE;
@@ -353,7 +362,9 @@ enum parse_result fields_parse(const char *bytes, size_t length, struct field *f
 		return PARSE_REFUSED;
 	}
 	*used = (size_t)(at + 2 - bytes);
-	if (has_connection && !mark_hop_by_hop(fields, *count)) {
+	fields->count = (size_t)(field - fields->list);
+	fields->ids = ids;
+	if (fields_have(fields, FIELD_BIT(FIELD_CONNECTION)) && !mark_hop_by_hop(fields->list, fields->count)) {
 		*why = "too many Connection options";
 		*is_too_large = true;
 		return PARSE_REFUSED;

@@ -32,6 +32,7 @@ enum field_id {
 	FIELD_X_FORWARDED_PORT,
 	FIELD_X_REQUEST_ID,
 	FIELD_LOOKALIKE, /* one of these with '_' in its name: never forwarded */
+	FIELD_FRAMING_LOOKALIKE, /* "Content_Length", "Transfer_Encoding" */
 	FIELD_TRACEPARENT,
 	FIELD_USER_AGENT,
 	FIELD_REFERER,
@@ -46,6 +47,28 @@ struct field {
 	bool is_hop_by_hop;
 };
 
+/* All of a message's. */
+struct fields {
+	struct field *list; /* the caller's array */
+	size_t count;
+	uint32_t ids; /* the FIELD_BIT() of each, so that nobody walks the list in vain */
+};
+
+#define FIELD_BIT(id) (UINT32_C(1) << (id))
+
+static inline bool fields_have(const struct fields *fields, uint32_t ids)
+{
+	return (fields->ids & ids) != 0;
+}
+
+/* Is it written "Name: value" and CRLF, one blank and no other white space, so that it can be copied as it lies there? */
+static inline bool field_is_plain(const struct field *field)
+{
+	const char *colon = field->name.data + field->name.length;
+
+	return field->value.data == colon + 2 && colon[1] == ' ' && field->value.data[field->value.length] == '\r';
+}
+
 enum field_id field_identify(struct slice name);
 /* Does the comma-separated list hold this token (case ignored)? */
 bool field_list_has(struct slice list, struct slice token);
@@ -57,13 +80,14 @@ enum parse_result {
 };
 
 /*
- * Reads field lines up to and including the empty line. `bytes` starts at the first field line. *used: bytes consumed when
- * PARSE_DONE. *why (static words) when PARSE_REFUSED; *is_too_large tells a limit from bad syntax.
+ * Reads field lines up to and including the empty line. `bytes` starts at the first field line; fields->list has room for
+ * `maximum` of them. *used: bytes consumed when PARSE_DONE. *why (static words) when PARSE_REFUSED; *is_too_large tells a
+ * limit from bad syntax.
  * Refuses: white space before the colon or the first field, obs-fold, bare CR or LF, NUL and other controls but tab
  * in values, names that are not tokens or empty, more than `maximum` fields.
  */
-enum parse_result fields_parse(const char *bytes, size_t length, struct field *fields, size_t maximum, size_t *count,
-                               size_t *used, const char **why, bool *is_too_large);
+enum parse_result fields_parse(const char *bytes, size_t length, struct fields *fields, size_t maximum, size_t *used,
+                               const char **why, bool *is_too_large);
 
 /* May this field stand in a trailer that is forwarded (RFC 9110 section 6.5.1)? Framing, routing, authentication,
  * request modifiers and everything hop-by-hop may not. */

@@ -37,27 +37,6 @@ enum version { V1_0 = 1, V1_1 = 2, ANY_VERSION = V1_0 | V1_1 };
 enum length { NO_LENGTH = 1, ZERO = 2, LENGTH = 4, BAD_LENGTH = 8, LENGTHS = 16, SAID = 30, ANY_LENGTH = 31 };
 enum coding { NO_CODING = 1, CHUNKED = 2, OTHER = 4, BAD_CODING = 8, CODINGS = 16, CODED = 30, ANY_CODING = 31 };
 
-/* "Content_Length": servers that take '_' for '-' would see a framing field where this parser sees none. */
-static bool is_lookalike(const struct field *field)
-{
-	static const struct slice names[] = {{"content-length", 14}, {"transfer-encoding", 17}};
-
-	if (field->id != FIELD_OTHER)
-		return false;
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		size_t at = 0;
-
-		if (field->name.length != names[i].length)
-			continue;
-		while (at < field->name.length &&
-		       (field->name.data[at] == '_' ? '-' : char_lower(field->name.data[at])) == names[i].data[at])
-			at++;
-		if (at == field->name.length)
-			return true;
-	}
-	return false;
-}
-
 /* 1*DIGIT and nothing else, at most 2^63-1. */
 static enum length classify_length(struct slice text, uint64_t *length)
 {
@@ -170,22 +149,23 @@ static const struct row *find_row(unsigned message, unsigned version, unsigned l
 
 unsigned framing_decide(const struct framing_input *input, struct body *body, const char **why)
 {
+	const struct fields *fields = input->fields;
 	enum length length = NO_LENGTH;
 	enum coding coding = NO_CODING;
 	uint64_t length_value = 0;
 	const struct row *row;
 
 	*body = (struct body){ .kind = BODY_NONE };
-	for (size_t i = 0; i < input->field_count; i++) {
-		const struct field *field = &input->fields[i];
-
-		if (field->id == FIELD_CONTENT_LENGTH) {
-			length = length == NO_LENGTH ? classify_length(field->value, &length_value) : LENGTHS;
-		} else if (field->id == FIELD_TRANSFER_ENCODING) {
-			coding = coding == NO_CODING ? classify_coding(field->value) : CODINGS;
-		} else if (is_lookalike(field)) {
-			*why = "a field name that looks like a framing field";
-			return input->is_request ? 400 : 502;
+	if (fields_have(fields, FIELD_BIT(FIELD_FRAMING_LOOKALIKE))) {
+		*why = "a field name that looks like a framing field";
+		return input->is_request ? 400 : 502;
+	}
+	if (fields_have(fields, FIELD_BIT(FIELD_CONTENT_LENGTH) | FIELD_BIT(FIELD_TRANSFER_ENCODING))) {
+		for (const struct field *field = fields->list; field < fields->list + fields->count; field++) {
+			if (field->id == FIELD_CONTENT_LENGTH)
+				length = length == NO_LENGTH ? classify_length(field->value, &length_value) : LENGTHS;
+			else if (field->id == FIELD_TRANSFER_ENCODING)
+				coding = coding == NO_CODING ? classify_coding(field->value) : CODINGS;
 		}
 	}
 	row = find_row(classify_message(input), input->version_minor == 0 ? V1_0 : V1_1, length, coding);

@@ -25,8 +25,7 @@ struct framing_input {
 	unsigned version_minor; /* of HTTP/1.x */
 	bool is_head_request;   /* responses: the request was HEAD */
 	unsigned status;        /* responses */
-	const struct field *fields;
-	size_t field_count;
+	const struct fields *fields;
 };
 
 /* 0 = fine, `body` is set; else the status to refuse a request with (400, 501), or 502 for a response; *why says which rule. */

@@ -200,12 +200,14 @@ static bool may_upgrade(struct slice protocols)
 /* 0, or the status to refuse with. Needs the body to be known. */
 static unsigned judge_wishes(struct request *request)
 {
+	const uint32_t wishes = FIELD_BIT(FIELD_CONNECTION) | FIELD_BIT(FIELD_UPGRADE) | FIELD_BIT(FIELD_EXPECT);
 	bool has_close = false, has_keep_alive = false, names_upgrade = false, expects = false;
 	bool has_body = request->body.kind == BODY_CHUNKED || request->body.length > 0;
+	size_t count = fields_have(&request->fields, wishes) ? request->fields.count : 0;
 	unsigned upgrades = 0;
 
-	for (size_t i = 0; i < request->field_count; i++) {
-		const struct field *field = &request->fields[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct field *field = &request->fields.list[i];
 
 		switch (field->id) {
 		case FIELD_CONNECTION:
@@ -240,8 +242,7 @@ static enum parse_result judge(struct request *request)
 		.is_request = true,
 		.is_trace = request->method == METHOD_TRACE,
 		.version_minor = request->version_minor,
-		.fields = request->fields,
-		.field_count = request->field_count,
+		.fields = &request->fields,
 	};
 	const char *why;
 	unsigned status;
@@ -272,8 +273,7 @@ static enum parse_result parse_within(struct request *request, const char *bytes
 	    (result = parse_version(request, &at, end)) != PARSE_DONE)
 		return result;
 	*is_in_line = false;
-	result = fields_parse(at, (size_t)(end - at), request->fields, maximum, &request->field_count, &used, &why,
-	                      &is_too_large);
+	result = fields_parse(at, (size_t)(end - at), &request->fields, maximum, &used, &why, &is_too_large);
 	if (result == PARSE_REFUSED)
 		return refuse(request, is_too_large ? 431 : 400, why);
 	if (result == PARSE_MORE)
@@ -289,7 +289,7 @@ enum parse_result request_parse(struct request *request, const char *bytes, size
 	enum parse_result result;
 
 	memset(request, 0, sizeof *request);
-	request->fields = fields;
+	request->fields.list = fields;
 	result = parse_within(request, bytes, is_whole ? length : limits->head_bytes, limits->fields, &is_in_line);
 	if (result == PARSE_MORE && !is_whole)
 		return is_in_line ? refuse(request, 414, "request line too long") : refuse(request, 431, "head too long");

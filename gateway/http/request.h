@@ -47,8 +47,7 @@ struct request {
 	bool wants_upgrade; /* 1.1, with Upgrade and "Connection: upgrade", without a body */
 	struct slice upgrade;
 	struct body body;
-	struct field *fields; /* the caller's array */
-	size_t field_count;
+	struct fields fields;
 	size_t head_length; /* bytes up to and including the empty line */
 
 	/* PARSE_REFUSED: */

@@ -85,9 +85,9 @@ static const char *judge_upgrade(struct response *response)
 
 	if (response->version_minor == 0)
 		return "101 in HTTP/1.0";
-	for (size_t i = 0; i < response->field_count; i++)
-		if (response->fields[i].id == FIELD_UPGRADE) {
-			response->upgrade = response->fields[i].value;
+	for (size_t i = 0; i < response->fields.count; i++)
+		if (response->fields.list[i].id == FIELD_UPGRADE) {
+			response->upgrade = response->fields.list[i].value;
 			upgrades++;
 		}
 	return upgrades == 1 && response->upgrade.length > 0 ? NULL : "101 without one Upgrade";
@@ -96,10 +96,12 @@ static const char *judge_upgrade(struct response *response)
 /* May the connection be used again? Only when it is certain where this response ends. */
 static void judge_connection(struct response *response)
 {
+	const uint32_t wishes = FIELD_BIT(FIELD_CONNECTION) | FIELD_BIT(FIELD_KEEP_ALIVE);
+	size_t count = fields_have(&response->fields, wishes) ? response->fields.count : 0;
 	bool has_close = false, has_keep_alive = false;
 
-	for (size_t i = 0; i < response->field_count; i++) {
-		const struct field *field = &response->fields[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct field *field = &response->fields.list[i];
 
 		switch (field->id) {
 		case FIELD_CONNECTION:
@@ -123,8 +125,7 @@ static enum parse_result judge(struct response *response, bool is_head_request)
 		.version_minor = response->version_minor,
 		.is_head_request = is_head_request,
 		.status = response->status,
-		.fields = response->fields,
-		.field_count = response->field_count,
+		.fields = &response->fields,
 	};
 	const char *why = NULL;
 
@@ -146,11 +147,10 @@ enum parse_result response_parse(struct response *response, const char *bytes, s
 	size_t used;
 
 	memset(response, 0, sizeof *response);
-	response->fields = fields;
+	response->fields.list = fields;
 	result = parse_status_line(response, &at, end);
 	if (result == PARSE_DONE) {
-		result = fields_parse(at, (size_t)(end - at), fields, limits->fields, &response->field_count, &used, &why,
-		                      &is_too_large);
+		result = fields_parse(at, (size_t)(end - at), &response->fields, limits->fields, &used, &why, &is_too_large);
 		if (result == PARSE_REFUSED)
 			return refuse(response, why);
 	}

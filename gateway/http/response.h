@@ -15,8 +15,7 @@ struct response {
 	struct body body; /* BODY_NONE for interim, 204, 304 and answers to HEAD */
 	struct slice upgrade;     /* of a 101 */
 	unsigned keep_alive_timeout_s; /* "Keep-Alive: timeout=5"; 0 = not said */
-	struct field *fields;
-	size_t field_count;
+	struct fields fields;
 	size_t head_length;
 	const char *refused_why;
 };

@@ -100,9 +100,9 @@ static const char *judge_host(struct request *request, struct slice authority)
 	struct slice host = {NULL, 0}, name;
 	unsigned hosts = 0, port, authority_port;
 
-	for (size_t i = 0; i < request->field_count; i++)
-		if (request->fields[i].id == FIELD_HOST) {
-			host = request->fields[i].value;
+	for (size_t i = 0; i < request->fields.count; i++)
+		if (request->fields.list[i].id == FIELD_HOST) {
+			host = request->fields.list[i].value;
 			hosts++;
 		}
 	if (hosts > 1)

@@ -72,8 +72,9 @@ static bool rewrite_trailers(struct transfer *transfer, const struct field *fiel
 static enum transfer_result take_trailers(struct transfer *transfer, const char *bytes, size_t length, bool is_after_data,
                                           struct transfer_parts *parts)
 {
-	struct field fields[TRANSFER_TRAILER_FIELDS];
-	size_t fresh = length - parts->used, kept = transfer->trailer_bytes, count, used;
+	struct field list[TRANSFER_TRAILER_FIELDS];
+	struct fields fields = { .list = list };
+	size_t fresh = length - parts->used, kept = transfer->trailer_bytes, used;
 	bool is_too_large;
 	char *grown;
 
@@ -85,7 +86,7 @@ static enum transfer_result take_trailers(struct transfer *transfer, const char 
 	memcpy(grown + kept, bytes + parts->used, fresh);
 	transfer->trailers = grown;
 	transfer->trailer_bytes = (uint32_t)(kept + fresh);
-	switch (fields_parse(grown, kept + fresh, fields, TRANSFER_TRAILER_FIELDS, &count, &used, &parts->why, &is_too_large)) {
+	switch (fields_parse(grown, kept + fresh, &fields, TRANSFER_TRAILER_FIELDS, &used, &parts->why, &is_too_large)) {
 	case PARSE_REFUSED:
 		return TRANSFER_BAD;
 	case PARSE_MORE:
@@ -101,7 +102,7 @@ static enum transfer_result take_trailers(struct transfer *transfer, const char 
 	parts->used += used - kept;
 	transfer->is_whole = true;
 	if (transfer->to_chunked) {
-		if (!rewrite_trailers(transfer, fields, count))
+		if (!rewrite_trailers(transfer, list, fields.count))
 			return TRANSFER_NO_MEMORY;
 		put_end(parts, is_after_data, transfer->trailers, transfer->trailer_bytes);
 	}

@@ -32,18 +32,27 @@ static inline void check_printable(struct slice slice)
 		CHECK(slice.data[i] != '\r' && slice.data[i] != '\n' && slice.data[i] != '\0');
 }
 
-static inline void check_fields(const struct field *fields, size_t count, const char *bytes, size_t length)
+static inline void check_fields(const struct fields *fields, const char *bytes, size_t length)
 {
-	for (size_t i = 0; i < count; i++) {
-		CHECK(fields[i].name.length > 0 && fields[i].name.data >= bytes);
-		CHECK(fields[i].value.data + fields[i].value.length <= bytes + length);
-		CHECK(fields[i].id == field_identify(fields[i].name));
-		check_printable(fields[i].name);
-		check_printable(fields[i].value);
-		CHECK(memchr(fields[i].name.data, ' ', fields[i].name.length) == NULL);
-		CHECK(memchr(fields[i].name.data, ':', fields[i].name.length) == NULL);
-		(void)field_may_be_trailer(&fields[i]);
+	uint32_t ids = 0;
+
+	for (const struct field *field = fields->list; field < fields->list + fields->count; field++) {
+		const char *value_end = field->value.data + field->value.length;
+
+		CHECK(field->name.length > 0 && field->name.data >= bytes);
+		CHECK(value_end <= bytes + length);
+		CHECK(field->id == field_identify(field->name));
+		ids |= FIELD_BIT(field->id);
+		CHECK(!field_is_plain(field) || (value_end + 2 <= bytes + length && memcmp(value_end, "\r\n", 2) == 0 &&
+		                           field->value.data == field->name.data + field->name.length + 2 &&
+		                           memcmp(field->value.data - 2, ": ", 2) == 0));
+		check_printable(field->name);
+		check_printable(field->value);
+		CHECK(memchr(field->name.data, ' ', field->name.length) == NULL);
+		CHECK(memchr(field->name.data, ':', field->name.length) == NULL);
+		(void)field_may_be_trailer(field);
 	}
+	CHECK(fields->ids == ids);
 }
 
 #endif

@@ -37,8 +37,8 @@ static void put_head(struct out *out, const struct request *request)
 {
 	put_line(out, request->method_text, " ", request->target);
 	put_line(out, request->version_minor == 0 ? SLICE("1.0") : SLICE("1.1"), "", SLICE(""));
-	for (size_t i = 0; i < request->field_count; i++)
-		put_line(out, request->fields[i].name, ":", request->fields[i].value);
+	for (size_t i = 0; i < request->fields.count; i++)
+		put_line(out, request->fields.list[i].name, ":", request->fields.list[i].value);
 	put(out, "\n", 1);
 }
 

@@ -36,13 +36,14 @@ static void feed_pieces(struct chunked_feed *feed, const uint8_t *data, size_t s
 
 static void check_trailers(const char *bytes, size_t length)
 {
-	struct field fields[8];
+	struct field list[8];
+	struct fields fields = { .list = list };
 	const char *why = NULL;
-	size_t count, used;
+	size_t used;
 	bool is_too_large;
 
-	if (fields_parse(bytes, length, fields, 8, &count, &used, &why, &is_too_large) == PARSE_DONE)
-		check_fields(fields, count, bytes, used);
+	if (fields_parse(bytes, length, &fields, 8, &used, &why, &is_too_large) == PARSE_DONE)
+		check_fields(&fields, bytes, used);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

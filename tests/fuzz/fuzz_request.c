@@ -12,7 +12,7 @@ static const struct request_limits request_limits = {.head_bytes = 2048, .fields
 static void check_request(const struct request *r, const char *bytes)
 {
 	CHECK(r->head_length >= 4 && memcmp(bytes + r->head_length - 4, "\r\n\r\n", 4) == 0);
-	CHECK(r->head_length <= request_limits.head_bytes && r->field_count <= request_limits.fields);
+	CHECK(r->head_length <= request_limits.head_bytes && r->fields.count <= request_limits.fields);
 	CHECK(r->method_text.length > 0 && r->method != METHOD_CONNECT && r->version_minor <= 1);
 	CHECK(r->path.length > 0 && (r->path.data[0] == '/' || slice_equal(r->path, SLICE("*"))));
 	CHECK(r->path.data[0] == '/' || r->method == METHOD_OPTIONS);
@@ -27,7 +27,7 @@ static void check_request(const struct request *r, const char *bytes)
 	CHECK(memchr(r->host.data == NULL ? "" : r->host.data, '@', r->host.length) == NULL);
 	CHECK(r->body.kind != BODY_UNTIL_CLOSE && r->body.length <= INT64_MAX);
 	CHECK(!r->wants_upgrade || (r->body.kind != BODY_CHUNKED && r->body.length == 0));
-	check_fields(r->fields, r->field_count, bytes, r->head_length);
+	check_fields(&r->fields, bytes, r->head_length);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,7 +9,7 @@ static const struct request_limits response_limits = {.head_bytes = 2048, .field
 static void check_response(const struct response *r, const char *bytes, bool is_head)
 {
 	CHECK(r->head_length >= 4 && memcmp(bytes + r->head_length - 4, "\r\n\r\n", 4) == 0);
-	CHECK(r->head_length <= response_limits.head_bytes && r->field_count <= response_limits.fields);
+	CHECK(r->head_length <= response_limits.head_bytes && r->fields.count <= response_limits.fields);
 	CHECK(r->status >= 100 && r->status <= 599 && r->version_minor <= 1);
 	CHECK(r->is_interim == (r->status < 200 && r->status != 101));
 	CHECK((r->status >= 200 && r->status != 204 && r->status != 304 && !is_head) || r->body.kind == BODY_NONE);
@@ -17,7 +17,7 @@ static void check_response(const struct response *r, const char *bytes, bool is_
 	CHECK(!r->keep_alive || (r->body.kind != BODY_UNTIL_CLOSE && r->status != 101));
 	CHECK((r->status == 101) == (r->upgrade.length > 0));
 	check_printable(r->reason);
-	check_fields(r->fields, r->field_count, bytes, r->head_length);
+	check_fields(&r->fields, bytes, r->head_length);
 }
 
 static void check_response_to(const uint8_t *data, size_t size, bool is_head)

@@ -33,25 +33,26 @@ static void prove_within(struct slice slice, const char *bytes, size_t length)
 
 void prove_fields(void)
 {
-	struct field fields[FIELDS_MOST];
+	struct field list[FIELDS_MOST];
+	struct fields fields = { .list = list };
 	char room[FIELDS_BYTES];
-	size_t length = nondet_size(), count = 0, used = 0;
+	size_t length = nondet_size(), used = 0;
 	const char *bytes, *why = NULL;
 	bool is_too_large = false;
 	enum parse_result result;
 
 	ASSUME(length <= FIELDS_BYTES);
 	bytes = room + FIELDS_BYTES - length; /* where they end, the object ends */
-	result = fields_parse(bytes, length, fields, FIELDS_MOST, &count, &used, &why, &is_too_large);
+	result = fields_parse(bytes, length, &fields, FIELDS_MOST, &used, &why, &is_too_large);
 	PROVE(result != PARSE_REFUSED || why != NULL);
-	PROVE(count <= FIELDS_MOST);
+	PROVE(fields.count <= FIELDS_MOST);
 	if (result != PARSE_DONE)
 		return;
 	PROVE(used >= 2 && used <= length && bytes[used - 1] == '\n' && bytes[used - 2] == '\r');
-	for (size_t i = 0; i < count; i++) {
-		prove_within(fields[i].name, bytes, used - 2);
-		prove_within(fields[i].value, bytes, used - 2);
-		PROVE(fields[i].name.length > 0);
+	for (size_t i = 0; i < fields.count; i++) {
+		prove_within(list[i].name, bytes, used - 2);
+		prove_within(list[i].value, bytes, used - 2);
+		PROVE(list[i].name.length > 0);
 	}
 }
 

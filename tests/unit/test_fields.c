@@ -17,8 +17,9 @@ enum { MAXIMUM = 8 };
 
 struct outcome {
 	enum parse_result result;
-	struct field fields[MAXIMUM];
+	struct field list[MAXIMUM];
 	size_t count, used;
+	uint32_t ids;
 	const char *why;
 	bool is_too_large;
 };
@@ -26,9 +27,11 @@ struct outcome {
 static struct outcome parse(const char *bytes, size_t length)
 {
 	struct outcome outcome = {0};
+	struct fields fields = {.list = outcome.list};
 
-	outcome.result = fields_parse(bytes, length, outcome.fields, MAXIMUM, &outcome.count, &outcome.used, &outcome.why,
-	                              &outcome.is_too_large);
+	outcome.result = fields_parse(bytes, length, &fields, MAXIMUM, &outcome.used, &outcome.why, &outcome.is_too_large);
+	outcome.count = fields.count;
+	outcome.ids = fields.ids;
 	return outcome;
 }
 
@@ -73,13 +76,19 @@ static void test_reads_fields(void **state)
 	assert_int_equal(o.result, PARSE_DONE);
 	assert_int_equal(o.count, 4);
 	assert_int_equal(o.used, strlen("Host: example\r\nX-Empty:\r\nX-Blank: \t \r\nX-Odd:\t a\tb xx \r\n\r\n"));
-	assert_slice(o.fields[0].name, "Host");
-	assert_slice(o.fields[0].value, "example");
-	assert_int_equal(o.fields[0].id, FIELD_HOST);
-	assert_slice(o.fields[1].value, "");
-	assert_slice(o.fields[2].value, "");
-	assert_slice(o.fields[3].value, "a\tb \xc3\xa4");
-	assert_int_equal(o.fields[3].id, FIELD_OTHER);
+	assert_slice(o.list[0].name, "Host");
+	assert_slice(o.list[0].value, "example");
+	assert_int_equal(o.list[0].id, FIELD_HOST);
+	assert_slice(o.list[1].value, "");
+	assert_slice(o.list[2].value, "");
+	assert_slice(o.list[3].value, "a\tb \xc3\xa4");
+	assert_int_equal(o.list[3].id, FIELD_OTHER);
+	assert_int_equal(o.ids, FIELD_BIT(FIELD_HOST) | FIELD_BIT(FIELD_OTHER));
+
+	o = check("A: b\r\nB:b\r\nC: b \r\nD:  b\r\nE:\tb\r\nF: \r\nG:\r\nH: b c\r\n\r\n");
+	for (size_t i = 0; i < o.count; i++)
+		assert_int_equal(field_is_plain(&o.list[i]), o.list[i].name.data[0] == 'A' || o.list[i].name.data[0] == 'F' ||
+		                                     o.list[i].name.data[0] == 'H');
 
 	o = check("\r\n");
 	assert_int_equal(o.result, PARSE_DONE);
@@ -174,7 +183,7 @@ static void test_hop_by_hop(void **state)
 	assert_int_equal(o.result, PARSE_DONE);
 	assert_int_equal(o.count, sizeof wanted / sizeof *wanted);
 	for (size_t i = 0; i < o.count; i++)
-		assert_int_equal(o.fields[i].is_hop_by_hop, wanted[i]);
+		assert_int_equal(o.list[i].is_hop_by_hop, wanted[i]);
 }
 
 static void test_tabs_around_framing_fields(void **state)
@@ -202,7 +211,8 @@ static void test_names(void **state)
 		{"X_Request_Id", FIELD_LOOKALIKE}, {"X-Forwarded_Any", FIELD_LOOKALIKE},
 		{"X-Forwarded-Host", FIELD_X_FORWARDED_HOST}, {"X-Forwarded-Port", FIELD_X_FORWARDED_PORT},
 		{"X-Request-Id", FIELD_X_REQUEST_ID}, {"Traceparent", FIELD_TRACEPARENT}, {"User-Agent", FIELD_USER_AGENT},
-		{"Referer", FIELD_REFERER}, {"Proxy", FIELD_PROXY}, {"Date", FIELD_DATE}, {"Content_Length", FIELD_OTHER},
+		{"Referer", FIELD_REFERER}, {"Proxy", FIELD_PROXY}, {"Date", FIELD_DATE}, {"Content_Length", FIELD_FRAMING_LOOKALIKE},
+		{"transfer_encoding", FIELD_FRAMING_LOOKALIKE}, {"Content_Lengths", FIELD_OTHER},
 		{"A", FIELD_OTHER}, {"", FIELD_OTHER}, {"Accept", FIELD_OTHER}, {"X-Forwarder", FIELD_OTHER},
 	};
 

@@ -20,13 +20,13 @@ static const char *why;
 
 static unsigned decide(struct framing_input input, const char *head)
 {
-	struct field fields[8];
+	struct field list[8];
+	struct fields fields = {.list = list};
 	size_t used, length = strlen(head);
 	bool is_too_large;
 
-	assert_int_equal(fields_parse(page_lay(head, length), length, fields, 8, &input.field_count, &used, &why,
-	                              &is_too_large), PARSE_DONE);
-	input.fields = fields;
+	assert_int_equal(fields_parse(page_lay(head, length), length, &fields, 8, &used, &why, &is_too_large), PARSE_DONE);
+	input.fields = &fields;
 	return framing_decide(&input, &body, &why);
 }
 

@@ -70,7 +70,7 @@ static void test_reads_a_request(void **state)
 	assert_false(r.expects_continue);
 	assert_false(r.wants_upgrade);
 	assert_int_equal(r.body.kind, BODY_NONE);
-	assert_int_equal(r.field_count, 2);
+	assert_int_equal(r.fields.count, 2);
 
 	r = done("GET /? HTTP/1.1\r\nHost: h\r\n\r\n");
 	assert_true(r.has_query);
@@ -361,7 +361,7 @@ static void test_limits(void **state)
 	for (int i = 0; i < 15; i++, length += 4)
 		memcpy(text + length, "A:\r\n", 4);
 	memcpy(text + length, "\r\n", 2);
-	assert_int_equal(check_bytes(text, length + 2, PARSE_DONE).field_count, 16);
+	assert_int_equal(check_bytes(text, length + 2, PARSE_DONE).fields.count, 16);
 	memcpy(text + length, "A:\r\n\r\n", 6);
 	assert_int_equal(check_bytes(text, length + 6, PARSE_REFUSED).refused_status, 431);
 }

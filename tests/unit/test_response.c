@@ -59,7 +59,7 @@ static void test_reads_a_response(void **state)
 	assert_false(r.is_interim);
 	assert_int_equal(r.body.kind, BODY_LENGTH);
 	assert_int_equal(r.body.length, 5);
-	assert_int_equal(r.field_count, 2);
+	assert_int_equal(r.fields.count, 2);
 	assert_int_equal(r.keep_alive_timeout_s, 0);
 
 	assert_slice(done("HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\n").reason, "");
