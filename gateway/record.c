@@ -101,15 +101,13 @@ static char *put_span(char *to, uint64_t from_us, uint64_t until_us)
 	span_us = until_us - from_us;
 	to = text_put_number(to, span_us / 1000);
 	*to++ = '.';
-	*to++ = (char)('0' + span_us / 100 % 10);
-	return text_put_2(to, (unsigned)(span_us % 100));
+	return text_put_3(to, (unsigned)(span_us % 1000));
 }
 
 static char *put_iso_time(char *to, const struct worker *worker)
 {
 	to = text_put_bytes(to, worker->log_time, 20);
-	*to++ = (char)('0' + worker->log_ms / 100);
-	to = text_put_2(to, worker->log_ms % 100);
+	to = text_put_3(to, worker->log_ms);
 	*to++ = 'Z';
 	return to;
 }

@@ -23,6 +23,16 @@ static inline bytes16 bytes_load(const char *at)
 	return loaded;
 }
 
+/* The two halves of each byte of `packed` as it lies in memory, the upper one first. */
+static inline bytes16 bytes_halves(uint64_t packed)
+{
+	const uint64_t lower = UINT64_C(0x0f0f0f0f0f0f0f0f);
+	uint64_t upper_halves[2] = { packed >> 4 & lower }, lower_halves[2] = { packed & lower };
+
+	return __builtin_shufflevector(bytes_load((const char *)upper_halves), bytes_load((const char *)lower_halves),
+	                               0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
 /* Index of the first byte that holds; BYTES when none does. */
 static inline unsigned bytes_first(bytes_mask mask)
 {

@@ -2,10 +2,12 @@
 #ifndef GATEWAY_BASE_TEXT_H
 #define GATEWAY_BASE_TEXT_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "gateway/base/bytes.h"
 #include "gateway/base/slice.h"
 
 enum { TEXT_NUMBER_MAX = 20, TEXT_HEX_MAX = 16, TEXT_HTTP_DATE = 29 };
@@ -33,20 +35,26 @@ static inline char *text_put_2(char *to, unsigned number)
 	return text_put_bytes(to, pairs + (size_t)2 * number, 2);
 }
 
+/* Three, of one below 1000. */
+static inline char *text_put_3(char *to, unsigned number)
+{
+	*to++ = (char)('0' + number / 100);
+	return text_put_2(to, number % 100);
+}
+
+/* In text.c: of 1000 or more. */
+char *text_put_large(char *to, uint64_t number);
+
 static inline char *text_put_number(char *to, uint64_t number)
 {
-	unsigned count = 1;
-	char *at;
-
-	for (uint64_t limit = 10; number >= limit && count < TEXT_NUMBER_MAX; limit *= 10)
-		count++;
-	for (at = to + count; number >= 100; number /= 100)
-		text_put_2(at -= 2, (unsigned)(number % 100));
+	if (number >= 1000)
+		return text_put_large(to, number);
+	if (number >= 100)
+		return text_put_3(to, (unsigned)number);
 	if (number >= 10)
-		text_put_2(to, (unsigned)number);
-	else
-		*to = (char)('0' + number);
-	return to + count;
+		return text_put_2(to, (unsigned)number);
+	*to++ = (char)('0' + number);
+	return to;
 }
 
 /* Lower case, no leading zeros. */
@@ -64,11 +72,10 @@ static inline char *text_put_hex(char *to, uint64_t number)
 /* Exactly 16 digits. */
 static inline char *text_put_hex16(char *to, uint64_t number)
 {
-	for (int i = 14; i >= 0; i -= 2, number >>= 8) {
-		to[i] = "0123456789abcdef"[number >> 4 & 15];
-		to[i + 1] = "0123456789abcdef"[number & 15];
-	}
-	return to + 16;
+	bytes16 digits = bytes_halves(htobe64(number));
+
+	digits += '0' + ((bytes16)(digits > 9) & ('a' - '0' - 10));
+	return text_put_bytes(to, (const char *)&digits, sizeof digits);
 }
 
 #endif
