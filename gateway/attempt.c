@@ -74,7 +74,6 @@ static void leave_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 void attempt_end(struct exchange *exchange)
 {
 	struct connection *connection = exchange->connection;
-	struct pool_limits limits;
 
 	if (connection == NULL)
 		return;
@@ -84,8 +83,7 @@ void attempt_end(struct exchange *exchange)
 		connection_close(connection, !exchange->download.is_whole);
 		return;
 	}
-	limits = pool_limits_of(exchange_upstream(exchange));
-	pool_release(connection, &limits);
+	pool_release(connection, pool_limits_of(exchange_upstream(exchange)));
 }
 
 /* ---- sending ------------------------------------------------------------------------------------------------- */
@@ -305,7 +303,7 @@ static void note_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 		endpoint_excuse(endpoint);
 }
 
-static struct connection *take_idle(const struct exchange *exchange, struct pool *pool, const struct pool_limits *limits)
+static struct connection *take_idle(const struct exchange *exchange, struct pool *pool, struct pool_limits limits)
 {
 	struct connection *connection;
 
@@ -323,7 +321,6 @@ void attempt_begin(struct exchange *exchange)
 	const struct upstream_settings *settings = exchange_upstream(exchange);
 	struct worker *worker = exchange->worker;
 	struct local_upstream *local = worker_local(worker, settings->upstream);
-	struct pool_limits limits = pool_limits_of(settings);
 	struct connection *connection;
 	struct endpoint *endpoint;
 	struct pool *pool;
@@ -337,7 +334,7 @@ void attempt_begin(struct exchange *exchange)
 	reset_attempt(exchange);
 	note_endpoint(exchange, endpoint);
 	pool = worker->pools[endpoint->index];
-	connection = exchange->must_connect ? NULL : take_idle(exchange, pool, &limits);
+	connection = exchange->must_connect ? NULL : take_idle(exchange, pool, pool_limits_of(settings));
 	if (connection != NULL) {
 		counter_add(&worker->counters.upstream_reuses, 1);
 		connection->owner = exchange;

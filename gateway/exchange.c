@@ -169,11 +169,8 @@ void exchange_finish(struct exchange *exchange)
 		exchange_end(exchange);
 }
 
-static void give_back_all(struct exchange *exchange)
+static void end(struct exchange *exchange)
 {
-	attempt_end(exchange);
-	exchange_settle(exchange, outcome_table[exchange->outcome].verdict);
-	exchange_leave_bulkhead(exchange);
 	exchange_enter(exchange, EXCHANGE_ENDED);
 	record(exchange);
 	exchange_close(exchange);
@@ -183,7 +180,7 @@ void exchange_end(struct exchange *exchange)
 {
 	struct client *client = exchange->client;
 
-	give_back_all(exchange);
+	end(exchange);
 	client_exchange_over(client, exchange->keeps_client, !exchange->upload.is_whole);
 }
 
@@ -194,6 +191,9 @@ void exchange_abort(struct exchange *exchange, enum outcome outcome)
 	if (exchange->state == EXCHANGE_ENDED)
 		return;
 	exchange->outcome = outcome;
-	give_back_all(exchange);
+	attempt_end(exchange);
+	exchange_settle(exchange, outcome_table[outcome].verdict);
+	exchange_leave_bulkhead(exchange);
+	end(exchange);
 	client_close(client, true);
 }

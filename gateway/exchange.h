@@ -17,7 +17,8 @@
  *                 client's stream
  * ENDED           -                         none; the struct is about to be used again
  *
- * The permit of the breaker is held from admit to settle, which happens exactly once, at exchange_end() at the latest.
+ * The permit of the breaker is held from admit to settle, which happens exactly once, at exchange_finish() or exchange_abort()
+ * at the latest.
  */
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
@@ -66,7 +67,6 @@ struct exchange {
 	bool is_trusted; /* the client is a trusted proxy */
 	bool wants_keep_alive, expects_continue, wants_upgrade;
 	struct slice method_text, target, user_agent, referer, trace_id;
-	char request_id[REQUEST_ID_MAX];
 	uint8_t request_id_length;
 
 	bool has_lost_body; /* more of the body came than is kept */
@@ -78,7 +78,6 @@ struct exchange {
 	unsigned attempts, retries;
 	uint32_t pause_ms; /* before the next try */
 	bool must_connect; /* an idle connection turned out dead: the next must be a new one */
-	char endpoint_text[ADDRESS_TEXT_MAX];
 	uint8_t endpoint_text_length;
 	uint64_t began_us, asked_us, attempt_us, connected_us, sent_us, response_us; /* 0: not yet */
 	                                /* asked_us: when the client had said all it has to say so far */
@@ -98,6 +97,8 @@ struct exchange {
 	struct grave grave;
 
 	/* Last, as they stay with the struct when it is used again. */
+	char request_id[REQUEST_ID_MAX];
+	char endpoint_text[ADDRESS_TEXT_MAX];
 	struct buffer raw;     /* the request's head as it came */
 	struct buffer head;    /* ... and as it goes on */
 	struct buffer kept;    /* as much of its body as can be sent again */
@@ -134,7 +135,7 @@ void exchange_leave_bulkhead(struct exchange *exchange);
 
 /* Tells the breaker, once. */
 void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict);
-/* All was sent: records, and gives the client back. */
+/* After exchange_finish(), when all was sent: records, and gives the client back. */
 void exchange_end(struct exchange *exchange);
 /* After the upstream's part is done: waits for the client to take the rest, or ends. */
 void exchange_finish(struct exchange *exchange);

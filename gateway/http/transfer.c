@@ -27,9 +27,9 @@ static void put_data(struct transfer *transfer, struct transfer_parts *parts, co
 	if (length == 0)
 		return;
 	if (transfer->to_chunked) {
-		char *end = text_put_literal(text_put_hex(transfer->line, length), "\r\n");
+		char *end = text_put_literal(text_put_hex(parts->line, length), "\r\n");
 
-		put_part(parts, transfer->line, (size_t)(end - transfer->line));
+		put_part(parts, parts->line, (size_t)(end - parts->line));
 	}
 	put_part(parts, data, length);
 }

@@ -31,7 +31,6 @@ struct transfer {
 	uint64_t remaining;   /* of BODY_LENGTH */
 	uint64_t bytes;       /* of the body itself, so far */
 	struct chunked chunked;
-	char line[20];        /* the chunk-size line of the parts last given out */
 	char *trailers;       /* as they came, not yet whole; then as they go out */
 	uint32_t trailer_bytes;
 };
@@ -40,11 +39,13 @@ struct transfer_parts {
 	struct iovec list[TRANSFER_PARTS];
 	int count;
 	size_t used; /* of the bytes given */
+	char line[20]; /* the chunk-size line among them */
 	const char *why; /* TRANSFER_BAD: which rule */
 };
 
 void transfer_begin(struct transfer *transfer, struct body body, bool to_chunked);
-/* Decodes in place: `bytes` are changed, and `parts` point into them and into `transfer`; send before the next call. */
+/* Decodes in place: `bytes` are changed, and `parts` point into them, into `transfer` and into themselves; send before the
+ * next call. */
 enum transfer_result transfer_take(struct transfer *transfer, char *bytes, size_t length, struct transfer_parts *parts);
 /* `length` bytes of the body, not more than remain of a BODY_LENGTH, went another way. */
 void transfer_skip(struct transfer *transfer, size_t length);

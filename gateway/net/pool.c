@@ -107,12 +107,12 @@ static uint16_t choose_age_share(struct io *io, int fd)
 	return (uint16_t)(768 + (mixed >> 56));
 }
 
-static bool is_too_old(const struct connection *connection, uint64_t now_ms, const struct pool_limits *limits)
+static bool is_too_old(const struct connection *connection, uint64_t now_ms, struct pool_limits limits)
 {
-	return now_ms - connection->opened_ms >= (uint64_t)limits->max_age_ms * connection->age_share / 1024;
+	return now_ms - connection->opened_ms >= (uint64_t)limits.max_age_ms * connection->age_share / 1024;
 }
 
-struct connection *pool_take(struct pool *pool, const struct pool_limits *limits)
+struct connection *pool_take(struct pool *pool, struct pool_limits limits)
 {
 	uint64_t now_ms = io_now_ms(pool->io);
 	struct connection *connection;
@@ -151,19 +151,19 @@ struct connection *pool_connect(struct pool *pool, const struct stream_events *e
 	return connection;
 }
 
-void pool_release(struct connection *connection, const struct pool_limits *limits)
+void pool_release(struct connection *connection, struct pool_limits limits)
 {
 	struct pool *pool = connection->pool;
 	uint64_t now_ms = io_now_ms(pool->io);
-	uint32_t idle_ms = limits->idle_timeout_ms;
+	uint32_t idle_ms = limits.idle_timeout_ms;
 
 	/* Closing a little before the peer does keeps the race between its FIN and our next request from happening. */
 	if (connection->peer_idle_ms != 0 && connection->peer_idle_ms / 2 < idle_ms)
 		idle_ms = connection->peer_idle_ms / 2;
-	if (pool->idle >= limits->max_idle && idle_ms > POOL_SURPLUS_MS)
+	if (pool->idle >= limits.max_idle && idle_ms > POOL_SURPLUS_MS)
 		idle_ms = POOL_SURPLUS_MS;
 	stream_resume(&connection->stream);
-	if (pool->is_withdrawn || limits->max_idle == 0 || is_too_old(connection, now_ms, limits) ||
+	if (pool->is_withdrawn || limits.max_idle == 0 || is_too_old(connection, now_ms, limits) ||
 	    idle_ms == 0 || stream_is_pending(&connection->stream) || !connection->stream.is_reading) {
 		connection_close(connection, false);
 		return;

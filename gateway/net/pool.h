@@ -43,11 +43,11 @@ struct pool *pool_new(struct io *io, struct endpoint *endpoint); /* NULL: memory
 void pool_withdraw(struct pool *pool);
 
 /* An idle connection, or NULL. The caller becomes its owner and sets events and deadline. */
-struct connection *pool_take(struct pool *pool, const struct pool_limits *limits);
+struct connection *pool_take(struct pool *pool, struct pool_limits limits);
 /* A new one, which connects: on_connected or on_error follows. NULL with errno. */
 struct connection *pool_connect(struct pool *pool, const struct stream_events *events, void *owner);
 /* The owner is done and the connection is clean: it waits for the next, or is closed when it is too old. */
-void pool_release(struct connection *connection, const struct pool_limits *limits);
+void pool_release(struct connection *connection, struct pool_limits limits);
 /* Closes it, whether busy or idle. */
 void connection_close(struct connection *connection, bool is_reset);
 

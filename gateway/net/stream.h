@@ -46,7 +46,7 @@ struct grave {
 struct io {
 	struct event_base *base;
 	struct deadlines deadlines;
-	uint64_t now_us; /* 0: not read in this turn of the loop; use io_now_us() */
+	uint64_t now_us, now_ms; /* 0: not read in this turn of the loop; use io_now_us() and io_now_ms() */
 	char *scratch;   /* IO_SCRATCH_BYTES */
 	size_t memory_bytes; /* what this thread should keep for peers at most (buffer_kept_bytes); from half of it on it is tight */
 	struct grave *graves;
@@ -58,14 +58,17 @@ struct io {
 
 static inline uint64_t io_now_us(struct io *io)
 {
-	if (io->now_us == 0)
+	if (io->now_us == 0) {
 		io->now_us = clock_now_us();
+		io->now_ms = io->now_us / 1000;
+	}
 	return io->now_us;
 }
 
 static inline uint64_t io_now_ms(struct io *io)
 {
-	return io_now_us(io) / 1000;
+	io_now_us(io);
+	return io->now_ms;
 }
 
 static inline void io_bury(struct io *io, struct grave *grave, void (*dig)(struct grave *grave))
