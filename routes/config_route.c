@@ -111,6 +111,8 @@ void read_methods(struct reader *reader, const struct key *key, const struct yam
 		if (!is_token(text) || strpbrk(text, "abcdefghijklmnopqrstuvwxyz") != NULL)
 			reader_error(reader, item, "methods are written in capital letters, as in [GET, POST], not \"%.40s\"",
 			             text);
+		else if (strcmp(text, "CONNECT") == 0)
+			reader_error(reader, item, "CONNECT is refused whatever the path, so it can never match");
 		methods[route->method_count] = reader_copy(reader, text, strlen(text));
 		if (methods[route->method_count] != NULL)
 			route->method_count++;

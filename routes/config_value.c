@@ -48,11 +48,20 @@ static bool is_utf8(const char *text)
 	return true;
 }
 
+static void append_default(struct expansion *expansion, const char *at, const char *end)
+{
+	for (; at < end; at++) {
+		append(expansion, at, 1);
+		if (at[0] == '$' && at[1] == '$')
+			at++;
+	}
+}
+
 /* One "${...}" at `at`. Returns what follows it; NULL after a complaint (made only while counting). */
 static const char *expand_one(struct reader *reader, const struct yaml_node *node, const char *at,
                               struct expansion *expansion)
 {
-	const char *name = at + 2, *end = name, *close, *value;
+	const char *name = at + 2, *end = name, *close, *value, *inner;
 	char copy[128];
 	size_t length;
 
@@ -64,11 +73,16 @@ static const char *expand_one(struct reader *reader, const struct yaml_node *nod
 		reader_error(reader, node, "\"%.20s\" is not ${NAME} or ${NAME:-default}; a dollar sign is written $$", at);
 		return NULL;
 	}
+	inner = strstr(end, "${");
+	if (inner != NULL && inner < close) {
+		reader_error(reader, node, "\"%.20s\": a default can't hold another ${...}", at);
+		return NULL;
+	}
 	memcpy(copy, name, length);
 	copy[length] = '\0';
 	value = getenv(copy);
 	if (end[0] == ':' && (value == NULL || value[0] == '\0')) {
-		append(expansion, end + 2, (size_t)(close - end - 2));
+		append_default(expansion, end + 2, close);
 	} else if (value == NULL) {
 		reader_error(reader, node, "environment variable %.60s is not set, and there is no ${%.60s:-default}", copy,
 		             copy);

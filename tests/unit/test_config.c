@@ -277,6 +277,8 @@ static void test_route_mistakes(void **state)
 	    "f:8:43: error: methods is empty; leave it out to take any method\n"
 	    "f:8:53: error: host takes one whole name; patterns like \"*.a\" are not supported\n"
 	    "f:8:85: error: strip_prefix \"/ee\" is no part of the route's path \"/e\"\n");
+	bad(UPSTREAMS "routes:\n- { path: /, upstream: patient, methods: [GET, CONNECT] }\n",
+	    "f:3:48: error: CONNECT is refused whatever the path, so it can never match\n");
 	parse(UPSTREAMS "routes:\n- { path: /b%2fc, upstream: patient }\n");
 	assert_int_equal(world.complaints.errors, 1);
 	assert_non_null(strstr(world.said, "f:3:11: error: path \"/b%2fc\": "));
@@ -526,6 +528,8 @@ static void test_environment(void **state)
 	expect_body("${GATEWAY_TEST_EMPTY}", "");
 	expect_body("$$ $${GATEWAY_TEST_A} $5 $", "$ ${GATEWAY_TEST_A} $5 $");
 	expect_body("${GATEWAY_TEST_DOLLAR}", "${GATEWAY_TEST_A}$$");
+	expect_body("${GATEWAY_TEST_UNSET:-$$2 $5 $}", "$2 $5 $");
+	expect_bad_body("${GATEWAY_TEST_UNSET:-a ${GATEWAY_TEST_A}}", "can't hold another");
 	expect_bad_body("${GATEWAY_TEST_UNSET}", "GATEWAY_TEST_UNSET is not set");
 	expect_bad_body("${GATEWAY_TEST_BYTES}", "is not UTF-8");
 	expect_bad_body("${GATEWAY_TEST_A", "is not ${NAME}");
