@@ -37,11 +37,12 @@ static const char *default_file(void)
 	return access("gateway.yml", F_OK) == 0 ? "gateway.yml" : "/etc/gateway/gateway.yml";
 }
 
-/* Prints what there is to complain of. */
-static struct config *read_config(const char *file)
+/* Prints what there is to complain of. A gateway that runs doesn't fail its health check because its file was broken since. */
+static struct config *read_config(enum action action, const char *file)
 {
 	struct complaints complaints;
-	struct config *config = config_read(file, &complaints);
+	struct config *config = action == ACTION_HEALTHCHECK ? config_read_anyway(file, &complaints)
+	                                                     : config_read(file, &complaints);
 
 	complaints_print(&complaints, file, stderr);
 	complaints_free(&complaints);
@@ -82,11 +83,11 @@ static int check_health(const struct config *config)
 
 static int act(enum action action, const char *file)
 {
-	struct config *config = read_config(file);
+	struct config *config = read_config(action, file);
 	int status = EXIT_FINE;
 
 	if (config == NULL)
-		return EXIT_USAGE;
+		return action == ACTION_HEALTHCHECK ? EXIT_CANNOT_RUN : EXIT_USAGE;
 	switch (action) {
 	case ACTION_RUN:
 		return control_run(config);

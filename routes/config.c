@@ -55,7 +55,6 @@ static void read_root(struct reader *reader)
 {
 	struct upstream_settings defaults = {0};
 
-	section_defaults(reader, SCOPE_ROOT, reader->config);
 	section_read(reader, reader->root, SCOPE_ROOT, "the file", reader->config);
 	if (reader->root->kind != YAML_MAPPING && !reader_is_empty(reader->root))
 		return;
@@ -82,15 +81,16 @@ static bool begin(struct reader *reader, const char *file)
 	atomic_init(&reader->config->references, 1);
 	reader->config->memory = reader->memory;
 	reader->config->file = reader_copy(reader, file, strlen(file));
+	section_defaults(reader, SCOPE_ROOT, reader->config);
 	return reader->config->file != NULL;
 }
 
-struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints)
+/* With errors it is what could be read in spite of them. */
+static struct config *parse(const char *file, const char *text, size_t length, struct complaints *complaints)
 {
 	struct reader reader = {.file = file, .complaints = complaints};
 	struct yaml_reading reading = {
 		.allocate = reader_allocate_scratch, .complain = reader_complain_at, .context = &reader};
-	struct config *config;
 
 	*complaints = (struct complaints){0};
 	if (!begin(&reader, file))
@@ -103,14 +103,22 @@ struct config *config_parse(const char *file, const char *text, size_t length, s
 		complaints_add(complaints, 0, 0, false, "not enough memory");
 	complaints_sort(complaints);
 	arena_free(reader.scratch);
-	config = reader.config;
+	if (reader.config == NULL)
+		arena_free(reader.memory);
+	return reader.config;
+}
+
+static struct config *without_errors(struct config *config, const struct complaints *complaints)
+{
 	if (complaints->errors == 0)
 		return config;
-	if (config != NULL)
-		config_release(config);
-	else
-		arena_free(reader.memory);
+	config_release(config);
 	return NULL;
+}
+
+struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints)
+{
+	return without_errors(parse(file, text, length, complaints), complaints);
 }
 
 /* NULL after a complaint. */
@@ -134,7 +142,7 @@ static char *load(const char *file, size_t *length, struct complaints *complaint
 	return text;
 }
 
-struct config *config_read(const char *file, struct complaints *complaints)
+struct config *config_read_anyway(const char *file, struct complaints *complaints)
 {
 	struct config *config;
 	size_t length;
@@ -144,9 +152,14 @@ struct config *config_read(const char *file, struct complaints *complaints)
 	text = load(file, &length, complaints);
 	if (text == NULL)
 		return NULL;
-	config = config_parse(file, text, length, complaints);
+	config = parse(file, text, length, complaints);
 	free(text);
 	return config;
+}
+
+struct config *config_read(const char *file, struct complaints *complaints)
+{
+	return without_errors(config_read_anyway(file, complaints), complaints);
 }
 
 /* ---- what is asked of it ----------------------------------------------------------------------------------------- */

@@ -140,7 +140,10 @@ struct complaints {
 /* Reads and checks `file`. NULL when there is at least one error; complaints are filled in both cases and must be freed
  * with complaints_free(). Environment variables are read here and only here. */
 struct config *config_read(const char *file, struct complaints *complaints);
-/* The same from memory; `file` is only a name for messages. */
+/* The same, but in spite of errors: with the plain values that could be read and defaults for the rest, and no routes that one
+ * could use. NULL: there was nothing to read. */
+struct config *config_read_anyway(const char *file, struct complaints *complaints);
+/* As config_read(), from memory; `file` is only a name for messages. */
 struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints);
 void complaints_print(const struct complaints *complaints, const char *file, FILE *to); /* "file:line:col: error: text" */
 void complaints_free(struct complaints *complaints);

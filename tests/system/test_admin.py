@@ -173,6 +173,17 @@ def test_healthcheck(services):
     assert run("--healthcheck", "--config", services.file).returncode == 0
     services.stop()
     assert run("--healthcheck", "--config", services.file).returncode == 1
+    assert run("--healthcheck", "--config", services.file + ".none").returncode == 1
+
+
+def test_healthcheck_after_the_file_was_broken(services):
+    """What runs is well and keeps its old configuration: nobody shall kill it for a file that it has not taken."""
+    services.write(f"admin: 127.0.0.1:{services.admin_port}\nlisten: [nonsense]\n")
+    checked = run("--healthcheck", "--config", services.file)
+    assert checked.returncode == 0 and "gateway.yml:2:10: error:" in checked.stderr
+    assert run("--check", "--config", services.file).returncode == 2
+    services.stop()
+    assert run("--healthcheck", "--config", services.file).returncode == 1
 
 
 GOOD = """upstreams:
