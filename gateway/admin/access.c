@@ -4,7 +4,7 @@
  * A page in an operator's browser is the stranger here: it can send requests to whatever the browser reaches. By a name of its
  * own that it lets point to 127.0.0.1 (DNS rebinding) it could even read the answers; so on loopback a name other than
  * "localhost" is nobody we know, while an address is no name. Its POSTs give themselves away by Origin or Sec-Fetch-Site, and
- * can't be JSON without asking first (page_body). No answer of ours allows other origins anything.
+ * those of a form can't be JSON (page_body). No answer of ours allows other origins anything.
  */
 #include <arpa/inet.h>
 #include <event2/http.h>

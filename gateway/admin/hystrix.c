@@ -7,6 +7,9 @@
  *   current                                 oldest
  *   [t-0.0] [t-0.5] [t-1.0] ... [t-9.5] [t-10.0]
  *
+ * The first who watches is not shown a service without requests: what the breaker's own window remembers of them counts as
+ * come in these ten seconds.
+ *
  * A total that fell (a reload began a new breaker) counts as one that did not move.
  */
 #include "gateway/admin/hystrix.h"
@@ -32,6 +35,16 @@ static struct admin_latencies risen_latencies(const struct admin_latencies *from
 		risen_by.buckets[i] = risen(from->buckets[i], to->buckets[i]);
 	risen_by.sum_us = risen(from->sum_us, to->sum_us);
 	return risen_by;
+}
+
+static void begin_ring(struct hystrix_history *history, const struct hystrix_totals *now, const struct breaker_view *breaker)
+{
+	struct hystrix_totals before = *now;
+
+	before.failures = risen(breaker->failures, now->failures);
+	before.successes = risen(risen(breaker->failures, breaker->calls), now->successes);
+	history->ring[history->current] = before;
+	history->taken = 1;
 }
 
 /* Takes the totals of now; gives what came in the last ten seconds. */
@@ -166,10 +179,13 @@ json_t *hystrix_message(struct hystrix_history *history, const struct admin_view
 {
 	struct breaker_view breaker = breaker_look(settings->upstream->breaker, &settings->breaker, clock_now_ms());
 	uint32_t in_flight = bulkhead_in_flight(&settings->upstream->bulkhead);
-	struct hystrix_totals now = totals_of(view, settings, &breaker), rolling = turn_ring(history, &now);
+	struct hystrix_totals now = totals_of(view, settings, &breaker), rolling;
 	json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "type", "HystrixCommand", "name", settings->name, "group",
 	                            GROUP, "threadPool", GROUP, "currentTime", (json_int_t)clock_wall_ms(), "reportingHosts", 1);
 
+	if (history->taken == 0 && settings->breaker.window == BREAKER_WINDOW_TIME)
+		begin_ring(history, &now, &breaker);
+	rolling = turn_ring(history, &now);
 	if (in_flight > history->most_in_flight)
 		history->most_in_flight = in_flight;
 	set_truth(message, "isCircuitBreakerOpen",

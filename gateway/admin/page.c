@@ -81,12 +81,16 @@ void page_error(struct page_request *request, int status, const char *message)
 	          json_pack("{s:i, s:s, s:s}", "status", status, "error", reason_of(status), "message", message));
 }
 
-/* With or without parameters; Spring's own types, too, which a form can't send either. */
-static bool is_json(const char *content_type)
+/* With or without parameters; Spring's own types, too; nothing at all; and what `curl -d` says unless told otherwise. A form in
+ * a browser says that as well, but in a form's own bytes no brace stays one. What else it can send is refused by its type. */
+static bool may_be_json(const char *content_type)
 {
-	static const char *const types[] = { "application/json", "application/vnd.spring-boot.actuator.v2+json", PAGE_ACTUATOR };
+	static const char *const types[] = { "application/json", "application/vnd.spring-boot.actuator.v2+json", PAGE_ACTUATOR,
+		                             "application/x-www-form-urlencoded" };
 
-	for (size_t i = 0; content_type != NULL && i < sizeof types / sizeof types[0]; i++) {
+	if (content_type == NULL)
+		return true;
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		size_t length = strlen(types[i]);
 
 		if (strncasecmp(content_type, types[i], length) == 0 && strchr(" ;", content_type[length]) != NULL)
@@ -104,7 +108,7 @@ json_t *page_body(struct page_request *request)
 	json_error_t error;
 	json_t *value;
 
-	if (!is_json(evhttp_find_header(evhttp_request_get_input_headers(request->http), "Content-Type"))) {
+	if (!may_be_json(evhttp_find_header(evhttp_request_get_input_headers(request->http), "Content-Type"))) {
 		page_error(request, 415, "Content-Type must be application/json");
 		return NULL;
 	}

@@ -30,8 +30,18 @@ def test_on_loopback_an_operator_needs_no_token(gateway, upstream):
 
 
 @pytest.mark.parametrize("headers", [
+    {}, {"Content-Type": "application/json; charset=utf-8"}, {"Content-Type": "application/x-www-form-urlencoded"},
+    {"Content-Type": "application/vnd.spring-boot.actuator.v3+json"}])
+def test_an_operators_tools_say_various_things_of_their_json(gateway, upstream, headers):
+    """Nothing: http.client; a form: curl -d."""
+    running = gateway(upstream())
+    assert running.ask_admin(PATH, "POST", WISH, headers)[0] == 200
+    assert running.breaker()["state"] == "FORCED_OPEN"
+
+
+@pytest.mark.parametrize("headers", [
     {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"},
-    {"Content_Type": "text/plain"}, {"Host": "evil.example"}])
+    {"Content_Type": "text/plain"}, {"Content_Type": "multipart/form-data"}, {"Host": "evil.example"}])
 def test_a_page_in_an_operators_browser_changes_nothing(gateway, upstream, headers):
     running = gateway(upstream())
     assert change(running, **headers)[0] in (403, 415)

@@ -476,7 +476,8 @@ static void test_refused_changes(void **state)
 	(void)state;
 	json_decref(post(path, "text/plain", good, 415));
 	json_decref(post(path, "application/jsonp", good, 415));
-	json_decref(post(path, "application/x-www-form-urlencoded", good, 415));
+	json_decref(post(path, "multipart/form-data", good, 415));
+	json_decref(post(path, "application/x-www-form-urlencoded", "updateState=CLOSE", 400));
 	json_decref(post(path, "application/json", "", 400));
 	json_decref(post(path, "application/json", "{", 400));
 	json_decref(post(path, "application/json", "[]", 400));
@@ -687,6 +688,14 @@ static void test_stream(void **state)
 	assert_true(listen_to(fd, &used, "\"deleteData\":\"true\""));
 	used = 0;
 	assert_true(listen_to(fd, &used, "ping: "));
+	world.is_empty = false;
+	used = 0;
+	assert_true(listen_to(fd, &used, "\"name\":\"reception\""));
+	value = message_of("patient");
+	expect_number(value, "requestCount", 4); /* what was before anybody watched */
+	expect_number(value, "errorCount", 4);
+	json_decref(value);
+	world.is_empty = true;
 	close(fd);
 }
 
