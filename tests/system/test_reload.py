@@ -83,7 +83,8 @@ def test_a_storm_of_reloads_loses_nothing(gateway, upstream, client, tmp_path):
             failures.append(error)
         counts.append(count)
 
-    threads = [threading.Thread(target=ask, args=(client(started),)) for _ in range(4)]
+    connections = [client(started) for _ in range(4)]
+    threads = [threading.Thread(target=ask, args=(connection,)) for connection in connections]
     for thread in threads:
         thread.start()
     for number in range(100):
@@ -95,6 +96,8 @@ def test_a_storm_of_reloads_loses_nothing(gateway, upstream, client, tmp_path):
     for thread in threads:
         thread.join(20)
     assert not failures and sum(counts) == len(behind.requests)
+    for connection in connections:
+        connection.close()
     started.stop()
     with open(log) as lines:
         assert len([json.loads(line) for line in lines]) == sum(counts)
