@@ -15,12 +15,20 @@
 
 /*
  * A queue that absorbs a burst is good; one that stays full only makes everybody late: with places for 16 calls of 50 ms
- * and 256 in front of them each would wait 0.8 s, and not one call more would be served than with a short queue. So when
- * a hundred more were refused than found a place free, it is overload, and as many may wait as half the places: enough
- * that none stays empty, and the wait is about half of what a call takes, whatever that is. It is over when that many
- * have found a place free.
+ * and 256 in front of them each would wait 0.8 s, and not one call more would be served than with a short queue. So in an
+ * overload only as many may wait as half the places: enough that none stays empty, and the wait is about half of what a
+ * call takes, whatever that is.
+ *
+ *     waiting or refused
+ *       |                 overload   The queue of a burst is long for a moment and then gets shorter, the overload's goes on
+ *       |              /             growing. So the queue has to be long for a span, in which a burst may come, and then
+ *       |       |  | /               so many more have to come than go as there are places, and a quarter of max_waiting:
+ *       |       |/ |                 the dice make queues grow, too. Who was refused counts as if it waited still, or a
+ *       |     / |  |__least          full queue could not grow.
+ *  half |---/---|----------
+ *       |_/__span__________          It is over when more found a place free than were refused.
  */
-enum { OVERLOAD_PRESSURE = 100, PRESSURE_MOST = 200 };
+enum { OVERLOAD_PRESSURE = 100, PRESSURE_MOST = 200, SPANS_OF_MAX_WAIT = 32 };
 
 static const uint64_t ONE_WAITING = UINT64_C(1) << 32;
 
@@ -46,9 +54,13 @@ static void relieve(struct bulkhead *bulkhead)
 
 static void count_rejected(struct bulkhead *bulkhead)
 {
-	if (atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed) < PRESSURE_MOST)
-		atomic_fetch_add_explicit(&bulkhead->pressure, 1, memory_order_relaxed);
+	uint32_t pressure = atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed);
+
 	atomic_fetch_add_explicit(&bulkhead->rejected_total, 1, memory_order_relaxed);
+	while (pressure > 0 && pressure < PRESSURE_MOST &&
+	       !atomic_compare_exchange_weak_explicit(&bulkhead->pressure, &pressure, pressure + 1, memory_order_relaxed,
+	                                              memory_order_relaxed))
+		continue;
 }
 
 bool bulkhead_try(struct bulkhead *bulkhead, uint32_t max_in_flight)
@@ -80,30 +92,65 @@ bool bulkhead_leave(struct bulkhead *bulkhead)
 	return waiting_of(before) > 0;
 }
 
-static uint32_t room_to_wait(const struct bulkhead *bulkhead, uint32_t max_in_flight, uint32_t max_waiting)
+static uint32_t half_of(uint32_t max_in_flight)
 {
-	uint32_t half = max_in_flight / 2 + max_in_flight % 2;
-
-	if (atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed) < OVERLOAD_PRESSURE)
-		return max_waiting;
-	return half < max_waiting ? half : max_waiting;
+	return max_in_flight / 2 + max_in_flight % 2;
 }
 
-enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, uint32_t max_in_flight, uint32_t max_waiting)
+static uint32_t room_to_wait(const struct bulkhead *bulkhead, const struct bulkhead_limits *limits)
+{
+	uint32_t half = half_of(limits->max_in_flight);
+
+	if (atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed) == 0)
+		return limits->max_waiting;
+	return half < limits->max_waiting ? half : limits->max_waiting;
+}
+
+/* Threads may overwrite each other's notes, and their clocks are a moment apart: overload is seen a little later then. */
+static void watch(struct bulkhead *bulkhead, uint32_t waiting, const struct bulkhead_limits *limits, uint64_t now_ms)
+{
+	uint64_t demand = waiting + atomic_load_explicit(&bulkhead->rejected_total, memory_order_relaxed);
+	uint64_t least = atomic_load_explicit(&bulkhead->least_demand, memory_order_relaxed);
+	uint64_t span_over_ms = atomic_load_explicit(&bulkhead->short_ms, memory_order_relaxed) +
+	                        limits->max_wait_ms / SPANS_OF_MAX_WAIT;
+
+	if (waiting <= half_of(limits->max_in_flight)) {
+		atomic_store_explicit(&bulkhead->short_ms, now_ms, memory_order_relaxed);
+		atomic_store_explicit(&bulkhead->least_demand, UINT64_MAX, memory_order_relaxed);
+	} else if (now_ms <= span_over_ms) {
+		return;
+	} else if (demand < least) {
+		atomic_store_explicit(&bulkhead->least_demand, demand, memory_order_relaxed);
+	} else if (demand - least >= (uint64_t)limits->max_in_flight + limits->max_waiting / 4) {
+		atomic_store_explicit(&bulkhead->pressure, OVERLOAD_PRESSURE, memory_order_relaxed);
+	}
+}
+
+enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, const struct bulkhead_limits *limits, uint64_t now_ms)
 {
 	uint64_t word = atomic_load_explicit(&bulkhead->word, memory_order_relaxed), next;
-	uint32_t room = room_to_wait(bulkhead, max_in_flight, max_waiting);
+	uint32_t room = room_to_wait(bulkhead, limits);
 
 	do {
-		bool is_free = in_flight_of(word) < max_in_flight && waiting_of(word) == 0;
+		bool is_free = in_flight_of(word) < limits->max_in_flight && waiting_of(word) == 0;
 
 		if (!is_free && waiting_of(word) >= room) {
 			count_rejected(bulkhead);
+			watch(bulkhead, waiting_of(word), limits, now_ms);
 			return BULKHEAD_FULL;
 		}
 		next = is_free ? word + 1 : word + ONE_WAITING;
 	} while (!atomic_compare_exchange_weak(&bulkhead->word, &word, next));
-	return waiting_of(next) > waiting_of(word) ? BULKHEAD_WAITING : BULKHEAD_ENTERED;
+	if (waiting_of(next) == waiting_of(word))
+		return BULKHEAD_ENTERED;
+	watch(bulkhead, waiting_of(next), limits, now_ms);
+	return BULKHEAD_WAITING;
+}
+
+bool bulkhead_is_too_long(const struct bulkhead *bulkhead, const struct bulkhead_limits *limits)
+{
+	return atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed) != 0 &&
+	       bulkhead_waiting(bulkhead) > room_to_wait(bulkhead, limits);
 }
 
 bool bulkhead_take(struct bulkhead *bulkhead, uint32_t max_in_flight)

@@ -12,7 +12,9 @@
 
 struct bulkhead {
 	_Atomic uint64_t word; /* in flight in the lower half, waiting in the upper: no two numbers that must agree */
-	_Atomic uint32_t pressure; /* refused calls, less those that found a place free */
+	_Atomic uint32_t pressure; /* 0: no overload; since then, refused calls less those that found a place free */
+	_Atomic uint64_t short_ms; /* when the queue was last seen short */
+	_Atomic uint64_t least_demand; /* that waited or had been refused, a span later or ever since */
 	_Atomic uint64_t rejected_total;
 };
 
@@ -25,8 +27,14 @@ bool bulkhead_leave(struct bulkhead *bulkhead);
 
 enum bulkhead_answer { BULKHEAD_ENTERED, BULKHEAD_WAITING, BULKHEAD_FULL };
 
+struct bulkhead_limits {
+	uint32_t max_in_flight, max_waiting, max_wait_ms;
+};
+
 /* A place, or a place among those that wait, or neither, counted as rejected. */
-enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, uint32_t max_in_flight, uint32_t max_waiting);
+enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, const struct bulkhead_limits *limits, uint64_t now_ms);
+/* Do more wait than may, as it is overload? Then the oldest have to go. */
+bool bulkhead_is_too_long(const struct bulkhead *bulkhead, const struct bulkhead_limits *limits);
 /* One that waited gets a place. False: none is free, it waits on. */
 bool bulkhead_take(struct bulkhead *bulkhead, uint32_t max_in_flight);
 /* One waits no more. `is_rejected`: because it was its time. */

@@ -99,6 +99,13 @@ static void give_up(struct exchange *exchange, bool is_rejected)
 	look_if_must(exchange);
 }
 
+static void turn_away(struct exchange *exchange, const char *why)
+{
+	give_up(exchange, true);
+	exchange->why = why;
+	exchange_fail(exchange, OUTCOME_OVERLOADED);
+}
+
 static uint64_t impatient_at_ms(const struct exchange *exchange)
 {
 	uint64_t at_ms = exchange->waited_since_us / 1000 + exchange_upstream(exchange)->bulkhead_max_wait_ms;
@@ -124,14 +131,23 @@ static void on_impatient(struct deadline *deadline)
 		be_patient(exchange);
 		return;
 	}
-	give_up(exchange, true);
-	exchange->why = "no place in the bulkhead within max_wait";
-	exchange_fail(exchange, OUTCOME_OVERLOADED);
+	turn_away(exchange, "no place in the bulkhead within max_wait");
+}
+
+static struct bulkhead_limits limits_of(const struct exchange *exchange)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+
+	return (struct bulkhead_limits){
+		.max_in_flight = settings->bulkhead_max_in_flight,
+		.max_waiting = settings->bulkhead_max_waiting,
+		.max_wait_ms = settings->bulkhead_max_wait_ms,
+	};
 }
 
 static void wait_for_place(struct exchange *exchange)
 {
-	const struct upstream_settings *settings = exchange_upstream(exchange);
+	struct bulkhead_limits limits = limits_of(exchange);
 	struct worker *worker = exchange->worker;
 	struct local_upstream *local = local_of(exchange);
 	bool is_first = local->first_waiting == NULL;
@@ -140,7 +156,7 @@ static void wait_for_place(struct exchange *exchange)
 
 	if (is_first)
 		show_first(exchange, local, ticket);
-	answer = bulkhead_wait(&local->upstream->bulkhead, settings->bulkhead_max_in_flight, settings->bulkhead_max_waiting);
+	answer = bulkhead_wait(&local->upstream->bulkhead, &limits, worker_now_ms(worker));
 	if (is_first && answer != BULKHEAD_WAITING)
 		show_first(exchange, local, 0);
 	switch (answer) {
@@ -227,9 +243,9 @@ static void dismiss(struct local_upstream *local)
 
 static void let_in(struct worker *worker, struct upstream *upstream)
 {
-	uint32_t max_in_flight = UINT32_MAX;
+	struct bulkhead_limits limits = {.max_in_flight = UINT32_MAX};
 
-	while (bulkhead_must_call(&upstream->bulkhead, max_in_flight)) {
+	while (bulkhead_must_call(&upstream->bulkhead, limits.max_in_flight)) {
 		struct local_upstream *local;
 		struct exchange *exchange;
 		unsigned line = queue_next(&upstream->queue);
@@ -241,8 +257,12 @@ static void let_in(struct worker *worker, struct upstream *upstream)
 		}
 		local = worker_local(worker, upstream);
 		exchange = local->first_waiting;
-		max_in_flight = exchange_upstream(exchange)->bulkhead_max_in_flight;
-		if (!bulkhead_take(&upstream->bulkhead, max_in_flight))
+		limits = limits_of(exchange);
+		if (bulkhead_is_too_long(&upstream->bulkhead, &limits)) {
+			turn_away(exchange, "waited longest when overload began");
+			continue;
+		}
+		if (!bulkhead_take(&upstream->bulkhead, limits.max_in_flight))
 			return;
 		take_out(local, exchange);
 		atomic_fetch_add_explicit(&upstream->queue.waited_total, 1, memory_order_relaxed);

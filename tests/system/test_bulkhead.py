@@ -115,6 +115,24 @@ def test_who_waited_too_long_gets_the_fallback(serve, gate):
     assert inside.answer().status == 200
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_when_overload_begins_the_oldest_have_to_go(serve, gate, workers):
+    """It is overload when the queue has been long for a while and two places and a quarter of eight more have come since."""
+    started = serve(gate, workers, max_in_flight=2, max_waiting=8)  # a while is 1.9 s
+    asked = []
+    for number, pause_s in enumerate([0, 0, 0, 0, 0, 2, 0, 0, 0, 0]):
+        time.sleep(pause_s)
+        asked.append(ask(started, f"/{number}"))
+        wait_for(started, inFlight=min(2, number + 1), waiting=max(0, number - 1))
+    gate.open(3)
+    answers = [connection.answer() for connection in asked]
+    assert [answer.status for answer in answers] == [200, 200] + [503] * 7 + [200]
+    assert all(is_overloaded(answer) for answer in answers if answer.status == 503)
+    reasons = [line.get("reason") for line in started.log(10)]
+    assert reasons.count("waited longest when overload began") == 7 and reasons.count(None) == 3
+    wait_for(started, inFlight=0, waiting=0, waited=1, rejected=7)
+
+
 def test_nobody_waits_when_nobody_may(serve, gate):
     started = serve(gate, max_in_flight=1, max_waiting=0)
     inside = ask(started)

@@ -1,8 +1,9 @@
 /*
  * Four threads before one bulkhead, under TSan: each with its own list of those that wait, as workers have them, and a
- * mark for the calls of the others. They come, go, give up and let in the next in an order that chance decides. If a
- * wake-up could be lost somebody would wait beside a free place until another came by; so there are many episodes, each
- * of a few calls, and after the last nobody comes by: then the test does not end, and the alarm ends it.
+ * mark for the calls of the others. They come, go, give up and let in the next in an order that chance decides; now and then
+ * it becomes overload, and those that wait longest have to go. If a wake-up could be lost somebody would wait beside a
+ * free place until another came by; so there are many episodes, each of a few calls, and after the last nobody comes by:
+ * then the test does not end, and the alarm ends it.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -20,10 +21,13 @@
 
 enum { THREADS = 4, EPISODES = 10000, ARRIVALS = 12, PLACES = 2, WAITING_MOST = 20, GUARD_S = 300 };
 
+static const struct bulkhead_limits limits = { PLACES, WAITING_MOST, .max_wait_ms = 20 };
+
 static struct bulkhead bulkhead;
 static struct queue queue;
 static _Atomic int called[THREADS];
 static _Atomic uint32_t inside;
+static _Atomic uint64_t now_ms; /* one with each that comes */
 static _Atomic bool is_wrong;
 static _Atomic int ready;
 
@@ -33,7 +37,7 @@ struct worker {
 	uint32_t seed;
 	uint64_t list[WAITING_MOST]; /* tickets, the oldest first */
 	unsigned count, held;
-	uint64_t entered, waited, refused, gave_up, calls;
+	uint64_t entered, waited, refused, gave_up, turned_away, calls;
 };
 
 static uint32_t next_random(struct worker *worker)
@@ -69,6 +73,12 @@ static void let_in(struct worker *worker)
 			}
 			return;
 		}
+		if (bulkhead_is_too_long(&bulkhead, &limits)) {
+			take_out(worker, 0);
+			bulkhead_give_up(&bulkhead, true);
+			worker->turned_away++;
+			continue;
+		}
 		if (!bulkhead_take(&bulkhead, PLACES))
 			return;
 		take_out(worker, 0);
@@ -90,7 +100,7 @@ static void come(struct worker *worker)
 	ticket = queue_ticket(&queue);
 	if (is_first)
 		queue_show(&queue, worker->line, ticket);
-	switch (bulkhead_wait(&bulkhead, PLACES, WAITING_MOST)) {
+	switch (bulkhead_wait(&bulkhead, &limits, ++now_ms)) {
 	case BULKHEAD_ENTERED:
 		hold(worker);
 		worker->entered++;
@@ -162,6 +172,7 @@ static void *run(void *argument)
 		atomic_fetch_add(&ready, 1);
 		while (ready < (episode + 1) * THREADS)
 			sched_yield();
+		atomic_store(&bulkhead.pressure, 0); /* it would be overload for ever: most are refused */
 		play(argument);
 	}
 	return NULL;
@@ -185,12 +196,17 @@ static void test_nobody_waits_beside_a_free_place(void **state)
 		sum.waited += workers[i].waited;
 		sum.refused += workers[i].refused;
 		sum.gave_up += workers[i].gave_up;
+		sum.turned_away += workers[i].turned_away;
 		sum.calls += workers[i].calls;
 	}
 	assert_false(is_wrong);
-	assert_int_equal(sum.entered + sum.waited + sum.refused + sum.gave_up, (uint64_t)THREADS * EPISODES * ARRIVALS);
-	assert_true(sum.waited > 1000 && sum.gave_up > 100 && sum.calls > 100);
-	assert_int_equal(bulkhead.rejected_total, sum.refused);
+	assert_int_equal(sum.entered + sum.waited + sum.refused + sum.gave_up + sum.turned_away,
+	                 (uint64_t)THREADS * EPISODES * ARRIVALS);
+	print_message("%llu entered, %llu waited, %llu refused, %llu turned away, %llu calls\n", (unsigned long long)sum.entered,
+	              (unsigned long long)sum.waited, (unsigned long long)sum.refused, (unsigned long long)sum.turned_away,
+	              (unsigned long long)sum.calls);
+	assert_true(sum.waited > 1000 && sum.gave_up > 100 && sum.calls > 100 && sum.turned_away > 100);
+	assert_int_equal(bulkhead.rejected_total, sum.refused + sum.turned_away);
 	assert_int_equal(bulkhead_in_flight(&bulkhead), 0);
 	assert_int_equal(bulkhead_waiting(&bulkhead), 0);
 	assert_int_equal(queue_next(&queue), QUEUE_LINES);

@@ -30,15 +30,20 @@ static void test_in_flight_limit(void **state)
 	assert_int_equal(bulkhead.rejected_total, 3);
 }
 
+static enum bulkhead_answer wait_at(struct bulkhead *bulkhead, uint64_t now_ms, uint32_t max_in_flight, uint32_t max_waiting)
+{
+	return bulkhead_wait(bulkhead, &(struct bulkhead_limits){ max_in_flight, max_waiting, .max_wait_ms = 1024 }, now_ms);
+}
+
 static void test_waiting(void **state)
 {
 	struct bulkhead bulkhead = {0};
 
 	(void)state;
-	assert_int_equal(bulkhead_wait(&bulkhead, 1, 2), BULKHEAD_ENTERED);
-	assert_int_equal(bulkhead_wait(&bulkhead, 1, 2), BULKHEAD_WAITING);
-	assert_int_equal(bulkhead_wait(&bulkhead, 1, 2), BULKHEAD_WAITING);
-	assert_int_equal(bulkhead_wait(&bulkhead, 1, 2), BULKHEAD_FULL);
+	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_ENTERED);
+	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_WAITING);
+	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_WAITING);
+	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_FULL);
 	assert_int_equal(bulkhead.rejected_total, 1);
 	assert_false(bulkhead_must_call(&bulkhead, 1));
 	assert_false(bulkhead_take(&bulkhead, 1));
@@ -46,7 +51,7 @@ static void test_waiting(void **state)
 	assert_true(bulkhead_must_call(&bulkhead, 1));
 	/* The place is for those that wait: nobody who comes now overtakes them, not even into the place. */
 	assert_false(bulkhead_try(&bulkhead, 1));
-	assert_int_equal(bulkhead_wait(&bulkhead, 1, 2), BULKHEAD_FULL);
+	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_FULL);
 	assert_true(bulkhead_take(&bulkhead, 1));
 	assert_int_equal(bulkhead_in_flight(&bulkhead), 1);
 	assert_int_equal(bulkhead_waiting(&bulkhead), 1);
@@ -54,57 +59,122 @@ static void test_waiting(void **state)
 	assert_int_equal(bulkhead.rejected_total, 2);
 	assert_false(bulkhead_leave(&bulkhead));
 	assert_false(bulkhead_must_call(&bulkhead, 1));
-	assert_int_equal(bulkhead_wait(&bulkhead, 1, 0), BULKHEAD_ENTERED);
-	assert_int_equal(bulkhead_wait(&bulkhead, 1, 0), BULKHEAD_FULL);
-	assert_int_equal(bulkhead_wait(&bulkhead, 2, 0), BULKHEAD_ENTERED);
+	assert_int_equal(wait_at(&bulkhead, 0, 1, 0), BULKHEAD_ENTERED);
+	assert_int_equal(wait_at(&bulkhead, 0, 1, 0), BULKHEAD_FULL);
+	assert_int_equal(wait_at(&bulkhead, 0, 2, 0), BULKHEAD_ENTERED);
 }
 
-static void test_lasting_overload_shortens_the_queue(void **state)
+/* ---- overload ------------------------------------------------------------------------------------------------- */
+
+/* One is served each millisecond; max_wait makes a span 32 ms. */
+static const struct bulkhead_limits many = { .max_in_flight = 10, .max_waiting = 200, .max_wait_ms = 1024 };
+
+static void fill(struct bulkhead *bulkhead)
+{
+	for (uint32_t i = 0; i < many.max_in_flight; i++)
+		assert_true(bulkhead_try(bulkhead, many.max_in_flight));
+}
+
+static void serve_one(struct bulkhead *bulkhead)
+{
+	bulkhead_leave(bulkhead);
+	bulkhead_take(bulkhead, many.max_in_flight);
+}
+
+/* For so long, each millisecond so many come and one is served. Returns how long until it is overload, or `for_ms`. */
+static uint64_t load(struct bulkhead *bulkhead, uint64_t *now_ms, uint64_t for_ms, int coming)
+{
+	for (uint64_t passed_ms = 0; passed_ms < for_ms; passed_ms++, ++*now_ms) {
+		for (int i = 0; i < coming; i++)
+			bulkhead_wait(bulkhead, &many, *now_ms);
+		if (bulkhead_is_too_long(bulkhead, &many))
+			return passed_ms;
+		if (bulkhead_waiting(bulkhead) > 0)
+			serve_one(bulkhead);
+	}
+	return for_ms;
+}
+
+static void test_overload_is_seen_soon(void **state)
+{
+	(void)state;
+	for (int coming = 2; coming <= 100; coming *= 2) {
+		struct bulkhead bulkhead = {0};
+		uint64_t now_ms = UINT64_C(1) << 40;
+
+		fill(&bulkhead);
+		/* Long after 5 at the latest, a span of 32, and 10 places + a quarter of 200 more than were served. */
+		assert_in_range(load(&bulkhead, &now_ms, 1000, coming), 32, 6 + 33 + 60);
+		/* Now half of ten may wait; the oldest have to go. */
+		while (bulkhead_is_too_long(&bulkhead, &many))
+			bulkhead_give_up(&bulkhead, true);
+		assert_int_equal(bulkhead_waiting(&bulkhead), 5);
+		assert_int_equal(load(&bulkhead, &now_ms, 1000, coming), 1000);
+		assert_in_range(bulkhead_waiting(&bulkhead), 4, 5);
+	}
+}
+
+static void test_a_burst_is_no_overload(void **state)
 {
 	struct bulkhead bulkhead = {0};
+	uint64_t now_ms = 5000;
 
 	(void)state;
+	fill(&bulkhead);
+	/* Far more than may wait, within a span; then as many come as are served, for as long as it takes. */
+	load(&bulkhead, &now_ms, 30, 10);
+	assert_true(bulkhead.rejected_total > 0);
+	assert_int_equal(load(&bulkhead, &now_ms, 10000, 1), 10000);
+	assert_in_range(bulkhead_waiting(&bulkhead), 150, 200);
+	/* Half of them in, another one: it only makes up for those that have gone. */
+	for (int i = 0; i < 100; i++)
+		serve_one(&bulkhead);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(bulkhead_wait(&bulkhead, &many, now_ms), BULKHEAD_WAITING);
+	assert_false(bulkhead_is_too_long(&bulkhead, &many));
+	/* What came late is not seen as growth when the queue was short in between. */
+	while (bulkhead_waiting(&bulkhead) > 0)
+		serve_one(&bulkhead);
+	for (int bursts = 0; bursts < 10; bursts++) {
+		now_ms += 300;
+		for (int i = 0; i < 150; i++)
+			assert_int_equal(bulkhead_wait(&bulkhead, &many, now_ms), BULKHEAD_WAITING);
+		assert_int_equal(load(&bulkhead, &now_ms, 160, 0), 160);
+		assert_int_equal(bulkhead_waiting(&bulkhead), 0);
+	}
+}
+
+static void test_overload_is_over_when_most_find_a_place_free(void **state)
+{
+	struct bulkhead bulkhead = {0};
+	uint64_t now_ms = 5000;
+
+	(void)state;
+	fill(&bulkhead);
+	load(&bulkhead, &now_ms, 1000, 4);
+	while (bulkhead_waiting(&bulkhead) > 5)
+		bulkhead_give_up(&bulkhead, true);
+	/* Not because one finds a place free by chance. */
 	for (int i = 0; i < 5; i++)
-		assert_true(bulkhead_try(&bulkhead, 5));
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), BULKHEAD_WAITING);
-	for (int i = 0; i < 98; i++)
-		assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), BULKHEAD_FULL);
-	/* A queue in which some waited in vain is overload, too. Those that are in it stay. */
-	bulkhead_give_up(&bulkhead, true);
-	assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), BULKHEAD_WAITING);
-	bulkhead_give_up(&bulkhead, true);
-	for (int waiting = 9; waiting > 3; waiting--) {
-		assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), BULKHEAD_FULL);
-		bulkhead_leave(&bulkhead);
-		assert_true(bulkhead_take(&bulkhead, 5));
-	}
-	assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), BULKHEAD_FULL);
-	bulkhead_give_up(&bulkhead, false);
-	assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), BULKHEAD_WAITING); /* three: half of five */
-	assert_int_equal(bulkhead_wait(&bulkhead, 5, 2), BULKHEAD_FULL);
-	/* It does not end because one finds a place free by chance, but when that is what happens mostly. */
-	for (int i = 0; i < 3; i++)
-		bulkhead_give_up(&bulkhead, false);
-	for (int i = 0; i < 10; i++) {
-		bulkhead_leave(&bulkhead);
-		assert_true(bulkhead_try(&bulkhead, 5));
-		assert_int_equal(bulkhead_wait(&bulkhead, 5, 0), BULKHEAD_FULL);
-	}
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), i < 3 ? BULKHEAD_WAITING : BULKHEAD_FULL);
-	for (int i = 0; i < 3; i++)
 		bulkhead_give_up(&bulkhead, false);
 	for (int i = 0; i < 300; i++) {
 		bulkhead_leave(&bulkhead);
-		assert_true(bulkhead_try(&bulkhead, 5));
+		assert_true(bulkhead_try(&bulkhead, 10));
+		assert_false(bulkhead_enter(&bulkhead, 10));
 	}
-	for (int i = 0; i < 100; i++)
-		assert_int_equal(bulkhead_wait(&bulkhead, 5, 0), BULKHEAD_FULL);
-	bulkhead_leave(&bulkhead);
-	assert_true(bulkhead_try(&bulkhead, 5));
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(bulkhead_wait(&bulkhead, 5, 10), BULKHEAD_WAITING);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(bulkhead_wait(&bulkhead, &many, now_ms), i < 5 ? BULKHEAD_WAITING : BULKHEAD_FULL);
+	for (int i = 0; i < 5; i++)
+		bulkhead_give_up(&bulkhead, false);
+	for (int i = 0; i < 201; i++) {
+		bulkhead_leave(&bulkhead);
+		assert_true(bulkhead_try(&bulkhead, 10));
+	}
+	/* And refusals alone are none. */
+	for (int i = 0; i < 300; i++)
+		assert_false(bulkhead_enter(&bulkhead, 10));
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(bulkhead_wait(&bulkhead, &many, now_ms), BULKHEAD_WAITING);
 }
 
 static void test_the_oldest_of_all_lines(void **state)
@@ -202,7 +272,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_flight_limit),
 		cmocka_unit_test(test_waiting),
-		cmocka_unit_test(test_lasting_overload_shortens_the_queue),
+		cmocka_unit_test(test_overload_is_seen_soon),
+		cmocka_unit_test(test_a_burst_is_no_overload),
+		cmocka_unit_test(test_overload_is_over_when_most_find_a_place_free),
 		cmocka_unit_test(test_the_oldest_of_all_lines),
 		cmocka_unit_test(test_three_a_second_always),
 		cmocka_unit_test(test_a_share_of_the_calls_of_ten_seconds),

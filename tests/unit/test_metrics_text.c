@@ -410,7 +410,7 @@ static void test_breakers_and_endpoints(void **state)
 	for (int i = 0; i < 12; i++)
 		bulkhead_enter(&upstream->bulkhead, 11);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(bulkhead_wait(&upstream->bulkhead, 11, 9), BULKHEAD_WAITING);
+		assert_int_equal(bulkhead_wait(&upstream->bulkhead, &(struct bulkhead_limits){ 11, 9, 1000 }, 4000), BULKHEAD_WAITING);
 	atomic_store(&upstream->queue.waited_total, 8);
 	atomic_store(&endpoint->in_flight, 4);
 	atomic_store(&endpoint->failures_total, 9);
