@@ -100,7 +100,7 @@ static void log_ready(const struct control *control)
 		address_format(&config->admin, text);
 		snprintf(list + used, sizeof list - used, "; admin on %s", text);
 	}
-	log_info("ready: listening on %s; %u worker%s, gateway " GATEWAY_VERSION, list, control->worker_count,
+	log_always("ready: listening on %s; %u worker%s, gateway " GATEWAY_VERSION, list, control->worker_count,
 	         control->worker_count == 1 ? "" : "s");
 }
 
@@ -254,15 +254,14 @@ static bool listen_all(struct control *control, const struct config *config)
 
 static bool open_admin(struct control *control, const struct config *config)
 {
-	char error[200], text[ADDRESS_TEXT_MAX];
+	char error[200];
 
 	if (config->admin.family == 0)
 		return true;
 	control->admin = admin_new(control->base, &config->admin, &control->view, error, sizeof error);
 	if (control->admin != NULL)
 		return true;
-	address_format(&config->admin, text);
-	log_error("admin can't listen on %s: %s", text, error);
+	log_error("admin: %s", error);
 	return false;
 }
 

@@ -36,23 +36,38 @@ static void put_line(const char *head, int head_length, const char *text)
 		return; /* nobody is left to tell */
 }
 
-void log_write(enum log_level level, const char *format, ...)
+static void write_text(enum log_level level, const char *format, va_list arguments)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
 	char head[64], text[LINE_MAX_BYTES];
 	struct timespec now;
 	struct tm tm;
-	va_list arguments;
 	int length;
 
-	if ((int)level > atomic_load_explicit(&level_now, memory_order_relaxed))
-		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	length = snprintf(head, sizeof head, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", tm.tm_year + 1900, tm.tm_mon + 1,
 	                  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, names[level]);
-	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
 	put_line(head, length, text);
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	va_list arguments;
+
+	if ((int)level > atomic_load_explicit(&level_now, memory_order_relaxed))
+		return;
+	va_start(arguments, format);
+	write_text(level, format, arguments);
+	va_end(arguments);
+}
+
+void log_always(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_text(LOG_LEVEL_INFO, format, arguments);
+	va_end(arguments);
 }

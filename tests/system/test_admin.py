@@ -255,7 +255,8 @@ def test_a_taken_port_is_told(gateway, upstream, tmp_path):
     assert done.returncode == 1 and str(behind.port) in done.stderr
 
 
-def test_the_ready_line_names_the_listeners(gateway, upstream):
-    started = gateway(upstream())
+@pytest.mark.parametrize("level", ["error", "debug"])
+def test_the_ready_line_names_the_listeners(gateway, upstream, level):
+    started = gateway(upstream(), log_level=level)
     (ready,) = [line for line in started.errors if "ready" in line]
     assert f"127.0.0.1:{started.port}" in ready and f"127.0.0.1:{started.admin_port}" in ready
