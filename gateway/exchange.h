@@ -67,6 +67,7 @@ struct exchange {
 	bool is_trusted; /* the client is a trusted proxy */
 	bool wants_keep_alive, expects_continue, wants_upgrade;
 	struct slice method_text, target, user_agent, referer, trace_id;
+	struct slice asked_for; /* the address whose request a trusted proxy says it is; empty: the client's own */
 	uint8_t request_id_length;
 
 	bool has_lost_body; /* more of the body came than is kept */

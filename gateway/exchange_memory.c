@@ -115,6 +115,58 @@ static struct slice trace_id_of(struct slice traceparent)
 	return (struct slice){ traceparent.data + 3, 32 };
 }
 
+/* The last of a list "1.2.3.4, 5.6.7.8"; what is left of the list stays in it. */
+static struct slice take_last(struct slice *list)
+{
+	const char *end = list->data + list->length, *from = end;
+
+	while (from > list->data && from[-1] != ',')
+		from--;
+	list->length = from > list->data ? (size_t)(from - 1 - list->data) : 0;
+	while (from < end && (*from == ' ' || *from == '\t'))
+		from++;
+	while (end > from && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	return (struct slice){ from, (size_t)(end - from) };
+}
+
+static bool parse_ip(struct address *address, struct slice text)
+{
+	char copy[ADDRESS_TEXT_MAX];
+
+	if (text.length == 0 || text.length >= sizeof copy)
+		return false;
+	memcpy(copy, text.data, text.length);
+	copy[text.length] = '\0';
+	return address_parse_ip(address, copy);
+}
+
+/* Whom a trusted proxy asks for: from the end of X-Forwarded-For the first who is no trusted proxy, too. What is no address ends
+ * the search, as nobody vouches for what stands before it. */
+static struct slice find_client(const struct exchange *exchange, const struct request *request)
+{
+	struct slice found = { NULL, 0 };
+	struct address address;
+
+	for (size_t i = request->fields.count; i-- > 0;) {
+		const struct field *field = &request->fields.list[i];
+		struct slice list = field->value;
+
+		if (field->id != FIELD_X_FORWARDED_FOR || field->is_hop_by_hop)
+			continue;
+		while (list.length > 0) {
+			struct slice last = take_last(&list);
+
+			if (!parse_ip(&address, last))
+				return found;
+			found = last;
+			if (!config_trusts(exchange->snapshot->config, &address))
+				return found;
+		}
+	}
+	return found;
+}
+
 bool exchange_keep_request(struct exchange *exchange, const struct request *request, const char *begin)
 {
 	size_t length = request->head_length;
@@ -149,6 +201,8 @@ bool exchange_keep_request(struct exchange *exchange, const struct request *requ
 	}
 	if (!is_id_believed)
 		make_request_id(exchange);
+	if (exchange->is_trusted && fields_have(&request->fields, FIELD_BIT(FIELD_X_FORWARDED_FOR)))
+		exchange->asked_for = rebase(find_client(exchange, request), begin, exchange->raw.data);
 	return true;
 }
 

@@ -117,16 +117,23 @@ static uint64_t bytes_out(const struct exchange *exchange)
 	return exchange->download.bytes + exchange->reply_bytes;
 }
 
+static struct slice client_of(const struct exchange *exchange)
+{
+	const struct client *client = exchange->client;
+
+	return exchange->asked_for.length > 0 ? exchange->asked_for
+	                                      : (struct slice){ client->peer_text, client->peer_text_length };
+}
+
 #define KEY(to, name) text_put_literal((to), ",\"" name "\":")
 
 static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us)
 {
 	const struct route *route = exchange->route;
-	const struct client *client = exchange->client;
 
 	to = text_put_literal(to, "{\"time\":\"");
 	to = text_put_literal(put_iso_time(to, exchange->worker), "\"");
-	to = put_words(KEY(to, "client"), (struct slice){ client->peer_text, client->peer_text_length });
+	to = put_words(KEY(to, "client"), client_of(exchange));
 	to = put_words(KEY(to, "method"), exchange->method_text);
 	to = put_string(KEY(to, "path"), exchange->target, PATH_ROOM);
 	to = put_words(KEY(to, "route"), route == NULL ? slice_of(NULL) : (struct slice){ route->path, route->path_length });
@@ -172,9 +179,7 @@ static char *put_or_dash(char *to, struct slice text, size_t room)
 
 static char *put_combined(char *to, const struct exchange *exchange)
 {
-	const struct client *client = exchange->client;
-
-	to = text_put_bytes(to, client->peer_text, client->peer_text_length);
+	to = text_put_slice(to, client_of(exchange));
 	to = text_put_literal(put_clf_time(text_put_literal(to, " - - ["), exchange->worker->log_time), "] \"");
 	to = text_put_literal(put_or_dash(to, exchange->method_text, SHORT_ROOM), " ");
 	to = text_put_literal(put_or_dash(to, exchange->target, PATH_ROOM), " HTTP/1.");

@@ -3,6 +3,8 @@ import re
 
 import pytest
 
+from harness import until
+
 UUID_LIKE = re.compile(r"^[0-9a-zA-Z_-]{8,64}$")
 
 
@@ -82,6 +84,24 @@ def test_a_trusted_proxy_is_believed_and_added_to(gateway, upstream, client):
     assert request.get("X-Forwarded-Proto") == "https"
     assert request.get("X-Forwarded-Host") == "evil.example"
     assert request.get("X-Request-Id") == "chosen-by-client"
+
+
+@pytest.mark.parametrize("sent,logged", [
+    ([], "127.0.0.1"), (["6.6.6.6"], "6.6.6.6"), (["1.1.1.1, 6.6.6.6"], "6.6.6.6"), (["1.1.1.1", "6.6.6.6 ,10.0.0.7"], "6.6.6.6"),
+    (["10.0.0.8,10.0.0.7"], "10.0.0.8"), (["2001:db8::7"], "2001:db8::7"), (['6.6.6.6, evil","status":200'], "127.0.0.1"),
+    (["6.6.6.6, unknown, 10.0.0.7"], "10.0.0.7"), (["6.6.6.6,"], "127.0.0.1"), ([","], "127.0.0.1"), (["6" * 4000], "127.0.0.1")])
+@pytest.mark.parametrize("form", ["json", "combined"])
+def test_the_log_names_whom_a_trusted_proxy_asks_for(gateway, upstream, client, sent, logged, form):
+    started = gateway(upstream(), trusted_proxies=["127.0.0.0/8", "10.0.0.0/8"], access_log={"to": "stdout", "format": form})
+    client(started).request(headers=[("X-Forwarded-For", value) for value in sent])
+    until(lambda: started.lines, "a line")
+    assert (started.log()[0]["client"] if form == "json" else started.lines[0].split(" ")[0]) == logged
+
+
+def test_a_strangers_word_is_not_in_the_log(gateway, upstream, client):
+    started = gateway(upstream(), trusted_proxies=["10.0.0.0/8"])
+    client(started).request(headers=FORGED)
+    assert started.log(1)[0]["client"] == "127.0.0.1"
 
 
 def test_each_request_has_an_id_of_its_own(gateway, upstream, client):
