@@ -94,6 +94,9 @@ class Beside:
         return self
 
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
         for one in self.loads.values():
             one.__exit__()
 
@@ -114,7 +117,8 @@ def records():
 
 def received(load):
     """[(id, time, replica)] of those requests of the load of which a byte reached a replica."""
-    return [(int(what), moment, name) for name, what, moment in records() if what != "stop" and load.owns(int(what))]
+    return [(int(what), moment, name) for name, what, moment in records()
+            if what != "stop" and moment >= load.began and load.owns(int(what))]
 
 
 def stops(load):

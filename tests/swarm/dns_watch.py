@@ -92,8 +92,12 @@ class DnsWatch:
                     asked, answered, *addresses = line.split()
                     yield float(asked), float(answered), addresses
 
+    def appeared(self, address):
+        """When the DNS of any node gave it for the first time."""
+        return min(answered for answers in self.answers.values() for _, answered, addresses in answers if address in addresses)
+
     def withdrawn(self, node, address):
-        """When the node's DNS said for the first time that the address is not there any more; before it had been there."""
+        """When the node's DNS gave its first answer without the address that had been there."""
         last = max(index for index, (_, _, addresses) in enumerate(self.answers[node]) if address in addresses)
         return self.answers[node][last + 1][1]
 

@@ -4,14 +4,12 @@ Clients run in the network namespace of the test's LAN, outside the swarm, so th
 port 80 of the nodes' addresses.
 """
 import collections
-import contextlib
 import functools
 import http.client
 import json
 import os
 import re
 import subprocess
-import tempfile
 import time
 
 NODES = {"node1": "10.77.0.11", "node2": "10.77.0.12", "node3": "10.77.0.13"}
@@ -86,27 +84,6 @@ def all_tasks(service, nodes=tuple(NODES), stack=STACK):
 
 def inspect(container, node):
     return json.loads(docker("inspect", container, node=node))[0]
-
-
-@contextlib.contextmanager
-def first_healthy():
-    """Gives a function that gives {container: when its health check passed for the first time}; swarm's DNS has it after that."""
-    with tempfile.TemporaryFile("w+") as events:
-        watchers = [subprocess.Popen([os.environ["SWARM_CLIENT"], "-H", f"unix://{WORK}/{node}/docker.sock", "events", "--filter",
-                                      "event=health_status", "--format", "{{.TimeNano}} {{.ID}} {{.Action}}"], stdout=events)
-                    for node in NODES]
-
-        def so_far():
-            events.seek(0)
-            lines = [line.split(" ", 2) for line in events if line.endswith(" health_status: healthy\n")]
-            return {container: int(moment) / 1e9 for moment, container, _ in reversed(lines)}
-
-        try:
-            yield so_far
-        finally:
-            for watcher in watchers:
-                watcher.terminate()
-                watcher.wait()
 
 
 def replica(container, node):

@@ -1,6 +1,7 @@
 """What swarm can do to a service, a node or itself, under a steady load; what was promised holds in each case. The tests run
 in the order they are written, on one stack; each leaves three healthy replicas. Those at the end take the swarm apart."""
 import collections
+import datetime
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import faults
 from counting import RATE, Beside, Load, first_received, last_received, received, stops
 from dns_watch import DnsWatch
 from swarm import (DNS_LOG, DNS_SILENT, IS_FULL, MUST_FAIL, NODES, PEERS, STACK, address_of, admin_of, all_tasks, breaker_events, docker,
-                   eventually, first_healthy, get, inspect, metric, process_of, replica, scale, settled, tasks, upstream)
+                   eventually, get, inspect, metric, process_of, replica, scale, settled, tasks, upstream)
 
 FALLBACK = "Patient information is currently unavailable"
 # The defaults of gateway.yml that promises are made of.
@@ -68,15 +69,31 @@ def queries_for(name, since, until):
     return worst
 
 
-@pytest.mark.promise("service removed", f"fallback within 2 refreshes ({2 * REFRESH_S} s), in under 5 ms; the missing name is asked "
-                                        "for at most twice a second; recovery by itself")
+def opened_since(moment):
+    """{node: when its gateway's breaker opened since then, each time}"""
+    def when(event):
+        return datetime.datetime.fromisoformat(event["creationTime"]).timestamp()
+    return {node: sorted(when(event) for event in breaker_events(node)
+                         if event["stateTransition"].endswith("_TO_OPEN") and when(event) >= moment) for node in NODES}
+
+
+def waited_in_vain(load, since, until):
+    return [request for request in load.requests if since < request.due < until and request.ms > 900 * CONNECT_S]
+
+
+@pytest.mark.promise("service removed", f"fallback within 2 refreshes ({2 * REFRESH_S} s), in under 5 ms; where DNS outside is silent nobody "
+                                        f"says so: after two connect timeouts ({2 * CONNECT_S} s) until the breaker opens, in under 5 ms then; "
+                                        "the missing name is asked for at most twice a second; recovery by itself")
 @pytest.mark.parametrize("dns", ["DNS outside says NXDOMAIN", pytest.param("DNS outside is silent", marks=only_full)])
 def test_no_replicas(dns, figure):
+    assert not any(all_tasks(name, stack="peers") for name in PEERS), "nobody but the gateways asks for the name"
+    is_silent = dns.endswith("silent")
     try:
-        if dns.endswith("silent"):
+        if is_silent:
             open(DNS_SILENT, "w").close()
         with Load() as load:
             time.sleep(1)
+            begun = time.time()
             scale(0)
             eventually(lambda: not all_tasks("patient"), 30, "no replica is left")
             gone = time.time()
@@ -88,26 +105,36 @@ def test_no_replicas(dns, figure):
                 assert "error=" in answer.headers["proxy-status"], answer.headers
                 assert answer.headers["content-type"] == "text/plain; charset=utf-8"
                 assert get(node, "/reception/1").status == 200, "the other service does not suffer"
-            time.sleep(5)
-            over = time.time()
+            if is_silent:
+                eventually(lambda: all(opened_since(begun).values()), 30, "all breakers open")
+            time.sleep(8 if is_silent else 5)
+            over, opened = time.time(), opened_since(begun)
             scale(3)
             settled(3)
             again = time.time()
             time.sleep(1)
     finally:
-        if dns.endswith("silent"):
+        if is_silent:
             os.unlink(DNS_SILENT)
     worst = queries_for("tasks.patient", gone, over)
     # Swarm withdraws an address two seconds before it stops the task: fallbacks may come before the last one is gone.
-    late = [request for request in load.requests if gone + 2 * REFRESH_S < request.due < over and request.result != 503]
-    fallbacks = sorted(request.ms for request in load.requests if gone + 2 * REFRESH_S < request.due < over)
-    hanging = [request for request in load.requests if request.result not in (200, 503)]
+    fallbacks = [request for request in load.requests if gone + 2 * REFRESH_S < request.due < over]
+    late = [request for request in fallbacks if request.result != 503]
+    waited = waited_in_vain(load, gone + 2 * REFRESH_S, over)
+    probes = [request for request in waited if opened[request.node] and request.due >= opened[request.node][0]]
+    quick = statistics.quantiles((request.ms for request in set(fallbacks) - set(waited)), n=100)
+    hanging = [request for request in load.requests if request.result not in (200, 503) or request.ms > 1000 * (2 * CONNECT_S + 1)]
     after = [request for request in load.failures if request.due > again]
-    figure(f"{len(fallbacks)} fallbacks, p50 {fallbacks[len(fallbacks) // 2]:.2f} ms, p99 {fallbacks[len(fallbacks) * 99 // 100]:.1f} ms; "
-           f"queries in the worst 3 s by node: {worst}; {len(hanging)} without an answer, {len(after)} failed after recovery")
+    words = f" and {len(waited)} that waited: {len(waited) - len(probes)} until the breakers opened, " \
+            f"{max(max(moments) for moments in opened.values()) - gone:.1f} s after the last replica was gone, and {len(probes)} probes" \
+            if is_silent else ""
+    figure(f"{len(fallbacks) - len(waited)} fallbacks, p50 {quick[49]:.2f} ms, p99 {quick[98]:.1f} ms{words}; queries in the worst 3 s by "
+           f"node: {worst}; {len(hanging)} hung, {len(after)} failed after recovery")
     assert not late and not hanging and not after, (late[:5], hanging[:5], after[:5])
     assert 0 < max(worst.values()) <= 2 * 3 + 1, worst
-    assert fallbacks[len(fallbacks) // 2] < 5
+    assert quick[49] < 5
+    assert is_silent or not waited, waited[:5]
+    assert len(probes) <= HALF_OPEN_CALLS * sum(map(len, opened.values())), (probes, opened)
 
 
 def quarantined_by(node):
@@ -153,7 +180,7 @@ def test_all_replicas_fail(figure):
         closed = time.time()
         time.sleep(3)
     # What the replicas get while they are broken: the calls that open the breaker, then bursts of probes.
-    bursts, last = [0], load.began
+    bursts, last = [], 0
     for moment in sorted(moment for _, moment, _ in received(load) if moment < well):
         if moment - last > 1:
             bursts.append(0)
@@ -163,7 +190,7 @@ def test_all_replicas_fail(figure):
     opened_for = OPEN_FOR_S * 2 ** (len(bursts) - 1) * JITTER
     figure(f"{load.count()}; opened after {bursts[0]} calls; probes while the replicas were broken: {bursts[1:]}; full traffic "
            f"{full:.1f} s after they were well (open for up to {opened_for:.0f} s), closed after {closed - well:.1f} s")
-    assert MINIMUM_CALLS <= bursts[0] <= MINIMUM_CALLS + 5, "those under way when it opens arrive too"
+    assert MINIMUM_CALLS <= bursts[0] <= 2 * MINIMUM_CALLS, "those under way when it opens arrive too"
     assert len(bursts) > 1 and max(bursts[1:]) <= HALF_OPEN_CALLS
     assert full <= opened_for + 1 and set(load.count()) <= {200, 500, 503}
     settled()
@@ -180,7 +207,7 @@ def kill_one_after_another():
     for _ in times(10, 2):
         node, victim = random.choice(settled())
         faults.kill(victim, node)
-        eventually(lambda: victim not in tasks("patient", node), 10, "the victim is dead")
+        eventually(lambda: victim not in tasks("patient", node), 30, "the victim is dead")
     settled()
 
 
@@ -221,12 +248,13 @@ def test_posts_during_a_kill(figure):
            peers.figures(lambda load: f", {len(twice_in(load))} arrived twice"))
     assert not twice and not missing
     # What had not arrived may have been in the dead one's socket: a byte of it was acknowledged by its kernel.
-    under_way = 1 + RATE / 3 * 0.02
+    under_way = 1 + RATE / 3 * load.percentile(95) / 1000
     assert len(load.failures) <= len(times(10, 2)) * (3 * under_way + 2), load.failures
 
 
 @pytest.mark.promise("one replica is paused: it accepts and never answers",
-                     f"at most {CONSECUTIVE_FAILURES} requests fail or wait, none after the ejection; the breaker stays closed")
+                     f"at most {CONSECUTIVE_FAILURES} requests of a gateway fail or wait until it is ejected, and as many when its rest is "
+                     "over; the breaker stays closed")
 def test_a_paused_replica(figure):
     node, container = settled()[0]
     before = openings()
@@ -244,7 +272,11 @@ def test_a_paused_replica(figure):
     figure(f"{load.figure()}; failed or waited, by gateway: {dict(harmed)}; the last was sent {last:.1f} s after the pause began; "
            f"ejected: {ejected}", peers.figures())
     assert set(states.values()) == {"CLOSED"} and openings() == before, states
-    assert all(count <= CONSECUTIVE_FAILURES for count in harmed.values()), harmed
+    # It is ejected when the first of them has waited for timeouts.response, and rests for ejection.for: 10 s, a fifth less at least.
+    rested = pause + RESPONSE_S + 8
+    for is_second in (False, True):
+        counts = collections.Counter(request.node for request in {*waited, *load.failures} if (request.due >= rested) == is_second)
+        assert all(count <= CONSECUTIVE_FAILURES for count in counts.values()), counts
     settled()
 
 
@@ -297,25 +329,21 @@ def test_a_rolling_update(order, figure):
     assert all(is_so <= may_be for is_so, may_be in zip(lag, patience)), (lag, patience)
 
 
-@pytest.mark.promise("scaled from 2 to 6 to 1 to 3", "0 failed; a new replica is used within 2 s of its first healthy check")
+@pytest.mark.promise("scaled from 2 to 6 to 1 to 3", "0 failed; a new replica is used within 2 s of swarm's DNS having it")
 def test_scaling(figure):
     scale(2)
-    old = set(settled(2))
-    with first_healthy() as healthy, Load() as load, Beside() as peers:
+    old, addresses = set(settled(2)), {}
+    with DnsWatch("tasks.patient") as dns, Load() as load, Beside() as peers:
         time.sleep(1)
-        waits = []
         for count in (6, 1, 3):
             scale(count)
-            now = settled(count)
-            for node, container in set(now) - old:
-                name = replica(container, node)
-                waits.append(eventually(lambda: first_received(load, name), 10, f"{name} is used") - healthy()[container])
-            old = set(now)
+            now = set(settled(count))
+            addresses.update((replica(container, node), address_of(container, node)) for node, container in now - old)
+            old = now
             time.sleep(1)
-    figure(f"{load.figure()}; from healthy to the first request: {statistics.median(waits):.2f} s, at most {max(waits):.2f} s",
-           peers.figures())
+    waits = [first_received(load, name) - dns.appeared(address) for name, address in addresses.items()]
+    figure(f"{load.figure()}; from DNS to the first request: {statistics.median(waits):.2f} s, at most {max(waits):.2f} s", peers.figures())
     assert not load.failures
-    # Swarm makes a replica known on its own node at once, on others by gossip.
     assert len(waits) == 6 and max(waits) <= 2, waits
 
 
@@ -393,18 +421,20 @@ def test_dns_is_silent(figure):
     node, victim = before[0]
     gateways = [container for _, container in all_tasks("gateway")]
     processes = [process_of(container) for container in gateways]
-    peers_too = [container for name in PEERS for _, container in all_tasks(name, stack="peers")]
     with Load() as load, Beside() as peers:
         time.sleep(1)
-        with faults.without_dns(gateways + peers_too):
-            time.sleep(20 if IS_FULL else 4)
-            faults.kill(victim, node)
-            time.sleep(40 if IS_FULL else 4)
-            known = [endpoints_of(process) for process in processes]
-            eventually(lambda: len(all_tasks("patient")) == 3, 30, "swarm starts another one")
-        back = time.time()
-        new = next(replica(container, on) for on, container in settled() if (on, container) not in before)
-        used = eventually(lambda: first_received(load, new), 10, "the new replica is used") - back
+        with faults.without_dns([container for name in PEERS for _, container in all_tasks(name, stack="peers")]):
+            with faults.without_dns(gateways):
+                time.sleep(20 if IS_FULL else 4)
+                faults.kill(victim, node)
+                time.sleep(40 if IS_FULL else 4)
+                known = [endpoints_of(process) for process in processes]
+                eventually(lambda: len(all_tasks("patient")) == 3, 30, "swarm starts another one")
+            back = time.time()
+            new = next(replica(container, on) for on, container in settled() if (on, container) not in before)
+            used = eventually(lambda: first_received(load, new), 10, "the new replica is used") - back
+            # With DNS again nginx sends all at once what has waited for it: more than the replicas' listen queues hold.
+            peers.end()
     figure(f"{load.figure()}; endpoints known at the end: {known}; the new one got its first request {used:.1f} s after DNS was back",
            peers.figures())
     assert not load.failures, load.failures[:5]
