@@ -378,6 +378,7 @@ int control_run(struct config *config)
 {
 	static struct control control;
 
+	log_begin();
 	log_set_level((enum log_level)config->log_level);
 	control.exit_status = 0;
 	if (!init(&control, config)) {

@@ -1,22 +1,46 @@
 #include "gateway/base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 2048 };
+enum { LINE_MAX_BYTES = 2048 }; /* below PIPE_BUF: a pipe takes it whole or not */
 
 static _Atomic int level_now = LOG_LEVEL_INFO;
+static _Atomic unsigned lost;
+static int target = STDERR_FILENO;
+static bool is_socket; /* a journal's */
+
+/* Opened anew rather than dup'ed: O_NONBLOCK must not reach others who hold the same descriptor, such as a shell. A socket can't
+ * be opened that way. */
+void log_begin(void)
+{
+	int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		target = fd;
+	else
+		is_socket = errno == ENXIO;
+}
 
 void log_set_level(enum log_level level)
 {
 	atomic_store(&level_now, (int)level);
 }
 
+static bool put(const char *line, size_t length)
+{
+	return (is_socket ? send(target, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) : write(target, line, length)) >= 0;
+}
+
 /* One write for a line: lines of several threads don't mix. */
-static void put_line(const char *head, int head_length, const char *text)
+static bool put_line(const char *head, int head_length, const char *text)
 {
 	char line[LINE_MAX_BYTES];
 	size_t used = 0;
@@ -32,8 +56,19 @@ static void put_line(const char *head, int head_length, const char *text)
 			used += (size_t)snprintf(line + used, 5, "\\x%02x", c);
 	}
 	line[used++] = '\n';
-	if (write(STDERR_FILENO, line, used) < 0)
-		return; /* nobody is left to tell */
+	return put(line, used);
+}
+
+static void put_lost(const char *head, int head_length)
+{
+	unsigned count = atomic_exchange(&lost, 0);
+	char text[64];
+
+	if (count == 0)
+		return;
+	snprintf(text, sizeof text, "%u lines of this log were lost: nobody took them", count);
+	if (!put_line(head, head_length, text))
+		atomic_fetch_add(&lost, count);
 }
 
 static void write_text(enum log_level level, const char *format, va_list arguments)
@@ -49,7 +84,10 @@ static void write_text(enum log_level level, const char *format, va_list argumen
 	length = snprintf(head, sizeof head, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", tm.tm_year + 1900, tm.tm_mon + 1,
 	                  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, names[level]);
 	vsnprintf(text, sizeof text, format, arguments);
-	put_line(head, length, text);
+	if (put_line(head, length, text))
+		put_lost(head, length);
+	else
+		atomic_fetch_add(&lost, 1);
 }
 
 void log_write(enum log_level level, const char *format, ...)

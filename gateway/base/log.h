@@ -1,12 +1,17 @@
 /*
  * Diagnostics for people, on stderr, one line each: "2026-03-01T12:00:00.123Z info text". Any thread. Bytes outside
  * printable ASCII are escaped, so nothing that came over the network can forge a line.
+ *
+ * Nobody waits for whoever reads them: a line that is not taken at once is lost, and the next one that is taken is followed by
+ * how many were.
  */
 #ifndef GATEWAY_BASE_LOG_H
 #define GATEWAY_BASE_LOG_H
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* Before there are threads: until then a line may wait for its reader. */
+void log_begin(void);
 void log_set_level(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -19,6 +19,7 @@ enum { ACCESS_LOG_LINE_MAX = 4096, ACCESS_LOG_BUFFER = 64 * 1024 };
 struct access_log {
 	int fd; /* -1: off, or could not be opened */
 	bool is_file; /* a regular one */
+	bool is_socket; /* a journal's */
 	char *buffer;
 	size_t used;
 	uint64_t lost;

@@ -411,9 +411,14 @@ int world_setsockopt(int fd, int level, int option, const void *value, socklen_t
 
 int world_getsockopt(int fd, int level, int option, void *value, socklen_t *size)
 {
-	const struct peer *peer = file_of(fd)->peer;
+	const struct file *file = file_of(fd);
+	const struct peer *peer = file->peer;
 	struct tcp_info *info = value;
 
+	if (file->kind == FILE_LOG) {
+		errno = ENOTSOCK;
+		return -1;
+	}
 	if (level == SOL_SOCKET && option == SO_ERROR) {
 		*(int *)value = peer->state == PEER_REFUSED ? ECONNREFUSED : peer->has_reset ? ECONNRESET : 0;
 		return 0;

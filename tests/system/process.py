@@ -1,4 +1,5 @@
 """The gateway as a process: its file, its signals, its two outputs and its admin listener."""
+import fcntl
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ with open(BINARY, "rb") as code:
     IS_SANITIZED = re.search(rb"__[at]san_init", code.read()) is not None
 REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 SERIES = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
+FILLER, F_SETPIPE_SZ = b"filler\n", 1031
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)",?')
 
 
@@ -54,6 +56,8 @@ class Gateway:
         self.stopped = None
         self.configure(upstreams, routes, **keys)
         self.lines, self.errors = [], []
+        self.may_read, self.held_back = threading.Event(), set()
+        self.may_read.set()
         self.process = subprocess.Popen([*prefix, BINARY, "--config", self.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, errors="replace", env=env, cwd=folder)
         self.readers = [threading.Thread(target=self.collect, args=pair, daemon=True)
@@ -82,10 +86,30 @@ class Gateway:
             file.write(text)
         os.rename(self.file + ".new", self.file)
 
-    @staticmethod
-    def collect(pipe, into):
+    def collect(self, pipe, into):
         for line in pipe:
-            into.append(line)
+            if not self.may_read.is_set():
+                self.held_back.add(pipe)
+                self.may_read.wait()
+            if line != FILLER.decode():
+                into.append(line)
+
+    def stop_reading(self):
+        """Nobody takes what it writes from now on, and there is no room for more."""
+        self.may_read.clear()
+        for pipe in (self.process.stdout, self.process.stderr):
+            fcntl.fcntl(pipe, F_SETPIPE_SZ, 4096)
+            filling = os.open(f"/proc/self/fd/{pipe.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+            os.write(filling, FILLER)
+            until(lambda: pipe in self.held_back, "the reader holds back")
+            try:
+                while True:
+                    os.write(filling, FILLER)
+            except BlockingIOError:
+                os.close(filling)
+
+    def go_on_reading(self):
+        self.may_read.set()
 
     @property
     def stderr(self):
@@ -169,6 +193,7 @@ class Gateway:
         if self.stopped is not None:
             return
         self.stopped = time.monotonic()
+        self.go_on_reading()
         if self.process.poll() is None:
             self.process.terminate()
         try:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import sys
 
 import pytest
 
@@ -137,6 +138,41 @@ def test_a_reader_that_stops_reading_holds_nobody_up(gateway, upstream, client, 
     finally:
         os.close(reader)
     assert connection.request().status == 200
+
+
+def test_nobody_waits_for_who_reads_the_outputs(gateway, upstream, client):
+    """Neither a worker nor the control thread, and neither for the access log nor for the diagnostics."""
+    started = gateway(upstream(), workers=1, limits={"connections_per_client": 1})
+    connection = client(started)
+    assert connection.request().status == 200
+    started.stop_reading()
+    client(started).ask()
+    until(lambda: started.metrics().sum("gateway_connections_shed_total") == 1, "one too many: a worker has something to say")
+    started.signal(signal.SIGHUP)
+    until(lambda: started.metrics().sum("gateway_reloads_total") == 1, "so has the control thread")
+    for _ in range(100):
+        assert connection.request(target="/" + "a" * 1000).status == 200
+    assert started.metrics().sum("gateway_log_lines_lost_total") > 0
+    started.go_on_reading()
+    started.reload()
+    until(lambda: started.has_said("lines of this log were lost"), "how many diagnostics were lost")
+
+
+SILENT_JOURNAL = """import os, socket, sys
+ours, theirs = socket.socketpair()
+theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+ours.set_inheritable(True)
+os.dup2(theirs.fileno(), 1)
+os.execv(sys.argv[1], sys.argv[1:])"""
+
+
+def test_a_journal_that_takes_nothing_holds_nobody_up(gateway, upstream, client):
+    """systemd gives a service a socket, which can't be opened anew so that it does not wait."""
+    started = gateway(upstream(), prefix=(sys.executable, "-c", SILENT_JOURNAL))
+    connection = client(started)
+    for _ in range(200):
+        assert connection.request(target="/" + "a" * 1000).status == 200
+    assert started.metrics().sum("gateway_log_lines_lost_total") > 0
 
 
 def test_an_upgrade_has_its_line_when_it_ends(gateway, upstream, client):
