@@ -46,6 +46,16 @@ static bool ask_breaker(struct exchange *exchange)
 	return exchange->holds_permit;
 }
 
+/* A few clients that send slowly must not keep a half-open breaker from its verdict: the next one takes the probe over. */
+static bool may_pass(struct exchange *exchange)
+{
+	const struct upstream_settings *settings = exchange_upstream(exchange);
+
+	return ask_breaker(exchange) ||
+	       (breaker_state_now(settings->upstream->breaker, &settings->breaker) == BREAKER_HALF_OPEN &&
+	        shed_for_probe(exchange->worker, settings->upstream) && ask_breaker(exchange));
+}
+
 static void go_in(struct exchange *exchange)
 {
 	exchange->holds_place = true;
@@ -185,7 +195,7 @@ void exchange_admit(struct exchange *exchange)
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
 
-	if (!ask_breaker(exchange))
+	if (!may_pass(exchange))
 		exchange_fail(exchange, OUTCOME_BREAKER_OPEN);
 	else if (bulkhead_try(&settings->upstream->bulkhead, settings->bulkhead_max_in_flight))
 		go_in(exchange);

@@ -120,7 +120,17 @@ static void shed_slow(struct client *client, enum shed_reason reason)
 	shed_count(worker, reason);
 }
 
-bool shed_for_request(struct worker *worker, const struct upstream *upstream)
+static bool holds_place(const struct exchange *exchange)
+{
+	return exchange->holds_place;
+}
+
+static bool holds_probe(const struct exchange *exchange)
+{
+	return exchange->holds_permit && breaker_permit_is_probe(&exchange->permit);
+}
+
+static bool shed_slow_one(struct worker *worker, const struct upstream *upstream, bool (*holds)(const struct exchange *exchange))
 {
 	struct local_upstream *local = worker_local(worker, upstream);
 	uint64_t now_ms = worker_now_ms(worker);
@@ -130,7 +140,7 @@ bool shed_for_request(struct worker *worker, const struct upstream *upstream)
 	for (struct ring *entry = worker->serving.next; entry != &worker->serving; entry = entry->next) {
 		struct client *client = client_of_ring(entry);
 
-		if (!is_slow(client, now_ms) || !client->exchange->holds_place ||
+		if (!is_slow(client, now_ms) || !holds(client->exchange) ||
 		    exchange_upstream(client->exchange)->upstream != upstream)
 			continue;
 		shed_slow(client, SHED_SLOW);
@@ -138,6 +148,16 @@ bool shed_for_request(struct worker *worker, const struct upstream *upstream)
 	}
 	local->slow_looked_ms = now_ms;
 	return false;
+}
+
+bool shed_for_request(struct worker *worker, const struct upstream *upstream)
+{
+	return shed_slow_one(worker, upstream, holds_place);
+}
+
+bool shed_for_probe(struct worker *worker, const struct upstream *upstream)
+{
+	return shed_slow_one(worker, upstream, holds_probe);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
