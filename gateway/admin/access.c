@@ -5,9 +5,13 @@
  * own that it lets point to 127.0.0.1 (DNS rebinding) it could even read the answers; so on loopback a name other than
  * "localhost" is nobody we know, while an address is no name. Its POSTs give themselves away by Origin or Sec-Fetch-Site, and
  * those of a form can't be JSON (page_body). No answer of ours allows other origins anything.
+ *
+ * The other stranger comes through our own front door: a route whose upstream is this listener, by a slip of the configuration
+ * or because whoever rules a name lets it point here. What a gateway forwards says so in Via, which no client can take out.
  */
 #include <arpa/inet.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <string.h>
 #include <strings.h>
 
@@ -39,10 +43,29 @@ static bool is_no_name(const char *host)
 	return strcasecmp(copy, "localhost") == 0 || inet_pton(AF_INET, copy, ip) == 1;
 }
 
+/* The last of a field is whoever came last (RFC 9110 section 7.6.3); before ours stand the client's own. */
+static bool was_forwarded(struct page_request *request)
+{
+	static const char own[] = " gateway";
+	const struct evkeyval *at;
+
+	for (at = evhttp_request_get_input_headers(request->http)->tqh_first; at != NULL; at = at->next.tqe_next) {
+		size_t length = strlen(at->value);
+
+		if (strcasecmp(at->key, "Via") == 0 && length >= sizeof own - 1 && strcmp(at->value + length - (sizeof own - 1), own) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool access_may_ask(struct page_request *request)
 {
 	const char *host = field(request, "Host");
 
+	if (was_forwarded(request)) {
+		page_error(request, 403, "this listener is not reached through a gateway's routes");
+		return false;
+	}
 	if (!request->is_local || host == NULL || is_no_name(host))
 		return true;
 	page_error(request, 403, "this listener is asked by its address, or as localhost");

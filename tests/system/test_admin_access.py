@@ -120,3 +120,17 @@ def test_an_admin_path_of_a_service_is_the_services(gateway, upstream):
     running = gateway(behind)
     assert Client(running.port).request("GET", "/actuator/health").body == b"ok"
     assert behind.requests[0].target == "/actuator/health"
+
+
+@pytest.mark.parametrize("via", [None, "1.1 gateway, 1.1 evil", "1.1 evil"])
+def test_a_route_that_leads_to_the_admin_listener_leads_nowhere(gateway, upstream, via):
+    """By a slip of the configuration, or because a name points there: what comes through a gateway's front door is a stranger."""
+    port = free_port()
+    running = gateway({"patient": f"http://127.0.0.1:{port}"}, admin=f"127.0.0.1:{port}")
+    running.admin_port = port
+    fields = {**JSON, "Host": "localhost", **({"Via": via, "Connection": "Via"} if via else {})}
+    for path in ("/metrics", "/livez", "/actuator/health", "/hystrix.stream", "/nothing"):
+        assert Client(running.port).request("GET", path, fields).status == 403
+    assert Client(running.port).request("POST", PATH, fields, WISH.encode()).status == 403
+    assert running.breaker()["state"] == "CLOSED"
+    assert running.ask_admin("/livez", headers={"Via": "1.1 another"})[0] == 200, "another proxy is the operator's own business"
