@@ -256,13 +256,19 @@ bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms)
 {
 	struct tcp_info info = { .tcpi_state = 0 };
 	socklen_t size = sizeof info;
+	bool is_silent, is_deaf;
 
-	if (getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
-	    info.tcpi_last_ack_recv < silent_ms - silent_ms / 8)
+	if (getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
 		return false;
+	is_silent = info.tcpi_last_ack_recv >= silent_ms - silent_ms / 8;
+	/* Who no longer hears us goes on sending its last answer again, and that counts as something heard. But each time that
+	 * we send again takes twice as long as the last, and begins anew when anything of it was acknowledged; so at least the
+	 * half of our time but one first wait has passed like that. */
+	is_deaf = info.tcpi_rto - (info.tcpi_rto >> info.tcpi_backoff) >= silent_ms * UINT64_C(1000) / 3;
 	/* What this machine itself could not put on its way (no route, a firewall) is not unacknowledged, but probed for; one
 	 * probe may be on its way to who has closed its window. */
-	return (info.tcpi_unacked > 0 && info.tcpi_retransmits > 0) || info.tcpi_probes > 1;
+	return (info.tcpi_unacked > 0 && info.tcpi_retransmits > 0 && (is_silent || is_deaf)) ||
+	       (info.tcpi_probes > 1 && is_silent);
 }
 
 bool stream_is_quiet(const struct stream *stream)
