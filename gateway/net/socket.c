@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 /* Backlog: what the kernel allows (net.core.somaxconn) is less or equal. DEFER_ACCEPT: wake us with the request, not with the
- * handshake; a client that says nothing is dropped by the kernel after about that time. */
-enum { BACKLOG = 65535, DEFER_ACCEPT_S = 10 };
+ * handshake; a client that says nothing is ours after that time, and then idle. */
+enum { BACKLOG = 65535, DEFER_ACCEPT_S = 1 };
 /* An overlay network forgets a silent connection after 900 s; a dead peer is found long before. */
 enum { KEEPALIVE_IDLE_S = 120, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
 

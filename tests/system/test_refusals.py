@@ -166,6 +166,13 @@ def test_an_idle_connection_is_closed_without_a_word(gateway, behind, client):
     assert len(started.log(1)) == 1
 
 
+def test_a_connection_on_which_nothing_ever_comes_is_idle_too(gateway, behind, client):
+    """The kernel keeps it back for a second, and no longer."""
+    started = gateway(behind, limits={"idle_timeout": "200ms"})
+    assert client(started).is_closed()
+    assert not started.lines
+
+
 def test_own_limits_of_head_and_fields(gateway, behind, client):
     started = gateway(behind, limits={"request_head": "4KiB", "request_fields": 10})
     assert client(started).request(headers={"X": "a" * 3900}).status == 200
