@@ -1,9 +1,13 @@
-/* Metrics of the process: what its workers counted, and what it is. */
+/* Metrics of the process: what its workers counted, and what it is and takes. */
 #include "gateway/telemetry/metrics_services.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include "gateway/base/clock.h"
 
 static const struct {
 	const char *name, *type, *help;
@@ -53,6 +57,46 @@ static double cpu_seconds(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+static void write_size(FILE *to, const char *name, const char *help, uint64_t value)
+{
+	metrics_head(to, name, "gauge", help);
+	fprintf(to, "%s %" PRIu64 "\n", name, value);
+}
+
+static void write_memory(FILE *to)
+{
+	FILE *from = fopen("/proc/self/statm", "re");
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), pages, resident_pages;
+
+	if (from == NULL)
+		return;
+	if (fscanf(from, "%" SCNu64 " %" SCNu64, &pages, &resident_pages) == 2) {
+		write_size(to, "process_virtual_memory_bytes", "Address space taken.", pages * page_bytes);
+		write_size(to, "process_resident_memory_bytes", "Memory taken.", resident_pages * page_bytes);
+	}
+	fclose(from);
+}
+
+/* Under Prometheus' own names and under Micrometer's. */
+static void write_files(FILE *to)
+{
+	DIR *folder = opendir("/proc/self/fd"); /* only root may, where the process may not dump core */
+	struct rlimit limit;
+	uint64_t open_files = 0;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		write_size(to, "process_max_fds", "Descriptors that may be open.", limit.rlim_cur);
+		write_size(to, "process_files_max_files", "The same.", limit.rlim_cur);
+	}
+	if (folder == NULL)
+		return;
+	for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+		open_files += entry->d_name[0] != '.';
+	closedir(folder);
+	write_size(to, "process_open_fds", "Descriptors that are open.", open_files - 1); /* but for the folder's own */
+	write_size(to, "process_files_open_files", "The same.", open_files - 1);
+}
+
 void metrics_write_process(const struct metrics_input *input, FILE *to)
 {
 	for (size_t i = 0; i < sizeof worker_rows / sizeof worker_rows[0]; i++) {
@@ -75,5 +119,9 @@ void metrics_write_process(const struct metrics_input *input, FILE *to)
 	          (double)input->config_wall_ms / 1e3);
 	write_one(to, "process_start_time_seconds", "gauge", "When the gateway started, since 1970.",
 	          (double)input->started_wall_ms / 1e3);
+	write_one(to, "process_uptime_seconds", "gauge", "Time since then.",
+	          (double)(clock_wall_ms() - input->started_wall_ms) / 1e3);
 	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", cpu_seconds());
+	write_memory(to);
+	write_files(to);
 }

@@ -139,6 +139,19 @@ def test_metrics_are_well_formed(services):
     assert len(series) == len(set(series))
 
 
+def test_what_the_process_takes(services):
+    """In the sandbox, too."""
+    found, process = services.metrics(), f"/proc/{services.process.pid}"
+    with open(process + "/limits") as limits:
+        (most,) = [int(line.split()[3]) for line in limits if line.startswith("Max open files")]
+    for name in ("process_max_fds", "process_files_max_files"):
+        assert found.sum(name) == most
+    for name in ("process_open_fds", "process_files_open_files"):
+        assert 0 <= found.sum(name) - len(os.listdir(process + "/fd")) <= 1, "the question's own connection"
+    assert 2**20 < found.sum("process_resident_memory_bytes") < found.sum("process_virtual_memory_bytes")
+    assert 0 < found.sum("process_uptime_seconds") < 3600
+
+
 @pytest.mark.parametrize("path", ["/hystrix.stream", "/actuator/hystrix.stream"])
 def test_hystrix_stream(services, path):
     connection = http.client.HTTPConnection("127.0.0.1", services.admin_port, timeout=10)
