@@ -92,9 +92,9 @@ size_t forward_request_bound(const struct request *request, const struct route *
 {
 	/* A field may get the blank that it came without. The host stands in Host, X-Forwarded-Host and Forwarded, the client's
 	 * address in two fields. */
-	return sizeof OWN_FIELDS + request->head_length + request->fields.count + 3 * request->host.length +
-	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + strlen(route->upstream->host) +
-	       (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX + edits_bound(&route->request_headers);
+	return sizeof OWN_FIELDS + request->head_length + request->fields.count +
+	       (request->host.length > 0 ? 3 * request->host.length : strlen(route->upstream->host)) +
+	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX + edits_bound(&route->request_headers);
 }
 
 static char *put_target(char *to, const struct request *request, const struct route *route, struct slice path)

@@ -127,6 +127,13 @@ static struct slice client_of(const struct exchange *exchange)
 
 #define KEY(to, name) text_put_literal((to), ",\"" name "\":")
 
+static const struct slice outcome_members[OUTCOME_COUNT] = {
+#define OUTCOME_MEMBER(name, label, ...) \
+	[OUTCOME_##name] = { ",\"outcome\":\"" label "\"", sizeof ",\"outcome\":\"" label "\"" - 1 },
+	OUTCOMES(OUTCOME_MEMBER)
+#undef OUTCOME_MEMBER
+};
+
 static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us)
 {
 	const struct route *route = exchange->route;
@@ -136,13 +143,13 @@ static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us
 	to = put_words(KEY(to, "client"), client_of(exchange));
 	to = put_words(KEY(to, "method"), exchange->method_text);
 	to = put_string(KEY(to, "path"), exchange->target, PATH_ROOM);
-	to = put_words(KEY(to, "route"), route == NULL ? slice_of(NULL) : (struct slice){ route->path, route->path_length });
-	to = put_words(KEY(to, "upstream"), slice_of(route == NULL ? NULL : route->upstream->name));
+	to = route == NULL ? text_put_literal(to, ",\"route\":null,\"upstream\":null")
+	                   : text_put_bytes(to, route->log_names, route->log_names_length);
 	to = put_words(KEY(to, "endpoint"), exchange->endpoint_text_length == 0
 	                                            ? (struct slice){ NULL, 0 }
 	                                            : (struct slice){ exchange->endpoint_text, exchange->endpoint_text_length });
 	to = text_put_number(KEY(to, "status"), exchange->status);
-	to = put_words(KEY(to, "outcome"), slice_of(outcome_table[exchange->outcome].name));
+	to = text_put_slice(to, outcome_members[exchange->outcome]);
 	if (exchange->why != NULL)
 		to = put_words(KEY(to, "reason"), slice_of(exchange->why));
 	to = put_words(KEY(to, "breaker"), slice_of(exchange->breaker_state));

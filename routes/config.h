@@ -92,6 +92,8 @@ struct route {
 	bool has_fallback_on_statuses;
 	uint64_t request_body_bytes; /* UINT64_MAX = none */
 	size_t line;                 /* in the file, for messages */
+	const char *log_names;       /* ,"route":"/patient","upstream":"patient" as lines of the access log have it */
+	size_t log_names_length;
 	void *counters;              /* metrics of this route; set by the control thread before workers see the config */
 };
 

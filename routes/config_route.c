@@ -1,8 +1,11 @@
 /* Routes: their conditions, their upstream, and which of them can never be reached. */
+#include <stdio.h>
 #include <string.h>
 
 #include "routes/config_reader.h"
 #include "routes/route.h"
+
+enum { LOG_NAME_MAX = 255 };
 
 static const char **text_field(const struct key *key, void *into)
 {
@@ -156,6 +159,20 @@ static void check_strip_prefix(struct reader *reader, const struct yaml_node *no
 		             "strip_prefix \"%.60s\" is no part of the route's path \"%.60s\"", route->strip_prefix, route->path);
 }
 
+/* A path was percent-encoded where it had to be and a name is a token, so nothing in them needs an escape. */
+static void write_log_names(struct reader *reader, struct route *route)
+{
+	static const char format[] = ",\"route\":\"%.*s\",\"upstream\":\"%.*s\"";
+	size_t size = sizeof(format) + route->path_length + strlen(route->upstream->name);
+	char *text = reader_allocate(reader, size);
+
+	if (text == NULL)
+		return;
+	route->log_names_length =
+		(size_t)snprintf(text, size, format, LOG_NAME_MAX, route->path, LOG_NAME_MAX, route->upstream->name);
+	route->log_names = text;
+}
+
 static bool read_route(struct reader *reader, const struct yaml_node *node, struct route *route)
 {
 	*route = (struct route){.line = node->line, .request_body_bytes = reader->config->limits.request_body_bytes};
@@ -171,9 +188,11 @@ static bool read_route(struct reader *reader, const struct yaml_node *node, stru
 	if (yaml_find(node, "fallback") == NULL)
 		fallback_default(reader, route);
 	check_strip_prefix(reader, node, route);
-	if (route->path != NULL)
-		route->path_length = strlen(route->path);
-	return route->path != NULL && route->upstream != NULL;
+	if (route->path == NULL || route->upstream == NULL)
+		return false;
+	route->path_length = strlen(route->path);
+	write_log_names(reader, route);
+	return true;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
