@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gateway/base/text.h"
 #include "gateway/exchange.h"
 
 enum { LINGER_MS = 2000 };
@@ -236,7 +237,7 @@ bool client_open(struct worker *worker, int fd, const struct address *peer, uint
 	client->worker = worker;
 	client->peer = *peer;
 	client->peer_text_length = (uint8_t)address_format_ip(peer, client->peer_text);
-	client->listener_port = listener_port;
+	client->port_text_length = (uint8_t)(text_put_number(client->port_text, listener_port) - client->port_text);
 	ring_init(&client->ring);
 	counter_add(&worker->counters.connections_accepted, 1);
 	counter_add(&worker->counters.connections_open, 1);

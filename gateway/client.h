@@ -25,10 +25,10 @@ struct client {
 	struct ring ring;                /* worker->strangers, waiting or serving */
 	struct ring run;                 /* worker->run, or those whose turn it is; only when is_in_run_list */
 	bool is_in_run_list;
-	uint16_t listener_port;
 	struct address peer;
 	char peer_text[ADDRESS_TEXT_MAX]; /* without port */
-	uint8_t peer_text_length;
+	char port_text[5];                /* of the listener */
+	uint8_t peer_text_length, port_text_length;
 	struct buffer held; /* bytes that came before their turn; has memory only while there are such */
 	uint64_t head_began_us; /* of the request being read */
 	struct grave grave;

@@ -46,7 +46,7 @@ static bool write_head(struct exchange *exchange, const struct request *request,
 		.peer = { client->peer_text, client->peer_text_length },
 		.is_ipv6 = client->peer.family == 6,
 		.is_trusted = exchange->is_trusted,
-		.port = client->listener_port,
+		.port = { client->port_text, client->port_text_length },
 		.request_id = { exchange->request_id, exchange->request_id_length },
 	};
 

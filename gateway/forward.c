@@ -94,7 +94,8 @@ size_t forward_request_bound(const struct request *request, const struct route *
 	 * address in two fields. */
 	return sizeof OWN_FIELDS + request->head_length + request->fields.count +
 	       (request->host.length > 0 ? 3 * request->host.length : strlen(route->upstream->host)) +
-	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX + edits_bound(&route->request_headers);
+	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX +
+	       edits_bound(&route->request_headers);
 }
 
 static char *put_target(char *to, const struct request *request, const struct route *route, struct slice path)
@@ -185,8 +186,6 @@ static char *put_believed(char *to, const struct request *request, const struct 
 static char *put_origin(char *to, const struct request *request, const struct route *route, const struct origin *origin)
 {
 	const struct header_edits *edits = &route->request_headers;
-	char port[TEXT_NUMBER_MAX];
-	struct slice port_text = { port, (size_t)(text_put_number(port, origin->port) - port) };
 	struct slice name;
 
 	if (!is_edited(edits, SLICE("X-Forwarded-For")))
@@ -196,7 +195,7 @@ static char *put_origin(char *to, const struct request *request, const struct ro
 	if (!is_edited(edits, name = SLICE("X-Forwarded-Host")))
 		to = put_believed(to, request, origin, FIELD_X_FORWARDED_HOST, name, request->host);
 	if (!is_edited(edits, name = SLICE("X-Forwarded-Port")))
-		to = put_believed(to, request, origin, FIELD_X_FORWARDED_PORT, name, port_text);
+		to = put_believed(to, request, origin, FIELD_X_FORWARDED_PORT, name, origin->port);
 	if (!is_edited(edits, SLICE("Forwarded")))
 		to = put_forwarded(to, request, origin);
 	if (!is_edited(edits, name = SLICE("X-Request-Id")))

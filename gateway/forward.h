@@ -16,7 +16,7 @@ struct origin {
 	struct slice peer;          /* the client's address without port and brackets */
 	bool is_ipv6;
 	bool is_trusted;            /* in trusted_proxies: its X-Forwarded-... are believed */
-	uint16_t port;              /* of the listener */
+	struct slice port;          /* of the listener */
 	struct slice request_id;
 };
 

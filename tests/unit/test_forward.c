@@ -15,7 +15,7 @@ enum { MAXIMUM = 16 };
 
 static const struct request_limits limits = { .head_bytes = 4096, .fields = MAXIMUM };
 static const struct origin origin = {
-	.peer = SLICE("10.0.0.9"), .port = 8080, .request_id = SLICE("0123456789abcdef0123456789abcdef"),
+	.peer = SLICE("10.0.0.9"), .port = SLICE("8080"), .request_id = SLICE("0123456789abcdef0123456789abcdef"),
 };
 static struct upstream_settings upstream = { .host = "patient", .port = 2222 };
 
