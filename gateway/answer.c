@@ -74,7 +74,7 @@ static size_t write_head(struct exchange *exchange, const struct response *respo
 		.to_chunked = exchange->download.to_chunked,
 		.is_head_request = exchange->method == METHOD_HEAD,
 		.closing = closing_of(exchange),
-		.date = worker_date(worker),
+		.date = worker_wall(worker)->date,
 	};
 
 	if (forward_response_bound(&forward) > worker->head_size)

@@ -75,15 +75,20 @@ static char *put_string(char *to, struct slice text, size_t room)
 	return to;
 }
 
-/* Words of our own, tokens, paths from the configuration: nothing in them needs an escape. */
-static char *put_words(char *to, struct slice words)
+/* What needs no escape: words of our own, and what the parser lets pass for a method or a target. */
+static char *put_checked(char *to, struct slice words, size_t room)
 {
 	if (words.data == NULL)
 		return text_put_literal(to, "null");
 	*to++ = '"';
-	to = text_put_bytes(to, words.data, words.length < SHORT_ROOM ? words.length : SHORT_ROOM);
+	to = text_put_bytes(to, words.data, words.length < room ? words.length : room);
 	*to++ = '"';
 	return to;
+}
+
+static char *put_words(char *to, struct slice words)
+{
+	return put_checked(to, words, SHORT_ROOM);
 }
 
 static struct slice slice_of(const char *text)
@@ -104,10 +109,10 @@ static char *put_span(char *to, uint64_t from_us, uint64_t until_us)
 	return text_put_3(to, (unsigned)(span_us % 1000));
 }
 
-static char *put_iso_time(char *to, const struct worker *worker)
+static char *put_iso_time(char *to, const struct wall *wall)
 {
-	to = text_put_bytes(to, worker->log_time, 20);
-	to = text_put_3(to, worker->log_ms);
+	to = text_put_bytes(to, wall->iso, WALL_ISO);
+	to = text_put_3(to, wall->ms);
 	*to++ = 'Z';
 	return to;
 }
@@ -139,10 +144,10 @@ static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us
 	const struct route *route = exchange->route;
 
 	to = text_put_literal(to, "{\"time\":\"");
-	to = text_put_literal(put_iso_time(to, exchange->worker), "\"");
+	to = text_put_literal(put_iso_time(to, worker_wall(exchange->worker)), "\"");
 	to = put_words(KEY(to, "client"), client_of(exchange));
 	to = put_words(KEY(to, "method"), exchange->method_text);
-	to = put_string(KEY(to, "path"), exchange->target, PATH_ROOM);
+	to = put_checked(KEY(to, "path"), exchange->target, PATH_ROOM);
 	to = route == NULL ? text_put_literal(to, ",\"route\":null,\"upstream\":null")
 	                   : text_put_bytes(to, route->log_names, route->log_names_length);
 	to = put_words(KEY(to, "endpoint"), exchange->endpoint_text_length == 0
@@ -187,7 +192,7 @@ static char *put_or_dash(char *to, struct slice text, size_t room)
 static char *put_combined(char *to, const struct exchange *exchange)
 {
 	to = text_put_slice(to, client_of(exchange));
-	to = text_put_literal(put_clf_time(text_put_literal(to, " - - ["), exchange->worker->log_time), "] \"");
+	to = text_put_literal(put_clf_time(text_put_literal(to, " - - ["), worker_wall(exchange->worker)->iso), "] \"");
 	to = text_put_literal(put_or_dash(to, exchange->method_text, SHORT_ROOM), " ");
 	to = text_put_literal(put_or_dash(to, exchange->target, PATH_ROOM), " HTTP/1.");
 	*to++ = (char)('0' + exchange->version_minor % 10);
@@ -195,32 +200,6 @@ static char *put_combined(char *to, const struct exchange *exchange)
 	to = text_put_literal(text_put_number(text_put_literal(to, " "), bytes_out(exchange)), " \"");
 	to = text_put_literal(put_or_dash(to, exchange->referer, REFERER_ROOM), "\" \"");
 	return text_put_literal(put_or_dash(to, exchange->user_agent, AGENT_ROOM), "\"\n");
-}
-
-/* Read once a turn of the loop; "2026-03-01T12:00:00." is written once a second. */
-static void read_time(struct worker *worker, uint64_t turn_us)
-{
-	uint64_t now_ms;
-	time_t seconds;
-	struct tm tm;
-	char *to = worker->log_time;
-
-	if (worker->log_turn_us == turn_us)
-		return;
-	worker->log_turn_us = turn_us;
-	now_ms = clock_wall_ms();
-	seconds = (time_t)(now_ms / 1000);
-	worker->log_ms = (unsigned)(now_ms % 1000);
-	if (worker->log_s == now_ms / 1000)
-		return;
-	worker->log_s = now_ms / 1000;
-	gmtime_r(&seconds, &tm);
-	to = text_put_literal(text_put_number(to, (uint64_t)tm.tm_year + 1900), "-");
-	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_mon + 1), "-");
-	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_mday), "T");
-	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_hour), ":");
-	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_min), ":");
-	text_put_literal(text_put_2(to, (unsigned)tm.tm_sec), ".");
 }
 
 void record(struct exchange *exchange)
@@ -239,7 +218,6 @@ void record(struct exchange *exchange)
 	line = access_log_room(&worker->log);
 	if (line == NULL)
 		return;
-	read_time(worker, now_us);
 	end = exchange->snapshot->config->access_log_format == ACCESS_LOG_COMBINED ? put_combined(line, exchange)
 	                                                                          : put_json(line, exchange, now_us);
 	access_log_add(&worker->log, (size_t)(end - line));

@@ -39,7 +39,7 @@ static char *put_retry_after(char *to, const struct exchange *exchange)
 
 static char *put_common(char *to, const struct exchange *exchange)
 {
-	to = text_put_bytes(put_field_begin(to, "Date"), worker_date(exchange->worker), TEXT_HTTP_DATE);
+	to = text_put_bytes(put_field_begin(to, "Date"), worker_wall(exchange->worker)->date, TEXT_HTTP_DATE);
 	to = text_put_literal(to, "\r\n");
 	to = put_proxy_status(to, exchange);
 	if (!exchange->keeps_client)

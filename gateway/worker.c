@@ -21,28 +21,6 @@
 
 /* ---- small services ------------------------------------------------------------------------------------------ */
 
-const char *worker_date(struct worker *worker)
-{
-	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	uint64_t now_s = clock_wall_ms() / 1000;
-	time_t seconds = (time_t)now_s;
-	struct tm tm;
-	char *to = worker->date;
-
-	if (now_s == worker->date_s)
-		return worker->date;
-	worker->date_s = now_s;
-	gmtime_r(&seconds, &tm);
-	to = text_put_literal(text_put_bytes(to, days + (size_t)3 * tm.tm_wday, 3), ", ");
-	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_mday), " ");
-	to = text_put_literal(text_put_bytes(to, months + (size_t)3 * tm.tm_mon, 3), " ");
-	to = text_put_literal(text_put_number(to, (uint64_t)tm.tm_year + 1900), " ");
-	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_hour), ":");
-	to = text_put_literal(text_put_2(to, (unsigned)tm.tm_min), ":");
-	text_put_literal(text_put_2(to, (unsigned)tm.tm_sec), " GMT");
-	return worker->date;
-}
-
 static void tell_drained(struct worker *worker)
 {
 	if (worker->state == WORKER_DRAINING && ring_is_empty(&worker->strangers) && ring_is_empty(&worker->waiting) &&

@@ -21,6 +21,7 @@
 #include "gateway/base/inbox.h"
 #include "gateway/base/random.h"
 #include "gateway/base/ring.h"
+#include "gateway/base/wall.h"
 #include "gateway/capacity.h"
 #include "gateway/crowd.h"
 #include "gateway/http/request.h"
@@ -117,11 +118,7 @@ struct worker {
 	size_t field_count;
 	char *head; /* also the room for normalising a path */
 	size_t head_size;
-	char date[32];
-	uint64_t date_s;
-	char log_time[24]; /* of the second log_s, as far as the dot */
-	uint64_t log_s, log_turn_us;
-	unsigned log_ms;
+	struct wall wall;
 	uint64_t timer_at_ms; /* what `timer` was set to; 0: not set */
 	uint64_t rest_logged_ms, shed_logged_ms[SHED_REASONS];
 	uint64_t shed_span_ms; /* began then; so many were shed in it */
@@ -143,12 +140,14 @@ bool worker_take_config(struct worker *worker, struct config *config);
 struct snapshot *snapshot_use(struct worker *worker);
 void snapshot_release(struct worker *worker, struct snapshot *snapshot);
 struct local_upstream *worker_local(struct worker *worker, const struct upstream *upstream);
-/* TEXT_HTTP_DATE bytes of the current second. */
-const char *worker_date(struct worker *worker);
 void worker_count_exchange(struct worker *worker, int change);
 static inline uint64_t worker_now_ms(struct worker *worker)
 {
 	return io_now_ms(&worker->io);
+}
+static inline const struct wall *worker_wall(struct worker *worker)
+{
+	return wall_now(&worker->wall, io_now_us(&worker->io));
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/http/characters.h"
 #include "gateway/http/request.h"
 #include "tests/unit/page.h"
 
@@ -366,10 +367,20 @@ static void test_limits(void **state)
 	assert_int_equal(check_bytes(text, length + 6, PARSE_REFUSED).refused_status, 431);
 }
 
+/* The access log takes methods and targets as they are (gateway/record.c). */
+static void test_methods_and_targets_need_no_escape(void **state)
+{
+	(void)state;
+	for (int c = 0; c < 256; c++)
+		if (char_is((char)c, CHAR_TOKEN | CHAR_TARGET))
+			assert_true(c > ' ' && c < 0x7f && c != '"' && c != '\\');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_a_request),
+		cmocka_unit_test(test_methods_and_targets_need_no_escape),
 		cmocka_unit_test(test_methods),
 		cmocka_unit_test(test_request_line),
 		cmocka_unit_test(test_empty_lines_before),

@@ -1,0 +1,30 @@
+/* The time of day for people and heads: one thread reads it once in a turn of its loop and writes its texts once a second. */
+#ifndef GATEWAY_BASE_WALL_H
+#define GATEWAY_BASE_WALL_H
+
+#include "gateway/base/text.h"
+
+enum { WALL_ISO = 20 };
+
+/* Zero-initialised = never read. */
+struct wall {
+	uint64_t turn_us; /* read then */
+	uint64_t s;
+	unsigned ms;               /* of the second */
+	char date[TEXT_HTTP_DATE]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+	char iso[WALL_ISO];        /* "1994-11-06T08:49:37." */
+};
+
+void wall_read(struct wall *wall);
+
+/* `turn_us` is the same in all of a turn, and another in the next. */
+static inline const struct wall *wall_now(struct wall *wall, uint64_t turn_us)
+{
+	if (wall->turn_us != turn_us) {
+		wall->turn_us = turn_us;
+		wall_read(wall);
+	}
+	return wall;
+}
+
+#endif
