@@ -99,6 +99,23 @@ static void after_body(struct exchange *exchange, bool is_whole)
 		attempt_set_deadline(exchange);
 }
 
+/* What goes down first. A head that came in one read is followed by its body in the scratch: there the new one takes its place, and
+ * both are one piece. */
+static int join(const struct exchange *exchange, size_t head_length, const struct transfer_parts *body, char *rest,
+                struct iovec parts[1 + TRANSFER_PARTS])
+{
+	char *head = exchange->worker->head;
+
+	if (body->count == 1 && body->list[0].iov_base == rest && head_length <= IO_HEADROOM_BYTES && exchange->partial.to == 0) {
+		parts[0].iov_base = memcpy(rest - head_length, head, head_length);
+		parts[0].iov_len = head_length + body->list[0].iov_len;
+		return 1;
+	}
+	parts[0] = (struct iovec){ head, head_length };
+	memcpy(parts + 1, body->list, (size_t)body->count * sizeof body->list[0]);
+	return 1 + body->count;
+}
+
 /* The response is the upstream's, for better or worse: its head and what came with it go down in one send. */
 static void pass(struct exchange *exchange, const struct response *response, char *rest, size_t length)
 {
@@ -106,6 +123,7 @@ static void pass(struct exchange *exchange, const struct response *response, cha
 	struct transfer_parts body;
 	enum transfer_result taken;
 	size_t head_length;
+	int count;
 
 	decide_framing(exchange, response);
 	head_length = write_head(exchange, response);
@@ -120,12 +138,11 @@ static void pass(struct exchange *exchange, const struct response *response, cha
 	}
 	exchange->status = response->status;
 	exchange_enter(exchange, EXCHANGE_STREAMING);
-	parts[0] = (struct iovec){ exchange->worker->head, head_length };
-	memcpy(parts + 1, body.list, (size_t)body.count * sizeof body.list[0]);
+	count = join(exchange, head_length, &body, rest, parts);
 	if (exchange->download.body.kind == BODY_LENGTH && exchange->download.remaining >= SPLICE_LEAST_BYTES)
 		attempt_splice(exchange, true);
 	note_excess(exchange, length - body.used);
-	if (send_down(exchange, parts, 1 + body.count))
+	if (send_down(exchange, parts, count))
 		after_body(exchange, taken == TRANSFER_WHOLE);
 }
 

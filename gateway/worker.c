@@ -310,7 +310,7 @@ bool worker_init(struct worker *worker, unsigned index, struct shared *shared, s
 	ring_init(&worker->serving);
 	worker->io.memory_bytes = shared->capacity.memory_bytes;
 	worker->io.base = new_base();
-	worker->io.scratch = malloc(IO_SCRATCH_BYTES);
+	worker->io.scratch = malloc(IO_HEADROOM_BYTES + IO_SCRATCH_BYTES);
 	if (worker->io.base == NULL || worker->io.scratch == NULL || !inbox_init(&worker->inbox))
 		return false;
 	deadlines_init(&worker->io.deadlines, clock_now_ms());

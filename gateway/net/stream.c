@@ -27,12 +27,13 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 void stream_read(struct stream *stream)
 {
 	size_t room = io_is_memory_tight(stream->io) ? IO_RECV_TIGHT : stream->recv_bytes;
-	ssize_t length = recv(stream->fd, stream->io->scratch, room, 0);
+	char *bytes = stream->io->scratch + IO_HEADROOM_BYTES;
+	ssize_t length = recv(stream->fd, bytes, room, 0);
 
 	if (length > 0) {
 		if ((size_t)length == stream->recv_bytes && stream->recv_bytes < IO_SCRATCH_BYTES)
 			stream->recv_bytes *= 2;
-		stream->events->on_bytes(stream, stream->io->scratch, (size_t)length);
+		stream->events->on_bytes(stream, bytes, (size_t)length);
 	} else if (length == 0) {
 		stream->has_ended = true;
 		stream_pause(stream);
@@ -324,12 +325,10 @@ static enum send_result keep(struct stream *stream, const struct iovec *parts, i
 }
 
 /* To copy a few bytes costs less than what the kernel does to read a list of parts. */
-static ssize_t send_parts(int fd, const struct iovec *parts, int count, size_t total)
+static __attribute__((noinline)) ssize_t send_parts(int fd, const struct iovec *parts, int count, size_t total)
 {
 	char together[STREAM_GATHER_BYTES], *to = together;
 
-	if (count == 1)
-		return send(fd, parts->iov_base, total, MSG_NOSIGNAL);
 	if (total > sizeof together)
 		return sendmsg(fd, &(struct msghdr){ .msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count }, MSG_NOSIGNAL);
 	for (int i = 0; i < count; i++)
@@ -347,7 +346,7 @@ enum send_result stream_send(struct stream *stream, struct iovec *parts, int cou
 	if (total == 0)
 		return stream_is_pending(stream) ? SEND_PENDING : SEND_DONE;
 	if (!stream_is_pending(stream) && !stream->is_connecting) {
-		sent = send_parts(stream->fd, parts, count, total);
+		sent = count == 1 ? send(stream->fd, parts->iov_base, total, MSG_NOSIGNAL) : send_parts(stream->fd, parts, count, total);
 		if (sent == (ssize_t)total)
 			return SEND_DONE;
 		if (sent < 0 && errno != EAGAIN && errno != EINTR)

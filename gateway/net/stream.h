@@ -35,6 +35,8 @@
  * little behind in memory. When memory is tight it is IO_RECV_TIGHT. */
 enum { STREAM_WATCH_MS = 20 };
 enum { IO_SCRATCH_BYTES = 256 * 1024, IO_RECV_LEAST = 16 * 1024, IO_RECV_TIGHT = 4 * 1024 };
+/* Before what is received there is room: a head that is written anew can stand right before its body. */
+enum { IO_HEADROOM_BYTES = 4 * 1024 };
 
 /* Freed when the turn of the loop is over: callbacks further up the stack may still look at it. */
 struct grave {
@@ -47,7 +49,7 @@ struct io {
 	struct event_base *base;
 	struct deadlines deadlines;
 	uint64_t now_us, now_ms; /* 0: not read in this turn of the loop; use io_now_us() and io_now_ms() */
-	char *scratch;   /* IO_SCRATCH_BYTES */
+	char *scratch;   /* IO_HEADROOM_BYTES and IO_SCRATCH_BYTES */
 	size_t memory_bytes; /* what this thread should keep for peers at most (buffer_kept_bytes); from half of it on it is tight */
 	struct grave *graves;
 	struct pipe *pipes; /* spare ones (pipe.h) */
@@ -85,7 +87,7 @@ static inline bool io_is_memory_tight(const struct io *io)
 struct stream;
 
 struct stream_events {
-	void (*on_bytes)(struct stream *stream, char *bytes, size_t length); /* in the scratch; may be changed in place */
+	void (*on_bytes)(struct stream *stream, char *bytes, size_t length); /* in the scratch; they and the headroom may be changed */
 	void (*on_end)(struct stream *stream);                               /* the peer sends no more; reading is paused */
 	void (*on_error)(struct stream *stream, int error);                  /* the connection is dead (errno) */
 	void (*on_drained)(struct stream *stream);                           /* nothing is pending any more */
