@@ -14,12 +14,13 @@ static bool stop(struct exchange *exchange, enum outcome outcome, const char *wh
 static bool find_route(struct exchange *exchange, const struct request *request, struct slice *path)
 {
 	const struct config *config = exchange->snapshot->config;
+	struct worker *worker = exchange->worker;
 	struct path_result normal;
 	struct route_match match;
 
 	if (request->path.length == 0 || request->path.data[0] != '/')
 		return stop(exchange, OUTCOME_NOT_FOUND, NULL);
-	normal = path_normalise(request->path.data, request->path.length, exchange->worker->head);
+	normal = path_normalise(request->path.data, request->path.length, worker->head);
 	if (normal.verdict == PATH_REFUSED)
 		return stop(exchange, OUTCOME_REQUEST_REFUSED, normal.why);
 	*path = (struct slice){ normal.path, normal.length };
@@ -29,8 +30,9 @@ static bool find_route(struct exchange *exchange, const struct request *request,
 		return stop(exchange, OUTCOME_NOT_FOUND, NULL);
 	exchange->route = match.route;
 	if (normal.verdict == PATH_NORMALISED &&
-	    route_was_escaped(config, request->host_name.data, request->host_name.length, request->path.data,
-	                      request->path.length, match.route))
+	    (normal.length + request->path.length > worker->head_size ||
+	     route_was_escaped(config, request->host_name.data, request->host_name.length, request->path.data,
+	                       request->path.length, match.route, worker->head + normal.length)))
 		return stop(exchange, OUTCOME_REQUEST_REFUSED, "dot segments lead out of the route's prefix");
 	if (match.verdict == ROUTE_METHOD_NOT_ALLOWED)
 		return stop(exchange, OUTCOME_METHOD_NOT_ALLOWED, NULL);

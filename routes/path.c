@@ -152,6 +152,32 @@ static void end_segment(struct writing *writing)
 	}
 }
 
+static bool is_two_dots(const char *segment, size_t length)
+{
+	size_t dots = 0, used;
+
+	for (; length > 0; segment += used, length -= used, dots++) {
+		used = segment[0] == '.' ? 1 : length >= 3 && segment[0] == '%' && segment[1] == '2' && (segment[2] | 0x20) == 'e' ? 3 : 0;
+		if (used == 0)
+			return false;
+	}
+	return dots == 2;
+}
+
+size_t path_before_dots(const char *path, size_t length)
+{
+	size_t begin = 1;
+
+	for (size_t at = 1; at <= length; at++) {
+		if (at < length && path[at] != '/')
+			continue;
+		if (is_two_dots(path + begin, at - begin))
+			return begin;
+		begin = at + 1;
+	}
+	return length;
+}
+
 static struct path_result refused(const char *why)
 {
 	return (struct path_result){.verdict = PATH_REFUSED, .why = why};

@@ -191,11 +191,18 @@ struct route_match route_find(const struct config *config, const char *host, siz
 }
 
 bool route_was_escaped(const struct config *config, const char *host, size_t host_length, const char *raw,
-                       size_t raw_length, const struct route *found)
+                       size_t raw_length, const struct route *found, char *room)
 {
-	const struct entry *entry = find_entry(config->index, host, host_length, raw, raw_length);
+	size_t before = path_before_dots(raw, raw_length);
+	struct path_result seen;
+	const struct entry *entry;
 	const struct route *seemed;
 
+	if (before == raw_length)
+		return false;
+	/* As the gateway reads it, so that no spelling of the prefix leads out of it more easily than another. */
+	seen = path_normalise(raw, before, room);
+	entry = find_entry(config->index, host, host_length, seen.path, seen.length);
 	if (entry == NULL)
 		return false;
 	seemed = entry->first;

@@ -30,6 +30,8 @@ struct path_result {
 };
 /* `path` starts with '/' and holds no query. `room` must have `length` bytes. */
 struct path_result path_normalise(const char *path, size_t length, char *room);
+/* What of it comes before the first "..", in whatever spelling; `length` when there is none. */
+size_t path_before_dots(const char *path, size_t length);
 
 enum route_verdict { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_METHOD_NOT_ALLOWED };
 
@@ -43,9 +45,10 @@ struct route_match {
 struct route_match route_find(const struct config *config, const char *host, size_t host_length, const char *path,
                               size_t path_length, const char *method, size_t method_length);
 
-/* Did dot segments lead out of the prefix that the path seemed to have? `raw` is the path before path_normalise(). */
+/* Did dot segments lead out of the prefix that the path had before them? `raw` is one that path_normalise() did not refuse;
+ * `room` must have `raw_length` bytes. */
 bool route_was_escaped(const struct config *config, const char *host, size_t host_length, const char *raw, size_t raw_length,
-                       const struct route *found);
+                       const struct route *found, char *room);
 
 /* "GET, HEAD" of all routes with this host and path, for the Allow field. Returns the length, cut at `size`. */
 size_t route_allowed_methods(const struct config *config, const char *host, size_t host_length, const char *path,

@@ -215,13 +215,13 @@ static void test_routes_that_can_never_match(void **state)
 
 static bool was_escaped(const char *host, const char *raw)
 {
-	char room[256];
+	char room[2 * 256];
 	struct path_result normal = path_normalise(raw, strlen(raw), room);
 	struct route_match match;
 
 	assert_int_not_equal(normal.verdict, PATH_REFUSED);
 	match = route_find(&world.config, host, strlen(host), normal.path, normal.length, "GET", 3);
-	return route_was_escaped(&world.config, host, strlen(host), raw, strlen(raw), match.route);
+	return route_was_escaped(&world.config, host, strlen(host), raw, strlen(raw), match.route, room + normal.length);
 }
 
 static void test_escapes(void **state)
@@ -236,6 +236,13 @@ static void test_escapes(void **state)
 	assert_true(was_escaped("", "/patient/open/../7"));
 	assert_true(was_escaped("", "/patient/open/../openx"));
 	assert_true(was_escaped("", "/patient/.."));
+	assert_true(was_escaped("", "/%70atient/../reception"));
+	assert_true(was_escaped("", "//patient/../reception"));
+	assert_true(was_escaped("", "/./patient/.%2E/reception"));
+	assert_true(was_escaped("", "/patient/x/..//%2E./reception"));
+	assert_false(was_escaped("", "/patient/..."));
+	assert_false(was_escaped("", "/patient/..x/%2e%2e%2e/..%2ex/y"));
+	assert_false(was_escaped("", "/x/../patient/./y"));
 	assert_true(was_escaped("h", "/hosted/../patient"));
 	assert_false(was_escaped("", "/hosted/../patient"));
 	assert_false(was_escaped("", "/patient/x/../open"));
