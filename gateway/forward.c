@@ -7,9 +7,10 @@
 #include "gateway/base/text.h"
 
 #define OWN_FIELDS "via: 1.1 gateway\r\nforwarded: for=\"[]\";proto=http;host=\"\"\r\nx-forwarded-proto: https\r\n" \
-	"x-forwarded-port: 65535\r\nx-forwarded-for: \r\nx-forwarded-host: \r\nx-request-id: \r\nconnection: upgrade\r\n" \
-	"expect: 100-continue\r\ntransfer-encoding: chunked\r\ncontent-length: 18446744073709551615\r\nhost: \r\nupgrade: \r\n" \
-	"connection: keep-alive\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nHTTP/1.1 200 \r\n"
+	"x-forwarded-port: 65535\r\nx-forwarded-for: \r\nx-forwarded-host: \r\nx-forwarded-prefix: \r\nx-request-id: \r\n" \
+	"connection: upgrade\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n" \
+	"content-length: 18446744073709551615\r\nhost: \r\nupgrade: \r\nconnection: keep-alive\r\n" \
+	"date: Sun, 06 Nov 1994 08:49:37 GMT\r\nHTTP/1.1 200 \r\n"
 
 static char *put_field(char *to, struct slice name, struct slice value)
 {
@@ -94,7 +95,8 @@ size_t forward_request_bound(const struct request *request, const struct route *
 	 * address in two fields. */
 	return sizeof OWN_FIELDS + request->head_length + request->fields.count +
 	       (request->host.length > 0 ? 3 * request->host.length : strlen(route->upstream->host)) +
-	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) + (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX +
+	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) +
+	       (route->strip_prefix == NULL ? 0 : strlen(route->strip_prefix)) + (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX +
 	       edits_bound(&route->request_headers);
 }
 
@@ -196,6 +198,9 @@ static char *put_origin(char *to, const struct request *request, const struct ro
 		to = put_believed(to, request, origin, FIELD_X_FORWARDED_HOST, name, request->host);
 	if (!is_edited(edits, name = SLICE("X-Forwarded-Port")))
 		to = put_believed(to, request, origin, FIELD_X_FORWARDED_PORT, name, origin->port);
+	/* So that the service can tell its clients where it is. What a trusted proxy took off before stands in a field before it. */
+	if (route->strip_prefix != NULL && !is_edited(edits, name = SLICE("X-Forwarded-Prefix")))
+		to = put_field(to, name, (struct slice){ route->strip_prefix, strlen(route->strip_prefix) });
 	if (!is_edited(edits, SLICE("Forwarded")))
 		to = put_forwarded(to, request, origin);
 	if (!is_edited(edits, name = SLICE("X-Request-Id")))

@@ -108,8 +108,21 @@ def test_rewriting(gateway, services, client, rewrite, target, arrives):
     route = {"path": "/patient", "upstream": "patient"}
     if rewrite:
         route["rewrite"] = rewrite
-    client(gateway(services, [route])).request(target=target)
-    assert services["patient"].requests[0].target == arrives
+    client(gateway(services, [route])).request(target=target, headers={"X-Forwarded-Prefix": "/chosen-by-client"})
+    (request,) = services["patient"].requests
+    assert request.target == arrives
+    assert request.get("X-Forwarded-Prefix") == (rewrite or {}).get("strip_prefix")
+
+
+def test_a_prefix_that_a_trusted_proxy_took_off_comes_first(gateway, services, client):
+    route = {"path": "/patient", "upstream": "patient", "rewrite": {"strip_prefix": "/patient"}}
+    edited = {**route, "path": "/patient/x", "request_headers": {"set": {"X-Forwarded-Prefix": "/edited"}}}
+    connection = client(gateway(services, [route, edited], trusted_proxies=["127.0.0.1"]))
+    for target in ("/patient/7", "/patient/x"):
+        connection.request(target=target, headers={"X-Forwarded-Prefix": "/clinic"})
+    first, second = services["patient"].requests
+    assert first.all("X-Forwarded-Prefix") == ["/clinic", "/patient"]
+    assert second.all("X-Forwarded-Prefix") == ["/edited"]
 
 
 def test_header_edits(gateway, upstream, client):
