@@ -69,10 +69,10 @@ static void add_edits(json_t *filters, const char *which, const struct header_ed
 
 	for (size_t i = 0; i < edits->count; i++) {
 		const struct header_edit *edit = &edits->edits[i];
+		const char *value = edit->written != NULL ? edit->written : edit->value; /* ${NAME}: secrets come that way */
 
 		json_array_append_new(filters, json_sprintf("[[%s%sHeader %s%s%s], order = %d]", verbs[edit->kind], which,
-		                                            edit->name, edit->value == NULL ? "" : " = ",
-		                                            edit->value == NULL ? "" : edit->value,
+		                                            edit->name, value == NULL ? "" : " = ", value == NULL ? "" : value,
 		                                            (int)json_array_size(filters) + 1));
 	}
 }

@@ -1,11 +1,12 @@
 """Who may ask the admin listener, and who may change something through it."""
 import json
 import os
+import re
 
 import pytest
 
 from harness import Client, free_port, until
-from process import run
+from process import IS_SANITIZED, run
 
 PATH = "/actuator/circuitbreakers/patient"
 WISH = json.dumps({"updateState": "FORCE_OPEN"})
@@ -104,6 +105,48 @@ def test_the_token_is_not_printed_and_must_be_one(gateway, upstream, tmp_path, t
         assert not bad or bad not in told.stderr
     os.remove(token_file)
     assert "No such file" in run("--check", "--config", str(file)).stderr
+
+
+PAGES = ("/metrics", "/upstreams", "/actuator", "/actuator/health", "/actuator/gateway/routes", "/actuator/circuitbreakers",
+         "/actuator/circuitbreakerevents")
+
+
+def test_no_secret_is_told_to_anybody(gateway, upstream):
+    """Neither what the environment gave nor what clients send to prove who they are, in no log and on no page."""
+    behind = upstream()
+    route = {"path": "/", "request_headers": {"set": {"X-Key": "key ${TEST_SECRET}"}}}
+    running = gateway(behind, [route], env={**os.environ, "TEST_SECRET": "hush-hush"}, log_level="debug")
+    Client(running.port).request(headers={"Authorization": "Basic c2VjcmV0", "Cookie": "session=topsecret"})
+    assert behind.requests[0].get("X-Key") == "key hush-hush" and behind.requests[0].get("Cookie") == "session=topsecret"
+    running.log(1)
+    told = running.stderr + "".join(running.lines) + "".join(running.ask_admin(page)[2] for page in PAGES)
+    assert "key ${TEST_SECRET}" in told, "the pages were asked"
+    assert not [secret for secret in ("hush-hush", "c2VjcmV0", "topsecret") if secret in told]
+
+
+def rewritable_memory(pid):
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            begin, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
+            if rights.startswith("rw"):
+                memory.seek(int(begin, 16))
+                yield memory.read(int(end, 16) - int(begin, 16))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or IS_SANITIZED, reason="the memory of a process that can't be dumped is for root only")
+def test_a_token_that_is_replaced_is_wiped(gateway, upstream, token_file):
+    behind = upstream()
+    keys = {"listen": f"127.0.0.1:{free_port()}", "token_file": str(token_file)}
+    running = gateway(behind, admin=keys)
+    assert any(TOKEN.encode() in part for part in rewritable_memory(running.process.pid))
+    token_file.write_text("another-token-of-some-length")
+    running.reload()
+
+    def is_wiped():
+        Client(running.port).request()  # workers let go of the old configuration when they have something to do
+        return not any(TOKEN.encode() in part for part in rewritable_memory(running.process.pid))
+
+    until(is_wiped, "nothing of the old token is left")
 
 
 @pytest.mark.parametrize("path", ["/actuator/health", "/metrics", "/livez", PATH, "/upstreams", "//metrics", "/patient/../metrics"])
