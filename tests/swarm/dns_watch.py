@@ -5,7 +5,7 @@ the rest by gossip, so nothing that a gateway does about it may be measured from
         ...
     dns.withdrawn("node1", "10.0.1.7")
 
-Run as a program, `dns_watch.py NAME LOG`, it is what asks within a container's network.
+Run as a program, `dns_watch.py NAME LOG PROCESS`, it is what asks within a container's network, as long as its process lives.
 """
 import os
 import socket
@@ -43,13 +43,13 @@ def addresses_of(message):
             yield socket.inet_ntoa(message[at - length:at])
 
 
-def watch(name, path):
+def watch(name, path, process):
     """A line for each answer: when the question was sent, when it was answered, the addresses."""
     number = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker, open(path, "w", buffering=1) as log:
         asker.connect(DNS)
         asker.settimeout(TIMEOUT_S)
-        while True:
+        while os.path.exists(f"/proc/{process}"):
             number = (number + 1) % 65536
             asked = time.time()
             try:
@@ -73,9 +73,9 @@ class DnsWatch:
         self.folder = tempfile.TemporaryDirectory(prefix="swarm-dns.")
         self.watchers = {}
         for node in NODES:
-            process = process_of(tasks("gateway", node)[0])
-            self.watchers[node] = subprocess.Popen(["nsenter", "--net", "--target", str(process), sys.executable, os.path.abspath(__file__),
-                                                    self.name, f"{self.folder.name}/{node}"])
+            process = str(process_of(tasks("gateway", node)[0]))
+            self.watchers[node] = subprocess.Popen(["nsenter", "--net", "--target", process, sys.executable, os.path.abspath(__file__),
+                                                    self.name, f"{self.folder.name}/{node}", process])
         return self
 
     def __exit__(self, *_):
@@ -100,6 +100,10 @@ class DnsWatch:
         """When the node's DNS gave its first answer without the address that had been there."""
         last = max(index for index, (_, _, addresses) in enumerate(self.answers[node]) if address in addresses)
         return self.answers[node][last + 1][1]
+
+    def had_none(self, node, since, until):
+        """Did it say at any time between these moments that there is no address?"""
+        return any(not addresses for asked, answered, addresses in self.answers[node] if asked < until and answered >= since)
 
     def slowest(self, node, since, until):
         """How long the longest of its answers took between these moments."""
