@@ -1,6 +1,7 @@
 /*
  * The command line. Exit status: 0 fine, 1 could not run, 2 wrong usage or configuration.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,20 @@ static int check_health(const struct config *config)
 	return EXIT_CANNOT_RUN;
 }
 
+/* What was started without them would else log into its own sockets and pipes: the lowest free number is taken. */
+static bool have_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 static int act(enum action action, const char *file)
 {
 	struct config *config = read_config(action, file);
@@ -121,6 +136,8 @@ int main(int argc, char **argv)
 	const char *file = NULL;
 	int option;
 
+	if (!have_standard_descriptors())
+		return EXIT_CANNOT_RUN;
 	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

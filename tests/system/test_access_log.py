@@ -4,11 +4,13 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 
 import pytest
 
-from harness import until
+from harness import GUARD, free_port, until
+from process import BINARY
 
 KEYS = {"time", "client", "method", "path", "route", "upstream", "endpoint", "status", "outcome", "breaker", "attempts",
         "bytes_in", "bytes_out", "duration_ms", "connect_ms", "response_ms", "request_id", "trace_id", "user_agent"}
@@ -154,8 +156,12 @@ def test_nobody_waits_for_who_reads_the_outputs(gateway, upstream, client):
         assert connection.request(target="/" + "a" * 1000).status == 200
     assert started.metrics().sum("gateway_log_lines_lost_total") > 0
     started.go_on_reading()
-    started.reload()
-    until(lambda: started.has_said("lines of this log were lost"), "how many diagnostics were lost")
+
+    def says_what_was_lost():  # with its next words that there is room for
+        started.signal(signal.SIGHUP)
+        return started.has_said("lines of this log were lost")
+
+    until(says_what_was_lost, "how many diagnostics were lost")
 
 
 SILENT_JOURNAL = """import os, socket, sys
@@ -173,6 +179,28 @@ def test_a_journal_that_takes_nothing_holds_nobody_up(gateway, upstream, client)
     for _ in range(200):
         assert connection.request(target="/" + "a" * 1000).status == 200
     assert started.metrics().sum("gateway_log_lines_lost_total") > 0
+
+
+def is_taken(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_what_is_closed_at_the_start_is_not_logged_into(gateway, upstream, client):
+    """Else the lowest descriptors are sockets and pipes of its own, and the log is written to them."""
+    behind = upstream()
+    started = gateway(behind)
+    started.port, started.admin_port = free_port(), free_port()
+    started.configure(behind)
+    closed = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", BINARY, "--config", started.file])
+    try:
+        until(lambda: is_taken(started.port), "it listens")
+        for number in range(3):
+            assert os.readlink(f"/proc/{closed.pid}/fd/{number}") == "/dev/null"
+        assert client(started).request().body == b"ok"
+    finally:
+        closed.terminate()
+        assert closed.wait(GUARD) == 0
 
 
 def test_an_upgrade_has_its_line_when_it_ends(gateway, upstream, client):
