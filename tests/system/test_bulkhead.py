@@ -71,6 +71,7 @@ def test_so_many_are_in_and_so_many_wait(serve, gate):
     started = serve(gate, max_in_flight=3, max_waiting=4)
     first = [ask(started) for _ in range(7)]
     wait_for(started, inFlight=3, waiting=4)
+    until(lambda: gate.inside == 3, "all three are in the upstream")
     for _ in range(20):
         assert is_overloaded(ask(started).answer())
     gate.open(7)
