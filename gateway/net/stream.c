@@ -7,11 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "gateway/net/pipe.h"
 
 enum { STREAM_GATHER_BYTES = 1024 };
+
+/* The C library's recv() and send() are points where a thread may be cancelled. None of ours is, and to get ready for it takes
+ * longer than the rest of them. */
+static ssize_t receive(int fd, char *bytes, size_t length)
+{
+	return syscall(SYS_recvfrom, fd, bytes, length, 0, NULL, NULL);
+}
+
+static ssize_t send_bytes(int fd, const char *bytes, size_t length)
+{
+	return syscall(SYS_sendto, fd, bytes, length, MSG_NOSIGNAL, NULL, 0);
+}
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
@@ -28,7 +41,7 @@ void stream_read(struct stream *stream)
 {
 	size_t room = io_is_memory_tight(stream->io) ? IO_RECV_TIGHT : stream->recv_bytes;
 	char *bytes = stream->io->scratch + IO_HEADROOM_BYTES;
-	ssize_t length = recv(stream->fd, bytes, room, 0);
+	ssize_t length = receive(stream->fd, bytes, room);
 
 	if (length > 0) {
 		if ((size_t)length == stream->recv_bytes && stream->recv_bytes < IO_SCRATCH_BYTES)
@@ -147,7 +160,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 			end_pending(stream);
 		return;
 	}
-	sent = send(fd, stream->pending + stream->pending_from, stream->pending_to - stream->pending_from, MSG_NOSIGNAL);
+	sent = send_bytes(fd, stream->pending + stream->pending_from, stream->pending_to - stream->pending_from);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			stream->events->on_error(stream, errno);
@@ -333,7 +346,7 @@ static __attribute__((noinline)) ssize_t send_parts(int fd, const struct iovec *
 		return sendmsg(fd, &(struct msghdr){ .msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count }, MSG_NOSIGNAL);
 	for (int i = 0; i < count; i++)
 		to = mempcpy(to, parts[i].iov_base, parts[i].iov_len);
-	return send(fd, together, total, MSG_NOSIGNAL);
+	return send_bytes(fd, together, total);
 }
 
 enum send_result stream_send(struct stream *stream, struct iovec *parts, int count)
@@ -346,7 +359,7 @@ enum send_result stream_send(struct stream *stream, struct iovec *parts, int cou
 	if (total == 0)
 		return stream_is_pending(stream) ? SEND_PENDING : SEND_DONE;
 	if (!stream_is_pending(stream) && !stream->is_connecting) {
-		sent = count == 1 ? send(stream->fd, parts->iov_base, total, MSG_NOSIGNAL) : send_parts(stream->fd, parts, count, total);
+		sent = count == 1 ? send_bytes(stream->fd, parts->iov_base, total) : send_parts(stream->fd, parts, count, total);
 		if (sent == (ssize_t)total)
 			return SEND_DONE;
 		if (sent < 0 && errno != EAGAIN && errno != EINTR)

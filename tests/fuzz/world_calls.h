@@ -16,6 +16,7 @@ int world_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
 ssize_t world_recv(int fd, void *to, size_t size, int flags);
 ssize_t world_send(int fd, const void *data, size_t length, int flags);
 ssize_t world_sendmsg(int fd, const struct msghdr *message, int flags);
+long world_syscall(long number, ...);
 int world_shutdown(int fd, int how);
 int world_close(int fd);
 int world_setsockopt(int fd, int level, int option, const void *value, socklen_t size);
