@@ -47,7 +47,7 @@ static bool ask_breaker(struct exchange *exchange)
 }
 
 /* A few clients that send slowly must not keep a half-open breaker from its verdict: the next one takes the probe over. */
-static bool may_pass(struct exchange *exchange)
+bool exchange_may_pass(struct exchange *exchange)
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
 
@@ -195,9 +195,7 @@ void exchange_admit(struct exchange *exchange)
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
 
-	if (!may_pass(exchange))
-		exchange_fail(exchange, OUTCOME_BREAKER_OPEN);
-	else if (bulkhead_try(&settings->upstream->bulkhead, settings->bulkhead_max_in_flight))
+	if (bulkhead_try(&settings->upstream->bulkhead, settings->bulkhead_max_in_flight))
 		go_in(exchange);
 	else {
 		shed_for_request(exchange->worker, settings->upstream);

@@ -80,12 +80,14 @@ size_t exchange_begin(struct client *client, const struct request *request, char
 		exchange_fail(exchange, taken == TRANSFER_BAD ? OUTCOME_REQUEST_REFUSED : OUTCOME_OUT_OF_MEMORY);
 		return length;
 	}
-	if (find_route(exchange, request, &path) && write_head(exchange, request, path)) {
-		if (attempt_send_body(exchange, &parts))
-			exchange_admit(exchange);
-	} else {
+	if (!find_route(exchange, request, &path))
 		exchange_fail(exchange, exchange->outcome);
-	}
+	else if (!exchange_may_pass(exchange)) /* asked before anything is made ready that an open breaker has no use for */
+		exchange_fail(exchange, OUTCOME_BREAKER_OPEN);
+	else if (!write_head(exchange, request, path))
+		exchange_fail(exchange, exchange->outcome);
+	else if (attempt_send_body(exchange, &parts))
+		exchange_admit(exchange);
 	return request->head_length + parts.used;
 }
 

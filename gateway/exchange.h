@@ -127,7 +127,9 @@ void exchange_abort(struct exchange *exchange, enum outcome outcome);
 void exchange_enter(struct exchange *exchange, enum exchange_state state);
 /* Something went wrong: another try when the table allows, else the answer that the table names. */
 void exchange_fail(struct exchange *exchange, enum outcome outcome);
-/* admission.c: asks breaker and bulkhead: an attempt begins, or it waits for a place, or it fails. */
+/* admission.c: asks the breaker; it holds a permit then. */
+bool exchange_may_pass(struct exchange *exchange);
+/* ... and the bulkhead: an attempt begins, or it waits for a place, or it fails. */
 void exchange_admit(struct exchange *exchange);
 /* It waits no longer. */
 void exchange_stop_waiting(struct exchange *exchange);

@@ -135,9 +135,14 @@ static enum parse_result parse_target(struct request *request, const char **at, 
 
 static enum parse_result parse_version(struct request *request, const char **at, const char *end)
 {
-	static const char name[] = "HTTP/";
+	static const char name[] = "HTTP/", usual[] = "HTTP/1.1\r\n";
 	const char *here = *at;
 
+	if ((size_t)(end - here) >= sizeof usual - 1 && memcmp(here, usual, sizeof usual - 1) == 0) {
+		request->version_minor = 1;
+		*at = here + sizeof usual - 1;
+		return PARSE_DONE;
+	}
 	for (size_t i = 0; i < sizeof name - 1; i++, here++) {
 		if (here == end)
 			return PARSE_MORE;
