@@ -8,6 +8,8 @@
  */
 #include "gateway/shed.h"
 
+#include <errno.h>
+
 #include "gateway/base/buffer.h"
 #include "gateway/base/log.h"
 #include "gateway/client.h"
@@ -86,9 +88,14 @@ bool shed_for_descriptor(struct worker *worker)
 {
 	struct client *client = most_dispensable(worker, false);
 
-	if (client != NULL)
+	if (client != NULL) {
 		shed_waiting(client, SHED_OLDEST_IDLE);
-	return client != NULL;
+		return true;
+	}
+	/* Whoever is accepted now fails likewise; in the kernel's queue there is time until a request is over. */
+	for (size_t i = 0; i < worker->listener_count; i++)
+		listener_rest(&worker->listeners[i], EMFILE);
+	return false;
 }
 
 /* ---- slow ones ----------------------------------------------------------------------------------------------- */

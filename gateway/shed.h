@@ -20,7 +20,8 @@ bool may_shed_for_newcomer(struct worker *worker);
 bool shed_for_request(struct worker *worker, const struct upstream *upstream);
 /* All probes of an upstream's half-open breaker are out: the same for one of those. */
 bool shed_for_probe(struct worker *worker, const struct upstream *upstream);
-/* A descriptor is wanted for a request: as shed_for_newcomer(), but only who has nothing at all under way. */
+/* A descriptor is wanted for a request: as shed_for_newcomer(), but only who has nothing at all under way. False:
+ * there is none, and no more are accepted for the moment. */
 bool shed_for_descriptor(struct worker *worker);
 /* Clients and upstreams made the worker keep more bytes than it should: ends what is slow or half sent and keeps some. */
 void shed_for_memory(struct worker *worker);

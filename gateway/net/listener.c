@@ -7,8 +7,10 @@
 
 #include "gateway/net/socket.h"
 
-static void rest(struct listener *listener, int error)
+void listener_rest(struct listener *listener, int error)
 {
+	if (listener->is_resting || listener->fd < 0)
+		return;
 	listener->is_resting = true;
 	event_del(&listener->event);
 	event_add(&listener->rest_over, &(struct timeval){ .tv_usec = LISTENER_REST_MS * 1000L });
@@ -33,7 +35,7 @@ static bool accept_batch(struct listener *listener)
 		int fd;
 
 		if (!listener->has_room(listener)) {
-			rest(listener, 0);
+			listener_rest(listener, 0);
 			return false;
 		}
 		fd = accept4(listener->fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -45,14 +47,14 @@ static bool accept_batch(struct listener *listener)
 			if ((error == EMFILE || error == ENFILE) && listener->make_room(listener))
 				continue;
 			if (error != EAGAIN)
-				rest(listener, error);
+				listener_rest(listener, error);
 			return false;
 		}
 		socket_address_from(&peer, &storage);
-		if (!listener->on_accept(listener, fd, &peer)) {
-			rest(listener, 0);
+		if (!listener->on_accept(listener, fd, &peer))
+			listener_rest(listener, 0);
+		if (listener->is_resting)
 			return false;
-		}
 	}
 	return true;
 }

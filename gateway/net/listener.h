@@ -32,6 +32,8 @@ struct listener {
 
 /* Takes `fd`, from socket_listen(). False: memory is short. */
 bool listener_open(struct listener *listener, struct event_base *base, int fd, const struct address *address);
+/* Accepts no more for now; `error` is for on_rest. */
+void listener_rest(struct listener *listener, int error);
 void listener_wake(struct listener *listener);
 /* Accepts what is in the kernel's queue, then closes: those clients were told that the connection stands. */
 void listener_close(struct listener *listener);

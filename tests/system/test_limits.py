@@ -185,16 +185,20 @@ def test_a_flood_of_connections_with_few_descriptors(gateway, upstream, first_wo
     assert len(os.listdir(f"/proc/{running.process.pid}/fd")) < 100
 
 
-def test_all_descriptors_gone_and_back(gateway, upstream):
-    """limits.connections promises more than the process may open: newcomers replace who is idle, nothing spins."""
-    running = gateway(upstream(), prefix=("prlimit", "--nofile=60"), limits={"connections": 1000}, workers=1)
+@pytest.mark.parametrize("descriptors", [60, 61])
+def test_all_descriptors_gone_and_back(gateway, upstream, descriptors):
+    """limits.connections promises more than the process may open: newcomers replace who is idle, nothing spins; and where a
+    client took the last one, without another for its request, the others are not taken on to fail like that one."""
+    running = gateway(upstream(), prefix=("prlimit", f"--nofile={descriptors}"), limits={"connections": 1000}, workers=1)
     held = [Client(running.port) for _ in range(100)]
     for connection in held:
         connection.ask()
-    assert sum(is_served(connection) for connection in [Client(running.port) for _ in range(5)]) == 5
+    assert sum(is_served(connection) for connection in [Client(running.port) for _ in range(5)]) >= 3
     before = cpu_seconds(running.process.pid)
     time.sleep(1)
     assert cpu_seconds(running.process.pid) - before < 0.2
+    outcomes = [line["outcome"] for line in running.log()]
+    assert outcomes.count("out_of_memory") < 40, "at most one before each rest; without rests it would be most of the hundred"
     for connection in held:
         connection.close()
     until(lambda: is_served(Client(running.port)), "recovered")
