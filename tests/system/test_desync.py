@@ -48,6 +48,56 @@ def test_what_follows_an_upgrade_is_the_tunnels(gateway, upstream, client):
     assert [line["path"] for line in started.log(1)] == ["/"]
 
 
+OWN_ANSWERS = {
+    "no route": (b"POST /elsewhere", 404), "another method": (b"PUT /patient", 405), "an open breaker": (b"POST /patient", 503),
+    "too large": (b"POST /patient/small", 413), "a path that leads out": (b"POST /patient/..", 404),
+    "a bad path": (b"POST /patient%00", 400)}
+
+
+def statuses(connection):
+    """Of all that still comes; the connection may end anywhere."""
+    found = []
+    try:
+        while True:
+            found.append(connection.answer().status)
+    except (EOFError, OSError):
+        return found
+
+
+@pytest.mark.parametrize("answer", OWN_ANSWERS)
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("is_body_late", [False, True], ids=["at once", "later"])
+def test_a_body_is_never_a_request_when_the_gateway_answers_itself(gateway, upstream, client, answer, framing, is_body_late):
+    """CVE-2019-20372. It is thrown away whole, or the connection is closed."""
+    line, status = OWN_ANSWERS[answer]
+    behind = upstream()
+    started = gateway({"patient": behind}, [{"path": "/patient", "methods": ["GET", "POST"]},
+                                            {"path": "/patient/small", "request_body": "10B"}])
+    hidden = b"GET /patient/hidden HTTP/1.1\r\nHost: h\r\n\r\n"
+    if framing == "length":
+        field, body = b"Content-Length: %d" % len(hidden), hidden
+    else:
+        field, body = b"Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(hidden), hidden)
+    if answer == "an open breaker":
+        started.force("FORCE_OPEN")
+    connection = client(started)
+    connection.send(line + b" HTTP/1.1\r\nHost: h\r\n" + field + b"\r\n\r\n" + (b"" if is_body_late else body))
+    found = []
+    if not (is_body_late and framing == "chunked" and answer == "too large"):  # which can't be known yet
+        found.append(connection.answer().status)
+    started.force("CLOSE")
+    try:
+        connection.send((body if is_body_late else b"") + b"GET /patient/next HTTP/1.1\r\nHost: h\r\n\r\n")
+        connection.half_close()
+    except OSError:
+        pass  # closed
+    found += statuses(connection)
+    assert found in ([status], [status, 200]), found
+    assert client(started).request(target="/patient/after").status == 200
+    arrived = [request.target for request in behind.requests if request.target != "/patient/small"]
+    assert arrived == ["/patient/next"] * (len(found) - 1) + ["/patient/after"]
+
+
 def test_after_an_early_response_neither_connection_is_in_doubt(gateway, upstream, client):
     """The rest of the request's body is never read as a request, by nobody."""
     def answer(connection, request):

@@ -1,7 +1,9 @@
 """What is refused, with which status, and that nobody goes on after it: where the next request would begin is not known."""
+from collections import Counter
+
 import pytest
 
-from harness import until
+from harness import Client, until
 
 HOST = b"Host: h\r\n"
 
@@ -156,6 +158,54 @@ def test_a_body_that_stops_coming(gateway, behind, client):
     connection.ask("POST", headers={"Content-Length": 10}, body=b"half")
     assert connection.answer().status == 408
     assert connection.is_closed()
+
+
+def test_a_client_that_takes_nothing(gateway, upstream):
+    behind = upstream(lambda connection, request: connection.reply(body=bytes(64 << 20)))
+    started = gateway(behind, limits={"write_timeout": "300ms"})
+    slow = Client(started.port, receive_buffer=4096)
+    slow.ask()
+    (line,) = started.log(1)
+    assert line["outcome"] == "client_stalled" and line["bytes_out"] < 64 << 20
+    with pytest.raises((EOFError, ConnectionError)):
+        slow.answer()
+    assert started.breaker()["failedCalls"] == 0
+
+
+def test_refusals_are_counted_by_what_was_wrong(gateway, behind, client):
+    started = gateway(behind)
+    statuses = Counter()
+    for _, bytes_sent in REFUSED.values():
+        connection = client(started)
+        connection.send(bytes_sent)
+        statuses[connection.answer().status] += 1
+    metrics = started.metrics()
+    for status in (400, 405, 414, 417, 431, 501, 505):
+        assert metrics.sum("http_server_requests_seconds_count", status=str(status)) == statuses[status] > 0
+    assert metrics.sum("gateway_requests_total", outcome="request_refused") == len(REFUSED)
+    reasons = Counter(line["reason"] for line in started.log(len(REFUSED)))
+    assert len(reasons) > 20, "and the log says why, one line each"
+
+
+MARK = "xyzzy"
+
+
+@pytest.mark.parametrize("line,fields", [
+    ("GET /{} HTTP/1.1", "Host: h"), ("{} /patient HTTP/1.1", "Host: h"), ("GET /%{} HTTP/1.1", "Host: h"),
+    ("GET / {}/1.1", "Host: h"), ("GET / HTTP/1.1", 'Host: {}"'), ("GET / HTTP/1.1", "Host: h\r\n{}@: a"),
+    ("GET /patient HTTP/1.1", "Host: h\r\nExpect: {}"), ("POST /patient HTTP/1.1", "Host: h\r\nTransfer-Encoding: {}"),
+    ("GET /patient/{}?{} HTTP/1.1", "Host: {}\r\nX-Request-Id: {}\r\nVia: {}\r\nUser-Agent: {}\r\nForwarded: for={}"),
+])
+def test_nothing_of_a_client_comes_back_in_what_the_gateway_says(gateway, upstream, client, line, fields):
+    """No field and no page can be injected through an answer that holds nothing of the request."""
+    started = gateway(upstream(), [{"path": "/patient", "methods": ["GET"], "fallback": "later"}])
+    started.force("FORCE_OPEN")
+    connection = client(started)
+    connection.send(f"{line}\r\n{fields}\r\n\r\n".replace("{}", MARK))
+    connection.half_close()
+    said = connection.read_all()
+    assert said.startswith(b"HTTP/1.1 ") and b"Proxy-Status: gateway; " in said
+    assert MARK.encode() not in said.lower()
 
 
 def test_an_idle_connection_is_closed_without_a_word(gateway, behind, client):
