@@ -177,6 +177,25 @@ def test_one_family_that_fails_keeps_its_addresses(nameserver, gateway, upstream
         assert known() == answers
 
 
+def test_a_question_can_t_be_guessed(nameserver, serve):
+    """Neither its id nor the port it comes from, by who saw the one before: what a forged answer would have to hit."""
+    asked = []
+
+    def note(query):
+        asked.append((query.id, query.peer[1]))
+        return honest(ONE)(query)
+
+    nameserver.answer = note
+    serve()
+    until(lambda: len(asked) >= 40, "40 questions", 60)
+    ids, ports = [id for id, _ in asked], list(dict.fromkeys(port for _, port in asked))
+    print(f"\n{len(asked)} questions with {len(set(ids))} ids from {len(ports)} ports")
+    assert len(set(ids)) >= 36 and len(ports) >= 15, "A and AAAA of one question may share a port"
+    for numbers in (ids, ports):
+        steps = [abs(after - before) for before, after in zip(numbers, numbers[1:])]
+        assert sum(step > 256 for step in steps) > len(steps) / 2, "not one after the other"
+
+
 # ---- answers that are large ---------------------------------------------------------------------------------------------
 
 def thousand(base=20):

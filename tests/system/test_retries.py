@@ -61,6 +61,19 @@ def test_a_body_that_is_not_kept_is_not_sent_again(service, serve, size, tries):
     assert started.log(1)[0]["attempts"] == tries == service.count()
 
 
+def test_a_storm_of_failures_makes_no_storm_of_retries(service, serve):  # noqa: F811
+    """Whatever `attempts` would allow: a fifth of the requests of the last ten seconds, or 3 a second where that is more."""
+    service.start(ONE, TWO, handler=lambda connection, request: connection.reply(503))
+    started, connection = serve(ONE, TWO, retry={"attempts": 3, "budget": "20%"}, **CALM)
+    for _ in range(300):
+        assert connection.request().status == 503
+    seconds = sum(line["duration_ms"] for line in started.log(300)) / 1000
+    tries = sum(len(replica.requests) for replica in service.replicas.values())
+    print(f"\n300 requests in {seconds:.1f} s: {tries} tries")
+    assert 300 < tries <= 300 + max(60, 3 * (seconds + 1))
+    assert started.metrics().sum("gateway_retry_budget_refused_total") >= 240 - 3 * (seconds + 1)
+
+
 def test_all_tries_have_one_end(service, serve):  # noqa: F811
     release = threading.Event()
     service.start(ONE, TWO, THREE, handler=lambda connection, request: release.wait(60))

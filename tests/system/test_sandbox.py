@@ -32,6 +32,20 @@ def test_every_thread_has_given_up_what_it_does_not_need(gateway, upstream):
         assert any(line.split()[:5] == ["Max", "core", "file", "size", "0"] for line in limits)
 
 
+def test_it_needs_no_docker_socket(gateway, upstream, dns):
+    """Nor any other of this host's: whoever takes the gateway over has no engine to talk to."""
+    behind = upstream()
+    dns.set("tasks.patient", behind.address)
+    running = gateway(f"http://tasks.patient:{behind.port}", dns={"servers": [f"127.0.0.1:{dns.port}"], "refresh": "100ms"})
+    assert Client(running.port).request().status == 200
+    dns.wait_for_more("tasks.patient", 3)
+    folder = f"/proc/{running.process.pid}"
+    held = {os.readlink(f"{folder}/fd/{fd}") for fd in os.listdir(f"{folder}/fd")}
+    with open(f"{folder}/net/unix") as unix:
+        of_this_host = {f"socket:[{line.split()[6]}]" for line in unix}
+    assert any(name.startswith("socket:") for name in held) and not held & of_this_host
+
+
 def test_it_can_be_off(gateway, upstream):
     running = gateway(upstream(), sandbox="off")
     assert all((one["Seccomp"], one["NoNewPrivs"]) == ("0", "0") for one in threads(running))
