@@ -42,10 +42,12 @@ static void leave(struct control *control, int signal_number)
 	control->state = CONTROL_LEAVING;
 	log_info("%s: draining; again to end at once", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 	notify_stopping();
-	if (control->config->drain_delay_ms == 0)
+	if (control->config->drain_delay_ms == 0) {
 		drain(control);
-	else
+	} else {
+		tell_workers(control, WORKER_LEAVE);
 		set_timer(&control->drain_timer, control->config->drain_delay_ms);
+	}
 }
 
 static void on_drain_timer(evutil_socket_t fd, short what, void *context)

@@ -17,6 +17,7 @@
 #include "gateway/client.h"
 #include "gateway/exchange.h"
 #include "gateway/net/pipe.h"
+#include "gateway/net/socket.h"
 #include "gateway/shed.h"
 
 /* ---- small services ------------------------------------------------------------------------------------------ */
@@ -34,6 +35,12 @@ void worker_count_exchange(struct worker *worker, int change)
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------------ */
+
+static void accept_at_once(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		socket_accept_at_once(worker->listeners[i].fd);
+}
 
 /* Idle clients stay: one may be sending its next request just now. It is answered, with "Connection: close". */
 static void begin_draining(struct worker *worker)
@@ -73,6 +80,9 @@ static void take_message(struct worker *worker, const struct message *message)
 			log_error("worker %u: memory is short: it keeps the old configuration", worker->index);
 			config_release(message->object);
 		}
+		return;
+	case WORKER_LEAVE:
+		accept_at_once(worker);
 		return;
 	case WORKER_DRAIN:
 		begin_draining(worker);

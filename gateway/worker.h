@@ -40,6 +40,7 @@ enum worker_message {
 	WORKER_ENDPOINTS,  /* subject: upstream (a reference), object: endpoint_set (a reference) */
 	WORKER_CONFIG,     /* object: config (a reference); its upstreams' endpoints were sent before */
 	WORKER_CALL,       /* subject: upstream (a reference): there may be a place for who waits, or its breaker has opened */
+	WORKER_LEAVE,      /* accept still, but at once: a drain is to follow */
 	WORKER_DRAIN,      /* accept no more, finish what is under way */
 	WORKER_STOP,       /* end what is still under way, and the thread */
 	WORKER_LOG,        /* subject: the access log's descriptor and 1, as a number; NULL: none */

@@ -97,6 +97,11 @@ int socket_listen(const struct address *address)
 	return fd;
 }
 
+void socket_accept_at_once(int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+}
+
 int socket_connect(const struct address *address)
 {
 	struct sockaddr_storage storage;

@@ -12,6 +12,9 @@ void socket_address_from(struct address *address, const struct sockaddr_storage 
 
 /* A bound and listening SO_REUSEPORT socket, TCP_NODELAY inherited by what it accepts. -1 with errno. */
 int socket_listen(const struct address *address);
+/* From now on who connects is handed over before its first byte is here. Until then the kernel keeps it to itself, and resets
+ * it when the listening socket is closed, although for its sender the connection stood. */
+void socket_accept_at_once(int fd);
 /* Begins to connect. -1 with errno; a connection refused at once is reported here, too. */
 int socket_connect(const struct address *address);
 

@@ -112,6 +112,29 @@ def test_after_the_timeout_what_is_left_is_cut(gateway, held, client):
     assert [line["outcome"] for line in started.log()] == ["drained"]
 
 
+def test_who_connects_before_the_listener_closes_is_served(gateway, held):
+    """Whatever they say first, they may say it later: for them the connection stands."""
+    held.release.set()
+    started = gateway(held, drain={"delay": "600ms", "timeout": "60s"})
+    started.signal(signal.SIGTERM)
+    until(lambda: started.has_said("draining"), "word of the drain")
+    connected = []
+
+    def is_refused():
+        try:
+            connected.append(Client(started.port))
+        except OSError:
+            return True
+        return False
+
+    until(is_refused, "connections are refused")
+    assert connected
+    for connection in connected:
+        assert connection.request().body == b"in time"
+        connection.close()
+    assert started.wait() == 0
+
+
 def test_a_long_answer_is_finished(gateway, upstream, client):
     release = threading.Event()
 
