@@ -92,6 +92,20 @@ def test_nothing_a_client_sends_breaks_the_line(gateway, upstream, client, form)
         assert len(re.findall(r'(?<!\\)"', line)) == 6
 
 
+@pytest.mark.parametrize("id,is_kept", [
+    ("a-1_b.C", True), ('a","status":0,"b":"', False), ("a\\", False), ("caf\xe9", False), ("a b", False), ("x" * 200, False)])
+def test_not_even_a_trusted_proxy_forges_a_line(gateway, upstream, client, id, is_kept):
+    """Its request id and the client it names stand in the log as they came: only what can't be taken for anything else does."""
+    behind = upstream()
+    started = gateway(behind, trusted_proxies=["127.0.0.0/8"])
+    client(started).request(headers={"X-Request-Id": id, "X-Forwarded-For": '6.6.6.6","status":0,"b":"',
+                                     "traceparent": '00-4bf92f3577b34da6a3ce929d0e"e4736-00f067aa0ba902b7-01'})
+    (line,) = started.log(1)
+    assert set(line) == KEYS and line["client"] == "127.0.0.1" and line["status"] == 200
+    assert (line["request_id"] == id) == is_kept and line["request_id"] == behind.requests[0].get("X-Request-Id")
+    assert started.lines[0].isascii() and started.lines[0][:-1].isprintable()
+
+
 def test_combined(gateway, upstream, client):
     started = gateway(upstream(), access_log={"to": "stdout", "format": "combined"})
     client(started).request(target="/patient?x=1", headers={"User-Agent": "test/1.0", "Referer": "http://before.example/"})

@@ -1,5 +1,6 @@
 """Bytes that come when nobody asked for them, on either side, are never taken for a message. (What a message may look like:
 tests/data/.)"""
+import signal
 import threading
 
 import pytest
@@ -46,6 +47,36 @@ def test_what_follows_an_upgrade_is_the_tunnels(gateway, upstream, client):
     connection.close()
     assert tunneled == [hidden], "as it was, not as a request that the gateway forwards"
     assert [line["path"] for line in started.log(1)] == ["/"]
+
+
+def is_stopped(started):
+    with open(f"/proc/{started.process.pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def waiting_bytes(port):
+    """What has arrived at a port of this machine and was not read yet."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table][1:]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if int(row[1].split(":")[1], 16) == port and row[3] == "01")
+
+
+@pytest.mark.parametrize("unasked", UNASKED)
+@pytest.mark.parametrize("method", ["POST"])
+def test_bytes_that_are_there_before_the_request_are_not_its_answer(gateway, upstream, client, unasked, method):
+    """Both wait for the gateway, the request first: in one turn of its loop it hears of both."""
+    behind = upstream(lambda connection, request: connection.reply(body=request.target.encode()))
+    started = gateway(behind, workers=1)
+    connection = client(started)
+    assert connection.request(target="/first").body == b"/first"
+    started.signal(signal.SIGSTOP)
+    until(lambda: is_stopped(started), "it stands still")
+    connection.ask(method, "/second", body=b"hello" if method == "POST" else b"")
+    until(lambda: waiting_bytes(started.port) > 0, "the request has arrived")
+    behind.connections[0].send(unasked)
+    started.signal(signal.SIGCONT)
+    assert connection.answer().body == b"/second"
+    assert [len(behind.connections), [request.target for request in behind.requests]] == [2, ["/first", "/second"]]
 
 
 OWN_ANSWERS = {
