@@ -110,6 +110,36 @@ def test_exactly_so_many_probes(gateway, upstream, client, workers, good):
         assert is_fallback(client(started).request())
 
 
+def test_long_streams_hold_no_probes(gateway, upstream, client):
+    """That their heads came in time is all a half-open breaker wants to know; it does not wait for their ends."""
+    release = threading.Event()
+    behind = upstream(failing)
+    keys = patient(behind, open_for="300ms")
+    keys["patient"]["timeouts"] = {"response": "300ms"}
+    started = gateway(keys, [ROUTE], workers=1)
+    open_it(client(started))
+
+    def stream(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+        release.wait(30)
+        connection.send(b"world")
+
+    behind.handler, streams = stream, []
+
+    def begin():
+        streams.append(client(started))
+        streams[-1].ask()
+        if b" 200 " not in streams[-1].read_until(b"\r\n\r\n"):
+            streams.pop()
+        return len(streams) == 3
+
+    until(begin, "three probes, all of them streams")
+    started.wait_for_state("CLOSED")
+    assert all(one.read(5) == b"hello" for one in streams) and not release.is_set()
+    release.set()
+    assert all(one.read(5) == b"world" for one in streams)
+
+
 def test_observe_never_rejects(gateway, upstream, client):
     behind = upstream(failing)
     started = gateway(patient(behind, mode="observe"), [ROUTE])
