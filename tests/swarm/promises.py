@@ -5,13 +5,12 @@
         ...
         figure("0 of 27,301 failed, p99 4.1 ms", ["haproxy: 7 of 27,301 failed"])
 
-The table is printed at the end; a full run writes it into RESULTS.md, kept or not: nothing in there is typed by hand. With
-ROWS=FILE the rows go into that file too and those already in it come into the table: a full run in parts.
+The table is printed at the end; a full run writes it into RESULTS.md, kept or not: nothing in there is typed by hand. Rows of
+tests that did not run this time stay, and say of which run they are.
 """
-import fcntl
-import json
 import os
 import platform
+import re
 import subprocess
 import time
 
@@ -46,7 +45,7 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         seen.append(call.excinfo.exconly().split("\n")[0][:300])
     peers = [text for name, text in item.user_properties if name == "peer"]
-    rows.append((item.location[1], mark.args[0] + variant, mark.args[1], "; ".join(seen).replace("|", "\\|"), "yes" if report.passed else "**no**",
+    rows.append((mark.args[0] + variant, mark.args[1], "; ".join(seen).replace("|", "\\|"), "yes" if report.passed else "**no**",
                  "; ".join(peers), f"{report.duration:.0f} s"))
 
 
@@ -63,39 +62,41 @@ def versions():
     return packages.rstrip("; ")
 
 
-def table():
-    lines = ["| event | promise | what was seen | kept | peers, at the same time | took |", "|---|---|---|---|---|---|"]
-    return lines + [f"| {' | '.join(row[1:])} |" for row in sorted(rows)]
-
-
-def gather(path):
-    """The rows of all parts."""
-    with open(path, "a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        earlier = [tuple(json.loads(line)) for line in file]
-        file.writelines(json.dumps(row) + "\n" for row in rows)
-    rows.extend(earlier)
-
-
-def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line("")
-    for line in table():
-        terminalreporter.write_line(line)
-    if not IS_FULL or "RESULTS" not in os.environ:
-        return
+def this_run():
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    if "ROWS" in os.environ:
-        gather(os.environ["ROWS"])
-    kept = sum(row[4] == "yes" for row in rows)
-    with open(os.environ["RESULTS"], "w") as file:
+    return f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {machine()}; gateway {commit}; {versions()}"
+
+
+def line_of(*cells):
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def write_results(path):
+    before = ""
+    if os.path.exists(path):
+        with open(path) as file:
+            before = file.read()
+    runs = re.findall(r"^- run \d+: (.*)$", before, re.M) + [this_run()]
+    kept = {line[2:].split(" | ")[0]: line for line in re.findall(r"^\| .* \| \d+ \|$", before, re.M)}
+    kept.update((row[0], line_of(*row, len(runs))) for row in rows)
+    with open(path, "w") as file:
         file.write(
             "# What was seen when the swarm moved\n\n"
             "Written by `make chaos` (`tests/swarm/run --full`); nothing here is typed by hand. A real swarm of three nodes in\n"
             "network namespaces of one machine, `deploy/hospital-stack.yml` with `deploy/gateway.yml`, which is the default configuration,\n"
             "three replicas. Loads have a fixed rate without coordinated omission over all nodes that are up; clients never repeat a\n"
             "request; whatever is not answered with 200 has failed. The peers stand before the same replicas at the same time, at a third\n"
-            "of the rate; their configurations are in `peers/`.\n\n"
-            f"- {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {machine()}\n"
-            f"- gateway {commit}; {versions()}\n"
-            f"- {kept} of {len(rows)} promises kept\n\n" + "\n".join(table()) + "\n")
+            "of the rate; their configurations are in `peers/`. A row is of the last run of its test.\n\n")
+        file.writelines(f"- run {number}: {run}\n" for number, run in enumerate(runs, 1))
+        file.write(f"\n{sum(' | yes | ' in line for line in kept.values())} of {len(kept)} promises are kept.\n\n"
+                   "| event | promise | what was seen | kept | peers, at the same time | took | run |\n|---|---|---|---|---|---|---|\n")
+        file.writelines(line + "\n" for line in kept.values())
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line("")
+    for line in ["| event | promise | what was seen | kept | peers, at the same time | took |", "|---|---|---|---|---|---|",
+                 *(line_of(*row) for row in rows)]:
+        terminalreporter.write_line(line)
+    if IS_FULL and "RESULTS" in os.environ:
+        write_results(os.environ["RESULTS"])
