@@ -410,8 +410,9 @@ void cast_on_bytes(struct peer *peer, const uint8_t *data, size_t length)
 {
 	peer->touched = ++world.order;
 	trace(peer->is_client ? "client" : "upstream", peer->id, "gets", data, length);
-	/* When a response was read to its end before its request was sent to its end, nothing may follow on that connection. */
-	if (!peer->is_client && peer->is_answered && peer->read == peer->sent)
+	/* When a response was read to its end before its request was sent to its end, nothing may follow on that connection. Where
+	 * the end is that of the connection, having read all bytes is not having read that. */
+	if (!peer->is_client && peer->is_answered && peer->read == peer->sent && peer->answer.state != JUDGE_UNTIL_CLOSE)
 		CHECK(peer->received.state <= JUDGE_HEAD || peer->received.state == JUDGE_RAW);
 	while (length > 0) {
 		size_t taken = peer->is_client ? client_takes_body(peer, data, length) : judge_body(&peer->received, data, length);
