@@ -9,12 +9,16 @@
 
 #include "gateway/worker.h"
 
+/* Who was answered a moment ago is about to ask again, and its request may be on the way: where only limits.connections are used
+ * up a newcomer can wait as long. The flood that fills the gateway may be with another worker. */
+enum { SHED_IDLE_LEAST_MS = 1000 };
+
 /* limits.connections or the descriptors are used up: closes a client that we only wait for: the oldest of those who
- * have not yet sent one whole request, or else the one that has been idle for longest. False: there is none, or enough had to go
- * in the last moments (the rest of the newcomers wait in the kernel). */
-bool shed_for_newcomer(struct worker *worker);
+ * have not yet sent one whole request, or else the one that has been idle for longest, and for `least_idle_ms`. False: there is
+ * none, or enough had to go in the last moments (the rest of the newcomers wait in the kernel). */
+bool shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms);
 /* Would it? Asked before a newcomer is accepted. */
-bool may_shed_for_newcomer(struct worker *worker);
+bool may_shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms);
 /* An upstream's bulkhead is full: ends a request that holds a place in it while its client neither sends nor takes. False:
  * there is none that slow. */
 bool shed_for_request(struct worker *worker, const struct upstream *upstream);

@@ -223,12 +223,12 @@ static bool has_room(struct listener *listener)
 	struct worker *worker = listener->owner;
 	struct shared *shared = worker->shared;
 
-	return bulkhead_in_flight(&shared->clients) < shared->capacity.connections || may_shed_for_newcomer(worker);
+	return bulkhead_in_flight(&shared->clients) < shared->capacity.connections || may_shed_for_newcomer(worker, SHED_IDLE_LEAST_MS);
 }
 
 static bool make_room(struct listener *listener)
 {
-	return shed_for_newcomer(listener->owner);
+	return shed_for_newcomer(listener->owner, 0);
 }
 
 /* More than its share? A trusted proxy speaks for many. */
@@ -247,7 +247,7 @@ static bool on_accept(struct listener *listener, int fd, const struct address *p
 	bool is_crowded;
 
 	if (!bulkhead_enter(&shared->clients, shared->capacity.connections) &&
-	    !(shed_for_newcomer(worker) && bulkhead_enter(&shared->clients, shared->capacity.connections))) {
+	    !(shed_for_newcomer(worker, SHED_IDLE_LEAST_MS) && bulkhead_enter(&shared->clients, shared->capacity.connections))) {
 		close(fd); /* another worker was faster: this one is turned away, the next waits in the kernel */
 		shed_count(worker, SHED_FULL);
 		return false;

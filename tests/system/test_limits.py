@@ -93,6 +93,28 @@ def test_the_longest_idle_goes_when_it_is_full(gateway, upstream):
     assert running.has_said("those that have sent no request for longest go")
 
 
+def test_who_was_answered_a_moment_ago_stays(gateway, upstream):
+    """The next request may be on its way already; a newcomer can wait."""
+    running = gateway(upstream(), limits={"connections": 2}, workers=1)
+    held = [Client(running.port) for _ in range(2)]
+    longest_gap, last = 0, [time.monotonic()] * 2
+    newcomer = None
+    for turn in range(30):
+        for number, connection in enumerate(held):
+            longest_gap = max(longest_gap, time.monotonic() - last[number])
+            try:
+                assert connection.request().status == 200
+            except (EOFError, OSError):
+                assert longest_gap > 0.9, "this machine may stand still, the gateway may not close them sooner"
+                return
+            last[number] = time.monotonic()
+        if newcomer is None:
+            newcomer = Client(running.port)
+            newcomer.ask()
+        time.sleep(0.05)
+    assert newcomer.answer().status == 200, "when the first has been idle for a second"
+
+
 def test_never_one_with_a_request_under_way(gateway, upstream):
     go_on = threading.Event()
 
