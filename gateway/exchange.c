@@ -59,6 +59,14 @@ static bool write_head(struct exchange *exchange, const struct request *request,
 	return true;
 }
 
+static bool pass_breaker(struct exchange *exchange)
+{
+	if (exchange_may_pass(exchange))
+		return true;
+	exchange->outcome = OUTCOME_BREAKER_OPEN;
+	return false;
+}
+
 size_t exchange_begin(struct client *client, const struct request *request, char *bytes, size_t length)
 {
 	struct exchange *exchange = exchange_open(client);
@@ -80,11 +88,8 @@ size_t exchange_begin(struct client *client, const struct request *request, char
 		exchange_fail(exchange, taken == TRANSFER_BAD ? OUTCOME_REQUEST_REFUSED : OUTCOME_OUT_OF_MEMORY);
 		return length;
 	}
-	if (!find_route(exchange, request, &path))
-		exchange_fail(exchange, exchange->outcome);
-	else if (!exchange_may_pass(exchange)) /* asked before anything is made ready that an open breaker has no use for */
-		exchange_fail(exchange, OUTCOME_BREAKER_OPEN);
-	else if (!write_head(exchange, request, path))
+	/* The breaker is asked before anything is made ready that an open one has no use for. */
+	if (!find_route(exchange, request, &path) || !pass_breaker(exchange) || !write_head(exchange, request, path))
 		exchange_fail(exchange, exchange->outcome);
 	else if (attempt_send_body(exchange, &parts))
 		exchange_admit(exchange);

@@ -42,19 +42,23 @@ static inline char *text_put_3(char *to, unsigned number)
 	return text_put_2(to, number % 100);
 }
 
+/* As many as it has, of one below 1000. */
+static inline char *text_put_small(char *to, unsigned number)
+{
+	if (number >= 100)
+		return text_put_3(to, number);
+	if (number >= 10)
+		return text_put_2(to, number);
+	*to++ = (char)('0' + number);
+	return to;
+}
+
 /* In text.c: of 1000 or more. */
 char *text_put_large(char *to, uint64_t number);
 
 static inline char *text_put_number(char *to, uint64_t number)
 {
-	if (number >= 1000)
-		return text_put_large(to, number);
-	if (number >= 100)
-		return text_put_3(to, (unsigned)number);
-	if (number >= 10)
-		return text_put_2(to, (unsigned)number);
-	*to++ = (char)('0' + number);
-	return to;
+	return number >= 1000 ? text_put_large(to, number) : text_put_small(to, (unsigned)number);
 }
 
 /* Lower case, no leading zeros. */

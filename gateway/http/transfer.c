@@ -72,7 +72,7 @@ static bool rewrite_trailers(struct transfer *transfer, const struct field *fiel
 static enum transfer_result take_trailers(struct transfer *transfer, const char *bytes, size_t length, bool is_after_data,
                                           struct transfer_parts *parts)
 {
-	struct field list[TRANSFER_TRAILER_FIELDS];
+	struct field list[TRANSFER_TRAILER_FIELDS] = {0};
 	struct fields fields = { .list = list };
 	size_t fresh = length - parts->used, kept = transfer->trailer_bytes, used;
 	bool is_too_large;
