@@ -8,14 +8,21 @@ CHUNKS = b"1\r\nx\r\n" * 10_000
 OTHERS = 50
 
 
-def in_between(other, progress):
-    """What the greedy one got done during each request of somebody else."""
+def check_turns(work, finish, other, progress):
+    """While `work` runs beside us until finish(): how much of it gets done during each request of somebody else."""
+    working = threading.Thread(target=work)
+    working.start()
+    until(lambda: progress[0] > 1_000_000, "the greedy one is being served")
     done = []
     for _ in range(OTHERS):
-        before = progress()
+        before = progress[0]
         assert other.request().status == 200
-        done.append(progress() - before)
-    return sorted(done)
+        done.append(progress[0] - before)
+    finish.set()
+    working.join()
+    done.sort()
+    print(f"\nbytes of tiny chunks during one request of another: median {done[OTHERS // 2]}, at most {done[-1]}")
+    assert done[OTHERS // 2] < 8 << 20
 
 
 def test_tiny_chunks_of_a_client(gateway, upstream):
@@ -35,14 +42,7 @@ def test_tiny_chunks_of_a_client(gateway, upstream):
             greedy.send(CHUNKS)
             sent[0] += len(CHUNKS)
 
-    sending = threading.Thread(target=send_all)
-    sending.start()
-    until(lambda: sent[0] > 1_000_000, "the greedy one is being served")
-    progress = in_between(other, lambda: sent[0])
-    done.set()
-    sending.join()
-    print(f"\nbytes of tiny chunks during one request of another: median {progress[OTHERS // 2]}, at most {progress[-1]}")
-    assert progress[OTHERS // 2] < 8 << 20
+    check_turns(send_all, done, other, sent)
     greedy.close()
 
 
@@ -67,12 +67,5 @@ def test_tiny_chunks_of_an_upstream(gateway, upstream):
             taken[0] += len(greedy.held)
             greedy.take(max(0, len(greedy.held) - 7))
 
-    taking = threading.Thread(target=take_all)
-    taking.start()
-    until(lambda: taken[0] > 1_000_000, "the greedy one is being served")
-    progress = in_between(other, lambda: taken[0])
-    done.set()
-    taking.join()
-    print(f"\nbytes of tiny chunks during one request of another: median {progress[OTHERS // 2]}, at most {progress[-1]}")
-    assert progress[OTHERS // 2] < 8 << 20
+    check_turns(take_all, done, other, taken)
     assert greedy.held.endswith(b"0\r\n\r\n")
