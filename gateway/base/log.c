@@ -1,14 +1,13 @@
 #include "gateway/base/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "gateway/base/output.h"
 
 enum { LINE_MAX_BYTES = 2048 }; /* below PIPE_BUF: a pipe takes it whole or not */
 
@@ -17,26 +16,19 @@ static _Atomic unsigned lost;
 static int target = STDERR_FILENO;
 static bool is_socket; /* a journal's */
 
-/* Opened anew rather than dup'ed: O_NONBLOCK must not reach others who hold the same descriptor, such as a shell. A socket can't
- * be opened that way. */
 void log_begin(void)
 {
-	int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
+	int fd = output_open(STDERR_FILENO);
 
-	if (fd >= 0)
-		target = fd;
-	else
-		is_socket = errno == ENXIO;
+	if (fd < 0)
+		return;
+	target = fd;
+	is_socket = output_is_socket(fd);
 }
 
 void log_set_level(enum log_level level)
 {
 	atomic_store(&level_now, (int)level);
-}
-
-static bool put(const char *line, size_t length)
-{
-	return (is_socket ? send(target, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) : write(target, line, length)) >= 0;
 }
 
 /* One write for a line: lines of several threads don't mix. */
@@ -56,7 +48,7 @@ static bool put_line(const char *head, int head_length, const char *text)
 			used += (size_t)snprintf(line + used, 5, "\\x%02x", c);
 	}
 	line[used++] = '\n';
-	return put(line, used);
+	return output_put(target, is_socket, line, used) >= 0;
 }
 
 static void put_lost(const char *head, int head_length)

@@ -5,17 +5,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-/* Opened anew rather than dup'ed: O_NONBLOCK must not reach others who hold the same descriptor, such as a shell. A socket
- * can't be opened that way; what is written to it says each time that it must not wait. */
-static int open_stdout(void)
-{
-	int fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
-
-	return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-}
+#include "gateway/base/output.h"
 
 int access_log_open(const struct config *config)
 {
@@ -24,7 +16,7 @@ int access_log_open(const struct config *config)
 	case ACCESS_LOG_OFF:
 		break;
 	case ACCESS_LOG_STDOUT:
-		return open_stdout();
+		return output_open(STDOUT_FILENO);
 	case ACCESS_LOG_FILE:
 		return open(config->access_log_path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
 	}
@@ -43,14 +35,6 @@ static bool is_file(int fd)
 	return lseek(fd, 0, SEEK_CUR) >= 0;
 }
 
-static bool is_socket(int fd)
-{
-	int type;
-	socklen_t size = sizeof type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
-}
-
 bool access_log_take(struct access_log *log, int fd)
 {
 	access_log_flush(log);
@@ -65,7 +49,7 @@ bool access_log_take(struct access_log *log, int fd)
 	}
 	log->fd = fd;
 	log->is_file = fd >= 0 && is_file(fd);
-	log->is_socket = fd >= 0 && is_socket(fd);
+	log->is_socket = fd >= 0 && output_is_socket(fd);
 	return true;
 }
 
@@ -106,17 +90,12 @@ static size_t batch_length(const struct access_log *log, size_t from)
 	return (size_t)(newline - (log->buffer + from)) + 1;
 }
 
-static ssize_t put(const struct access_log *log, const char *lines, size_t length)
-{
-	return log->is_socket ? send(log->fd, lines, length, MSG_DONTWAIT | MSG_NOSIGNAL) : write(log->fd, lines, length);
-}
-
 void access_log_flush(struct access_log *log)
 {
 	size_t from = 0;
 
 	while (log->fd >= 0 && from < log->used) {
-		ssize_t written = put(log, log->buffer + from, batch_length(log, from));
+		ssize_t written = output_put(log->fd, log->is_socket, log->buffer + from, batch_length(log, from));
 
 		if (written < 0 && errno == EINTR)
 			continue;
