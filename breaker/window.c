@@ -110,6 +110,7 @@ void window_init(struct window *window, enum breaker_window kind, uint32_t size)
 		atomic_init(&window->slow[slot], 0);
 		atomic_init(&window->calls[slot], 0);
 	}
+	atomic_init(&window->latest_bad, 0);
 	atomic_init(&window->position, 0);
 }
 
@@ -129,6 +130,9 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
 	name = slice_name(generation, slice);
 	if (numbered_add(&window->calls[slice % WINDOW_RING], name) == 0)
 		return;
+	/* Before the sum that follows a failure: a success beside it is either in that sum, or finds this and sums up itself. */
+	if (is_failure || is_slow)
+		numbered_add(&window->latest_bad, name);
 	if (is_failure)
 		numbered_add(&window->failures[slice % WINDOW_RING], name);
 	if (is_slow)
@@ -152,12 +156,5 @@ bool window_is_clean(const struct window *window, uint32_t generation, uint64_t 
 {
 	struct span span = current_span(window, generation, now);
 
-	for (uint64_t slice = span.first; slice < span.end; slice++) {
-		uint64_t name = slice_name(generation, slice);
-
-		if (numbered_count(&window->failures[slice % WINDOW_RING], name) > 0
-		    || numbered_count(&window->slow[slice % WINDOW_RING], name) > 0)
-			return false;
-	}
-	return true;
+	return span.end == 0 || !numbered_reaches(&window->latest_bad, slice_name(generation, span.first));
 }

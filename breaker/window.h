@@ -23,12 +23,13 @@ enum {
 	WINDOW_COUNT_SLICES = 100,
 };
 
-/* Three rings rather than one ring of threes: where nothing fails, `failures` and `slow` are never written, every core
- * keeps its own copy of them, and asking whether anything failed costs no memory traffic. */
+/* Three rings rather than one ring of threes: where nothing fails, `failures`, `slow` and `latest_bad` are never written, every
+ * core keeps its own copy of them, and asking whether anything failed costs no memory traffic. */
 struct window {
 	enum breaker_window kind;
 	uint32_t summed;    /* slices that make the window */
 	uint64_t per_slice; /* milliseconds or calls */
+	_Atomic uint64_t latest_bad; /* numbered: the last slice with a failure or a slow call */
 	alignas(64) _Atomic uint64_t failures[WINDOW_RING];
 	alignas(64) _Atomic uint64_t slow[WINDOW_RING];
 	alignas(64) _Atomic uint64_t calls[WINDOW_RING];
@@ -47,7 +48,8 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
 /* What was counted under `generation` and is still in the window. */
 struct window_sum window_sum(const struct window *window, uint32_t generation, uint64_t now);
 
-/* Nothing failed and nothing was slow: the short answer for the many calls that need no sum. */
+/* Nothing failed and nothing was slow: the short answer for the many calls that need no sum. In doubt, when others are ahead
+ * of `now`, it says no. */
 bool window_is_clean(const struct window *window, uint32_t generation, uint64_t now);
 
 #endif

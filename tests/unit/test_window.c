@@ -29,6 +29,17 @@ static void expect(uint32_t generation, uint64_t now, uint32_t calls, uint32_t f
 	assert_int_equal(window_is_clean(&window, generation, now), failures == 0 && slow == 0);
 }
 
+/* A thread whose clock is behind the latest failure still has the one before in its window. */
+static void test_a_thread_that_lags_behind_the_latest_failure_finds_no_clean_window(void **state)
+{
+	(void)state;
+	window_init(&window, BREAKER_WINDOW_TIME, 10000);
+	add(0, 5000, 1, 1, 0);
+	add(0, 12000, 1, 0, 1);
+	expect(0, 11999, 2, 1, 0);
+	assert_true(window_is_clean(&window, 0, 22000));
+}
+
 static void test_time_window_looks_back_over_ten_slices(void **state)
 {
 	(void)state;
@@ -232,6 +243,7 @@ static void test_numbered_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_thread_that_lags_behind_the_latest_failure_finds_no_clean_window),
 		cmocka_unit_test(test_time_window_looks_back_over_ten_slices),
 		cmocka_unit_test(test_time_window_overwrites_a_slot_after_a_turn),
 		cmocka_unit_test(test_a_thread_a_whole_turn_behind_changes_nothing),
