@@ -14,13 +14,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* By an operator: forced_open rejects until told otherwise; disabled admits everything and counts nothing; metrics_only admits
+ * everything, counts, and never opens. */
+#define BREAKER_STATES(X) \
+	X(CLOSED, "closed") \
+	X(OPEN, "open") \
+	X(HALF_OPEN, "half_open") \
+	X(FORCED_OPEN, "forced_open") \
+	X(DISABLED, "disabled") \
+	X(METRICS_ONLY, "metrics_only")
+
 enum breaker_state {
-	BREAKER_CLOSED,
-	BREAKER_OPEN,
-	BREAKER_HALF_OPEN,
-	BREAKER_FORCED_OPEN,  /* by an operator: rejects until told otherwise */
-	BREAKER_DISABLED,     /* by an operator: admits everything, counts nothing */
-	BREAKER_METRICS_ONLY, /* by an operator: admits everything, counts, never opens */
+#define BREAKER_STATE(name, label) BREAKER_##name,
+	BREAKER_STATES(BREAKER_STATE)
+#undef BREAKER_STATE
 };
 
 enum breaker_window {

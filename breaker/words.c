@@ -4,12 +4,9 @@
 const char *breaker_state_name(enum breaker_state state)
 {
 	static const char *const names[] = {
-		[BREAKER_CLOSED] = "closed",
-		[BREAKER_OPEN] = "open",
-		[BREAKER_HALF_OPEN] = "half_open",
-		[BREAKER_FORCED_OPEN] = "forced_open",
-		[BREAKER_DISABLED] = "disabled",
-		[BREAKER_METRICS_ONLY] = "metrics_only",
+#define BREAKER_STATE_LABEL(name, label) [BREAKER_##name] = (label),
+		BREAKER_STATES(BREAKER_STATE_LABEL)
+#undef BREAKER_STATE_LABEL
 	};
 
 	return names[state];

@@ -40,9 +40,8 @@ static bool ask_breaker(struct exchange *exchange)
 	struct worker *worker = exchange->worker;
 
 	exchange->holds_permit = breaker_admit(breaker, &settings->breaker, worker_now_ms(worker),
-	                                       (uint32_t)random_next(&worker->random), &exchange->permit,
-	                                       &exchange->retry_after_ms);
-	exchange->breaker_state = breaker_state_name(breaker_state_now(breaker, &settings->breaker));
+	                                       worker_jitter(worker), &exchange->permit, &exchange->retry_after_ms);
+	exchange->breaker_seen = (uint8_t)(1 + breaker_state_now(breaker, &settings->breaker));
 	return exchange->holds_permit;
 }
 

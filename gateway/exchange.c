@@ -145,7 +145,7 @@ void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict)
 	/* A slow call is the upstream's slowness: what the client took to send its request is left out. */
 	from_us = exchange->upload.bytes > 0 && exchange->sent_us != 0 ? exchange->sent_us : exchange->attempt_us;
 	breaker_settle(settings->upstream->breaker, &settings->breaker, worker_now_ms(worker),
-	               (uint32_t)random_next(&worker->random), &exchange->permit, verdict,
+	               worker_jitter(worker), &exchange->permit, verdict,
 	               from_us == 0 || until_us < from_us ? 0 : (until_us - from_us) / 1000);
 }
 

@@ -92,12 +92,11 @@ struct exchange {
 	uint64_t reply_bytes;     /* of the gateway's own body */
 	bool keeps_client, keeps_connection;
 	const char *why; /* more words for the log; static */
-	const char *breaker_state;
-
-	struct exchange *next_spare;
+	uint8_t breaker_seen; /* 1 + enum breaker_state, as the breaker was asked; 0: it was not */
 	struct grave grave;
 
 	/* Last, as they stay with the struct when it is used again. */
+	struct exchange *next_spare;
 	char request_id[REQUEST_ID_MAX];
 	char endpoint_text[ADDRESS_TEXT_MAX];
 	struct buffer raw;     /* the request's head as it came */

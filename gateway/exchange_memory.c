@@ -38,7 +38,7 @@ struct exchange *exchange_open(struct client *client)
 	if (exchange != NULL) {
 		worker->spare = exchange->next_spare;
 		worker->spare_count--;
-		memset(exchange, 0, offsetof(struct exchange, request_id));
+		memset(exchange, 0, offsetof(struct exchange, next_spare));
 	} else if ((exchange = calloc(1, sizeof *exchange)) == NULL) {
 		client_close(client, true);
 		shed_count(worker, SHED_NO_MEMORY);

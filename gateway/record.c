@@ -132,11 +132,18 @@ static struct slice client_of(const struct exchange *exchange)
 
 #define KEY(to, name) text_put_literal((to), ",\"" name "\":")
 
-static const struct slice outcome_members[OUTCOME_COUNT] = {
+static const struct text_word outcome_members[OUTCOME_COUNT] = {
 #define OUTCOME_MEMBER(name, label, ...) \
-	[OUTCOME_##name] = { ",\"outcome\":\"" label "\"", sizeof ",\"outcome\":\"" label "\"" - 1 },
+	[OUTCOME_##name] = TEXT_WORD(",\"outcome\":\"" label "\""),
 	OUTCOMES(OUTCOME_MEMBER)
 #undef OUTCOME_MEMBER
+};
+
+static const struct text_word breaker_members[] = {
+	TEXT_WORD(",\"breaker\":null"),
+#define BREAKER_MEMBER(name, label) [1 + BREAKER_##name] = TEXT_WORD(",\"breaker\":\"" label "\""),
+	BREAKER_STATES(BREAKER_MEMBER)
+#undef BREAKER_MEMBER
 };
 
 static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us)
@@ -154,10 +161,10 @@ static char *put_json(char *to, const struct exchange *exchange, uint64_t now_us
 	                                            ? (struct slice){ NULL, 0 }
 	                                            : (struct slice){ exchange->endpoint_text, exchange->endpoint_text_length });
 	to = text_put_number(KEY(to, "status"), exchange->status);
-	to = text_put_slice(to, outcome_members[exchange->outcome]);
+	to = text_put_word(to, &outcome_members[exchange->outcome]);
 	if (exchange->why != NULL)
 		to = put_words(KEY(to, "reason"), slice_of(exchange->why));
-	to = put_words(KEY(to, "breaker"), slice_of(exchange->breaker_state));
+	to = text_put_word(to, &breaker_members[exchange->breaker_seen]);
 	to = text_put_number(KEY(to, "attempts"), exchange->attempts);
 	if (exchange->waited_us != 0)
 		to = put_span(KEY(to, "waited_ms"), 1, 1 + exchange->waited_us);

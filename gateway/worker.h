@@ -146,6 +146,12 @@ static inline uint64_t worker_now_ms(struct worker *worker)
 {
 	return io_now_ms(&worker->io);
 }
+/* For a breaker, which rarely needs it: all workers share the breaker, so a spread over the nodes will do, and the microsecond at
+ * which each of them asks is that, once its last bits are stirred into all others (Fibonacci hashing). */
+static inline uint32_t worker_jitter(struct worker *worker)
+{
+	return (uint32_t)(io_now_us(&worker->io) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
 static inline const struct wall *worker_wall(struct worker *worker)
 {
 	return wall_now(&worker->wall, io_now_us(&worker->io));

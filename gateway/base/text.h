@@ -25,6 +25,20 @@ static inline char *text_put_slice(char *to, struct slice slice)
 	return slice.length == 0 ? to : text_put_bytes(to, slice.data, slice.length);
 }
 
+/* A word of a table, copied with all that its place holds: a length known to the compiler costs a fifth. */
+struct text_word {
+	char bytes[48];
+	size_t length;
+};
+
+#define TEXT_WORD(literal) { (literal), sizeof(literal) - 1 }
+
+static inline char *text_put_word(char *to, const struct text_word *word)
+{
+	memcpy(to, word->bytes, sizeof word->bytes);
+	return to + word->length;
+}
+
 /* Two digits, of a number below 100. */
 static inline char *text_put_2(char *to, unsigned number)
 {
