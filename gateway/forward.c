@@ -297,13 +297,19 @@ size_t forward_response_bound(const struct forward_response *forward)
 	return sizeof OWN_FIELDS + response->head_length + response->fields.count + edits_bound(forward->edits);
 }
 
-static char *put_status_line(char *to, const struct response *response)
+static struct passing pass_status_line(char *to, const struct response *response)
 {
-	to = text_put_literal(to, "HTTP/1.1 ");
-	to = text_put_number(to, response->status);
+	const struct slice ours = SLICE("HTTP/1.1 "), reason = response->reason;
+
+	if (reason.length > 0) {
+		const char *line = reason.data - sizeof "200" - ours.length;
+
+		if (memcmp(line, ours.data, ours.length) == 0)
+			return (struct passing){ .to = to, .from = line, .until = reason.data + reason.length + 2 };
+	}
+	to = text_put_number(text_put_slice(to, ours), response->status);
 	*to++ = ' ';
-	to = text_put_slice(to, response->reason);
-	return text_put_literal(to, "\r\n");
+	return passing_begin(text_put_literal(text_put_slice(to, reason), "\r\n"));
 }
 
 static bool response_field_goes_on(const struct field *field, const struct forward_response *forward)
@@ -319,7 +325,7 @@ static bool response_field_goes_on(const struct field *field, const struct forwa
 char *forward_response(char *to, const struct forward_response *forward)
 {
 	const struct response *response = forward->response;
-	struct passing passing = passing_begin(put_status_line(to, response));
+	struct passing passing = pass_status_line(to, response);
 
 	for (size_t i = 0; i < response->fields.count; i++) {
 		const struct field *field = &response->fields.list[i];
@@ -353,7 +359,7 @@ char *forward_response(char *to, const struct forward_response *forward)
 
 char *forward_interim(char *to, const struct response *response)
 {
-	struct passing passing = passing_begin(put_status_line(to, response));
+	struct passing passing = pass_status_line(to, response);
 
 	for (size_t i = 0; i < response->fields.count; i++) {
 		const struct field *field = &response->fields.list[i];

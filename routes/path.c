@@ -183,14 +183,11 @@ static struct path_result refused(const char *why)
 	return (struct path_result){.verdict = PATH_REFUSED, .why = why};
 }
 
-struct path_result path_normalise(const char *path, size_t length, char *room)
+/* Out of line, as few paths need it, and all would pay for its frame. */
+static __attribute__((noinline)) struct path_result rewrite(const char *path, size_t length, char *room)
 {
 	struct writing writing = {.room = room, .length = 1, .segment = 1};
 
-	if (length == 0 || path[0] != '/')
-		return refused("path without a slash at its beginning");
-	if (is_plain(path, length))
-		return (struct path_result){.verdict = PATH_UNCHANGED, .path = path, .length = length};
 	room[0] = '/';
 	for (size_t i = 1; i < length && writing.why == NULL;) {
 		if (path[i] == '%') {
@@ -212,4 +209,13 @@ struct path_result path_normalise(const char *path, size_t length, char *room)
 	if (writing.length == length && memcmp(room, path, length) == 0)
 		return (struct path_result){.verdict = PATH_UNCHANGED, .path = path, .length = length};
 	return (struct path_result){.verdict = PATH_NORMALISED, .path = room, .length = writing.length};
+}
+
+struct path_result path_normalise(const char *path, size_t length, char *room)
+{
+	if (length == 0 || path[0] != '/')
+		return refused("path without a slash at its beginning");
+	if (is_plain(path, length))
+		return (struct path_result){.verdict = PATH_UNCHANGED, .path = path, .length = length};
+	return rewrite(path, length, room);
 }

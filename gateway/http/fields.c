@@ -206,8 +206,8 @@ static void mark_named(struct field *fields, size_t count, struct slice option)
 			fields[i].is_hop_by_hop = true;
 }
 
-/* False: more Connection options than anybody needs. */
-static bool mark_hop_by_hop(struct field *fields, size_t count)
+/* False: more Connection options than anybody needs. Out of line, as few messages need it, and all would pay for its frame. */
+static __attribute__((noinline)) bool mark_hop_by_hop(struct field *fields, size_t count)
 {
 	struct slice list, option;
 	unsigned options = 0;

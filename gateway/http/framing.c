@@ -103,7 +103,7 @@ static enum message classify_message(const struct framing_input *input)
 
 /*
  * The first row that fits decides. What may pass is listed exactly; whatever is not in the first part is refused, and the
- * second part only says with which words. `status` is a request's; a response is always a 502.
+ * second part only says with which words. The commonest come first. `status` is a request's; a response is always a 502.
  */
 static const struct row {
 	uint8_t message, version, length, coding; /* sets of the above */
@@ -114,10 +114,10 @@ static const struct row {
 } rows[] = {
 	/* message    version      Content-Length    Transfer-Encoding   the body                  the end is certain */
 	{REQUEST,     ANY_VERSION, NO_LENGTH,        NO_CODING,          BODY_NONE,                true,  0, NULL},
+	{RESPONSE,    ANY_VERSION, ZERO | LENGTH,    NO_CODING,          BODY_LENGTH,              true,  0, NULL},
 	{REQUEST,     ANY_VERSION, ZERO | LENGTH,    NO_CODING,          BODY_LENGTH,              true,  0, NULL},
 	{REQUEST,     V1_1,        NO_LENGTH,        CHUNKED,            BODY_CHUNKED,             true,  0, NULL},
 	{TRACE,       ANY_VERSION, NO_LENGTH | ZERO, NO_CODING,          BODY_NONE,                true,  0, NULL},
-	{RESPONSE,    ANY_VERSION, ZERO | LENGTH,    NO_CODING,          BODY_LENGTH,              true,  0, NULL},
 	{RESPONSE,    V1_1,        NO_LENGTH,        CHUNKED,            BODY_CHUNKED,             true,  0, NULL},
 	{RESPONSE,    ANY_VERSION, NO_LENGTH,        NO_CODING,          BODY_UNTIL_CLOSE,         false, 0, NULL},
 	{ABOUT_GET,   ANY_VERSION, NO_LENGTH | ZERO | LENGTH, NO_CODING, BODY_NONE,                true,  0, NULL},

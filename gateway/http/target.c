@@ -12,28 +12,35 @@
 
 enum { HOST_NAME_MAX_BYTES = 255, IPV6_TEXT_MAX = 45 };
 
+/* Behind the "[::1]" that `host` begins with; NULL when it is no address. Out of line, as few need it, and all would pay for its
+ * frame. */
+static __attribute__((noinline)) const char *ipv6_end(struct slice host)
+{
+	const char *end = memchr(host.data, ']', host.length);
+	char text[IPV6_TEXT_MAX + 1];
+	struct in6_addr address;
+	size_t length;
+
+	if (end == NULL || (length = (size_t)(end - host.data - 1)) > IPV6_TEXT_MAX)
+		return NULL;
+	memcpy(text, host.data + 1, length);
+	text[length] = '\0';
+	return memchr(text, '\0', length) == NULL && inet_pton(AF_INET6, text, &address) == 1 ? end + 1 : NULL;
+}
+
 /* `host` without its port; an empty slice when it is no authority, or one with userinfo (RFC 3986 section 3.2). */
 static struct slice host_name_of(struct slice host, unsigned *port)
 {
 	const struct slice none = {NULL, 0};
 	const char *at = host.data, *end = host.data + host.length, *name_end;
-	char ipv6[IPV6_TEXT_MAX + 1];
-	struct in6_addr address;
 
 	*port = 80;
 	if (host.length == 0)
 		return none;
 	if (*at == '[') {
-		size_t length;
-
-		name_end = memchr(at, ']', host.length);
-		if (name_end == NULL || (length = (size_t)(name_end - at - 1)) > IPV6_TEXT_MAX)
+		at = name_end = ipv6_end(host);
+		if (at == NULL)
 			return none;
-		memcpy(ipv6, at + 1, length);
-		ipv6[length] = '\0';
-		if (memchr(ipv6, '\0', length) != NULL || inet_pton(AF_INET6, ipv6, &address) != 1)
-			return none;
-		at = ++name_end;
 	} else {
 		while (at < end && char_is(*at, CHAR_HOST))
 			at++;

@@ -92,11 +92,26 @@ static void test_responses(void **state)
 	                "HTTP/1.1 404 \r\nDate: x\r\nA: 1\r\nB: 2\r\nVia: 1.0 gateway\r\nContent-Length: 0\r\n\r\n");
 }
 
+/* Whatever the upstream speaks, the version is the gateway's own (RFC 9110 section 2.5). */
+static void test_status_lines(void **state)
+{
+	(void)state;
+	assert_response("HTTP/1.0 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
+	                "HTTP/1.1 200 OK\r\nDate: x\r\nVia: 1.0 gateway\r\nContent-Length: 0\r\n\r\n");
+	assert_response("HTTP/1.2 200 OK\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
+	                "HTTP/1.1 200 OK\r\nDate: x\r\nVia: 1.1 gateway\r\nContent-Length: 0\r\n\r\n");
+	assert_response("HTTP/1.1 200\r\nDate: x\r\nContent-Length: 0\r\n\r\n",
+	                "HTTP/1.1 200 \r\nDate: x\r\nVia: 1.1 gateway\r\nContent-Length: 0\r\n\r\n");
+	assert_response("HTTP/1.1 200  two blanks\r\nContent-Length: 0\r\nDate: x\r\n\r\n",
+	                "HTTP/1.1 200  two blanks\r\nDate: x\r\nVia: 1.1 gateway\r\nContent-Length: 0\r\n\r\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_responses),
+		cmocka_unit_test(test_status_lines),
 	};
 
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
