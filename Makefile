@@ -64,7 +64,7 @@ UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test
 THREAD   := $(patsubst tests/thread/%.c,$(BUILD)/thread/%,$(wildcard tests/thread/test_*.c))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Wundef
-ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARNINGS) -fno-common -fstack-protector-strong -fPIE \
+ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -I. $(WARNINGS) -fno-common -fstack-protector-strong -fPIE -fno-plt \
               $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) $(CFLAGS)
 ALL_LDFLAGS = $(CFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 

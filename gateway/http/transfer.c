@@ -110,7 +110,8 @@ static enum transfer_result take_trailers(struct transfer *transfer, const char 
 }
 
 /* Out of line: bodies of known length, and none, would pay for its frame. */
-static __attribute__((noinline)) enum transfer_result take_chunked(struct transfer *transfer, char *bytes, size_t length, struct transfer_parts *parts)
+static __attribute__((noinline)) enum transfer_result take_chunked(struct transfer *transfer, char *bytes, size_t length,
+                                                                   struct transfer_parts *parts)
 {
 	size_t data = 0;
 
