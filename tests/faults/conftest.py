@@ -1,23 +1,26 @@
 """Every promise is a test with a figure: it says what was promised with @pytest.mark.promise(fault, promise), and what came out
 with report(). The figures are printed at the end; a full run writes them into RESULTS.md, kept or not."""
 import os
-import platform
-import re
 import subprocess
-import time
 
 import pytest
 
 import world
 from harness import Dns
+from results import PEERS, Results, failure, title
 
-PROXIES = ["gateway"] + (["haproxy", "nginx"] if world.IS_FULL else [])
-rows = []
-reported = set()  # the tests they are of
+PROXIES = ["gateway", *(PEERS if world.IS_FULL else ())]
+results = Results(world.HERE, """\
+# What was seen when things broke
+
+Written by `make chaos` (`tests/faults/run --full`); nothing here is typed by hand. An own network namespace, loads at a
+fixed rate without coordinated omission, clients that never repeat a request, default configuration but for what a row
+says. For the peers' rows "kept" says whether they would have kept the gateway's promise; their configurations are in
+`peers/`. """, ["fault", "promise", "who", "what was seen", "kept"], ["haproxy", "nginx-light"], world.IS_FULL and os.environ.get("RESULTS"))
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "promise(fault, promise): what is broken, and what holds nevertheless")
+    config.pluginmanager.register(results)
 
 
 def pytest_generate_tests(metafunc):
@@ -108,71 +111,21 @@ def firewall():
 @pytest.fixture
 def report(request):
     """report(figures, is_kept, who): one row of the table; what is not kept fails the test, for the gateway."""
-    fault, promise = request.node.get_closest_marker("promise").args
-    variant = [str(value) for name, value in getattr(request.node, "callspec", None).params.items() if name != "proxy_name"] \
-        if hasattr(request.node, "callspec") else []
+    promise = request.node.get_closest_marker("promise").args[1]
 
     def add(figures, is_kept, who="gateway"):
-        reported.add(request.node.nodeid)
-        rows.append((fault + (f" ({', '.join(variant)})" if variant else ""), promise, who, figures, is_kept))
-        assert is_kept or who != "gateway", f"{fault}: {promise}; it was: {figures}"
+        results.add(title(request.node), promise, who, figures, "yes" if is_kept else "no")
+        assert is_kept or who != "gateway", f"{title(request.node)}: {promise}; it was: {figures}"
 
     return add
 
 
-def machine():
-    with open("/proc/cpuinfo") as info:
-        model = next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), platform.machine())
-    return f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}"
-
-
-def line_of(fault, promise, who, figures, is_kept, *run):
-    return "| " + " | ".join([fault, promise, who, figures, "yes" if is_kept else "no", *map(str, run)]) + " |"
-
-
-def version(*command):
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"})
-    return re.search(r"\d+\.\d+[^\s/]*", done.stdout + done.stderr).group()
-
-
-def this_run():
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=world.ROOT, capture_output=True, text=True).stdout.strip()
-    return (f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {machine()}; gateway {commit}, "
-            f"haproxy {version('haproxy', '-v')}, nginx {version('nginx', '-v')}")
-
-
-def write_results(path, skipped, silent):
-    """Rows of tests that did not run this time stay, and say of which run they are."""
-    before = open(path).read() if os.path.exists(path) else ""
-    runs = re.findall(r"^- run \d+: (.*)$", before, re.M) + [this_run()]
-    kept = {}
-    for line in re.findall(r"^\| .* \| \d+ \|$", before, re.M):
-        cells = line[2:].split(" | ")
-        kept[cells[0], cells[2]] = line
-    for row in rows:
-        kept[row[0], row[2]] = line_of(*row, len(runs))
-    ours = [line for (_, who), line in kept.items() if who == "gateway"]
-    with open(path, "w") as file:
-        file.write("# What was seen when things broke\n\n"
-                   "Written by `make chaos` (`tests/faults/run --full`); nothing here is typed by hand. An own network namespace, loads at a\n"
-                   "fixed rate without coordinated omission, clients that never repeat a request, default configuration but for what a row\n"
-                   "says. For the peers' rows \"kept\" says whether they would have kept the gateway's promise; their configurations are in\n"
-                   "`peers/`. A row is of the last run of its test.\n\n")
-        file.writelines(f"- run {number}: {run}\n" for number, run in enumerate(runs, 1))
-        file.write(f"\nOf the gateway's {len(ours)} promises {sum(' | yes | ' in line for line in ours)} are kept.\n\n"
-                   "| fault | promise | who | what was seen | kept | run |\n|---|---|---|---|---|---|\n")
-        file.writelines(line + "\n" for line in kept.values())
-        file.writelines(f"\nFailed before there was a figure: {name}\n" for name in silent)
-        file.writelines(f"\nNot run: {name}: {reason}\n" for name, reason in skipped)
-
-
-def pytest_terminal_summary(terminalreporter):
-    skipped = [(report.nodeid.split("::")[-1], report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
-    terminalreporter.write_line("")
-    for line in ["| fault | promise | who | what was seen | kept |", "|---|---|---|---|---|", *(line_of(*row) for row in rows)]:
-        terminalreporter.write_line(line)
-    for name, reason in skipped:
-        terminalreporter.write_line(f"not run: {name}: {reason}")
-    if world.IS_FULL and "RESULTS" in os.environ:
-        failed = [report.nodeid for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])]
-        write_results(os.environ["RESULTS"], skipped, [name.split("::")[-1] for name in failed if name not in reported])
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What fails before there is a figure has a row, too."""
+    outcome = (yield).get_result()
+    mark = item.get_closest_marker("promise")
+    if mark and outcome.failed and outcome.when != "teardown":
+        name = item.funcargs.get("proxy_name", "gateway")
+        if (title(item), name) not in results.rows:
+            results.add(title(item), mark.args[1], name, failure(call), "no")
