@@ -3,14 +3,13 @@ arrives. Nothing waits for a while and hopes: a case is over when the answer, th
 own answer is there."""
 import itertools
 import os
-import socket
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
 
-from harness import Client, Wire, free_port  # noqa: E402
+from harness import Client, Connection, Upstream  # noqa: E402
 from reader import Ambiguous, read_request, read_response  # noqa: E402
 
 canaries = itertools.count(1)
@@ -37,33 +36,25 @@ def send(end, data, is_bytewise):
         pass
 
 
-class Recorded(Wire):
-    def __init__(self, connected, recorder, number):
-        super().__init__(connected)
-        self.recorder, self.number, self.received = recorder, number, 0
+class Recorded(Connection):
+    def __init__(self, connected, number, recorder):
+        super().__init__(connected, number)
+        self.recorder = recorder
 
     def more(self):
         before = len(self.held)
         alive = super().more()
-        self.received += len(self.held) - before
         self.recorder.received += len(self.held) - before
         return alive
 
 
-class Recorder:
+class Recorder(Upstream):
     """An upstream. It answers with the request's method and target, so that a client sees whose answer it got; or, while
     `script` is set, with those bytes."""
 
     def __init__(self):
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", free_port()))
-        self.listener.listen(64)
-        self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.connections = []
         self.begin()
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
     def begin(self, script=None, then=None, is_bytewise=False):
         """The next case."""
@@ -71,16 +62,8 @@ class Recorder:
         self.script, self.then, self.is_bytewise = script, then, is_bytewise
         self.has_sent = threading.Event()
 
-    def accept(self):
-        while True:
-            try:
-                accepted, _ = self.listener.accept()
-            except OSError:
-                return
-            wire = Recorded(accepted, self, len(self.connections))
-            wire.socket.settimeout(120)
-            self.connections.append(wire)
-            threading.Thread(target=self.serve, args=(wire,), daemon=True).start()
+    def connected(self, accepted, number):
+        return Recorded(accepted, number, self)
 
     def serve(self, wire):
         try:
@@ -121,14 +104,6 @@ class Recorder:
             wire.close()
         self.has_sent.set()
         return self.then is None
-
-    def stop(self):
-        for end in [self.listener] + [wire.socket for wire in self.connections]:
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        self.listener.close()
 
 
 class Lane:

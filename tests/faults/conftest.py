@@ -1,12 +1,13 @@
 """Every promise is a test with a figure: it says what was promised with @pytest.mark.promise(fault, promise), and what came out
 with report(). The figures are printed at the end; a full run writes them into RESULTS.md, kept or not."""
+import itertools
 import os
 import subprocess
 
 import pytest
 
 import world
-from harness import Dns
+from harness import Dns, ended_after
 from results import PEERS, Results, failure, title
 
 PROXIES = ["gateway", *(PEERS if world.IS_FULL else ())]
@@ -46,52 +47,41 @@ def dns(tmp_path):
 @pytest.fixture
 def gateway(tmp_path, service, dns):
     """gateway(**keys): a gateway with its defaults before the service; ends with SIGTERM, and must do so cleanly."""
-    started = []
+    numbers = itertools.count()
 
-    def start(**options):
+    def make(**options):
         options.setdefault("drain", {"delay": "0s", "timeout": "7s"})
-        folder = tmp_path / f"gateway-{len(started)}"
+        folder = tmp_path / f"gateway-{next(numbers)}"
         folder.mkdir()
-        started.append(world.Gateway(folder, service, dns, **options))
-        return started[-1]
+        return world.Gateway(folder, service, dns, **options)
 
-    yield start
-    for one in started:
-        one.stop()
+    yield from ended_after(make)
 
 
 @pytest.fixture
 def proxy(proxy_name, gateway, tmp_path, service):
     """proxy(**keys of the gateway): the gateway, or in a full run one peer after the other, before the service."""
-    started = []
-
-    def start(**options):
+    def make(**options):
         if proxy_name == "gateway":
             return gateway(**options)
         folder = tmp_path / proxy_name
         folder.mkdir()
         os.chmod(folder, 0o777)
-        started.append(world.Peer(proxy_name, folder, service))
-        return started[-1]
+        return world.Peer(proxy_name, folder, service)
 
-    yield start
-    for one in started:
-        one.stop()
+    yield from ended_after(make)
 
 
 @pytest.fixture
 def load(tmp_path):
     """load(proxy or url, **options): the counting client, with a record of every request."""
-    started = []
+    numbers = itertools.count()
 
-    def start(where, **options):
-        options.setdefault("log", tmp_path / f"load-{len(started)}")
-        started.append(world.Load(getattr(where, "url", where), **options))
-        return started[-1]
+    def make(where, **options):
+        options.setdefault("log", tmp_path / f"load-{next(numbers)}")
+        return world.Load(getattr(where, "url", where), **options)
 
-    yield start
-    for one in started:
-        one.stop()
+    yield from ended_after(make)
 
 
 @pytest.fixture

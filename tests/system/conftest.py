@@ -1,4 +1,5 @@
 """What every system test may ask for: a gateway, upstreams and a DNS server that end with the test."""
+import itertools
 import os
 import sys
 
@@ -13,15 +14,7 @@ import process  # noqa: E402
 @pytest.fixture
 def upstream():
     """upstream(handler, address=, port=): a scripted server."""
-    started = []
-
-    def start(handler=None, **options):
-        started.append(harness.Upstream(handler, **options))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.stop()
+    yield from harness.ended_after(harness.Upstream)
 
 
 @pytest.fixture
@@ -34,28 +27,17 @@ def dns(tmp_path):
 @pytest.fixture
 def gateway(tmp_path, upstream):
     """gateway(upstreams, routes, **keys): a running gateway; ends with SIGTERM, and must do so cleanly."""
-    started = []
+    numbers = itertools.count()
 
-    def start(*arguments, **options):
-        folder = tmp_path / f"gateway-{len(started)}"
+    def make(*arguments, **options):
+        folder = tmp_path / f"gateway-{next(numbers)}"
         folder.mkdir()
-        started.append(process.Gateway(folder, *arguments, **options))
-        return started[-1]
+        return process.Gateway(folder, *arguments, **options)
 
-    yield start
-    for one in started:
-        one.stop()
+    yield from harness.ended_after(make)
 
 
 @pytest.fixture
 def client():
     """client(gateway): a connection to it."""
-    opened = []
-
-    def connect(gateway, **options):
-        opened.append(harness.Client(gateway.port, **options))
-        return opened[-1]
-
-    yield connect
-    for connection in opened:
-        connection.close()
+    yield from harness.ended_after(lambda gateway, **options: harness.Client(gateway.port, **options), "close")

@@ -40,6 +40,19 @@ def free_port(*addresses):
             continue
 
 
+def ended_after(make, end="stop"):
+    """For a fixture: gives out what makes one of something, as often as a test likes, and ends them all after it."""
+    made = []
+
+    def start(*arguments, **options):
+        made.append(make(*arguments, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        getattr(one, end)()
+
+
 class Head:
     """What requests and responses have in common."""
 
@@ -262,12 +275,15 @@ class Upstream:
             if self.stopping:
                 accepted.close()
                 return
-            connection = Connection(accepted, len(self.connections))
+            connection = self.connected(accepted, len(self.connections))
+            connection.socket.settimeout(120)
             self.connections.append(connection)
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
+    def connected(self, accepted, number):
+        return Connection(accepted, number)
+
     def serve(self, connection):
-        connection.socket.settimeout(120)
         try:
             while True:
                 request = Request(connection.read_until(b"\r\n\r\n"))
