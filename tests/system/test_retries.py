@@ -62,7 +62,8 @@ def test_a_body_that_is_not_kept_is_not_sent_again(service, serve, size, tries):
 
 
 def test_a_storm_of_failures_makes_no_storm_of_retries(service, serve):  # noqa: F811
-    """Whatever `attempts` would allow: a fifth of the requests of the last ten seconds, or 3 a second where that is more."""
+    """Whatever `attempts` would allow: a fifth of the requests of the last ten seconds, or 3 a second where that is more; each
+    second begins with three, and the last one may find the fifth used up."""
     service.start(ONE, TWO, handler=lambda connection, request: connection.reply(503))
     started, connection = serve(ONE, TWO, retry={"attempts": 3, "budget": "20%"}, **CALM)
     for _ in range(300):
@@ -70,7 +71,7 @@ def test_a_storm_of_failures_makes_no_storm_of_retries(service, serve):  # noqa:
     seconds = sum(line["duration_ms"] for line in started.log(300)) / 1000
     tries = sum(len(replica.requests) for replica in service.replicas.values())
     print(f"\n300 requests in {seconds:.1f} s: {tries} tries")
-    assert 300 < tries <= 300 + max(60, 3 * (seconds + 1))
+    assert 300 < tries <= 300 + max(60 + 3, 3 * (seconds + 1))
     assert started.metrics().sum("gateway_retry_budget_refused_total") >= 240 - 3 * (seconds + 1)
 
 
@@ -111,9 +112,10 @@ def test_no_try_that_could_not_begin_in_time(service, serve):  # noqa: F811
 
     service.start(ONE, TWO, handler=late)
     started, connection = serve(ONE, TWO, retry={"attempts": 3, "budget": "100%"}, timeouts={"total": "501ms"}, **CALM)
-    for _ in range(3):
+    for _ in range(5):
         assert connection.request().status == 503
-    assert {line["attempts"] for line in started.log(3)} == {1}
+    # One in 26 pauses takes no time at all.
+    assert sum(line["attempts"] == 1 for line in started.log(5)) >= 3
 
 
 def test_waiting_for_a_place_is_part_of_the_whole(gateway, upstream, client):
