@@ -129,10 +129,11 @@ static void client_takes(struct peer *client, uint8_t byte)
 /* As much of a body as holds no tag. */
 static size_t client_takes_body(struct peer *client, const uint8_t *data, size_t length)
 {
-	const uint8_t *mark = memchr(data, TAG_MARK, length);
+	const uint8_t *mark;
 
-	if (client->tag_length > 0)
+	if (client->tag_length > 0 || !judge_is_in_body(&client->received))
 		return 0;
+	mark = memchr(data, TAG_MARK, length);
 	return judge_body(&client->received, data, mark == NULL ? length : (size_t)(mark - data));
 }
 
@@ -244,12 +245,16 @@ static void upstream_says(struct peer *connection, uint8_t byte)
 		connection->received.state = JUDGE_RAW;
 }
 
-/* As much of a body as is clean and not its end. */
-static size_t upstream_says_body(struct peer *connection, const uint8_t *data, size_t length)
+/* Behind another byte that it just said: as much as is beyond judging, or of a body and not its end. */
+static size_t upstream_says_more(struct peer *connection, const uint8_t *data, size_t length)
 {
 	struct arrival *arrival = connection->serving < 0 ? NULL : &arrivals[connection->serving];
 
-	if (arrival == NULL || connection->is_answered || connection->is_excessive)
+	if (connection->is_excessive || connection->answer.state == JUDGE_BAD) {
+		world_peer_sends(connection, data, length);
+		return length;
+	}
+	if (arrival == NULL || connection->is_answered)
 		return 0;
 	length = judge_body(&connection->answer, data, length);
 	arrival->body_length = connection->answer.body_length;
@@ -374,7 +379,7 @@ void cast_upstream_fills(struct peer *connection, size_t count)
 		if (length > TAG_BYTES)
 			upstream_tags(connection);
 		if (length > TAG_BYTES)
-			said = TAG_BYTES + upstream_says_body(connection, filling, length - TAG_BYTES);
+			said = TAG_BYTES + upstream_says_more(connection, filling, length - TAG_BYTES);
 		for (; said < length; said++)
 			upstream_says(connection, 'x');
 		count -= length;

@@ -276,6 +276,7 @@ static void close_stage(void)
 	for (int i = 0; i < CONFIGS; i++)
 		CHECK(atomic_load(&stage.configs[i]->references) == 1);
 	metrics_free(stage.shared.unrouted);
+	CHECK(world_large_blocks() == 0);
 	world_end();
 }
 

@@ -299,6 +299,12 @@ static void take_body_byte(struct judge *judge, uint8_t byte)
 	judge->body_hash = judge->body_hash * 33 + byte;
 }
 
+bool judge_is_in_body(const struct judge *judge)
+{
+	return judge->state == JUDGE_LENGTH || judge->state == JUDGE_CHUNK_DATA || judge->state == JUDGE_UNTIL_CLOSE ||
+	       judge->state == JUDGE_RAW;
+}
+
 size_t judge_body(struct judge *judge, const uint8_t *data, size_t length)
 {
 	if (judge->state == JUDGE_LENGTH || judge->state == JUDGE_CHUNK_DATA) {
@@ -306,7 +312,7 @@ size_t judge_body(struct judge *judge, const uint8_t *data, size_t length)
 			length = (size_t)judge->remaining - 1;
 		judge->remaining -= length;
 	} else if (judge->state != JUDGE_UNTIL_CLOSE) {
-		return 0;
+		return judge->state == JUDGE_RAW ? length : 0;
 	}
 	for (size_t i = 0; i < length; i++)
 		take_body_byte(judge, data[i]);

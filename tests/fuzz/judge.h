@@ -56,6 +56,8 @@ struct judge {
 
 void judge_begin(struct judge *judge, bool is_response);
 enum judge_event judge_byte(struct judge *judge, uint8_t byte);
+/* Of a body, or of a tunnel: where judge_body() may take more than nothing. */
+bool judge_is_in_body(const struct judge *judge);
 /* Takes of these bytes those that are a body's and not its last, and tells how many: as judge_byte(), but fast. */
 size_t judge_body(struct judge *judge, const uint8_t *data, size_t length);
 /* Is it in the middle of a message whose end is not the end of the connection? */

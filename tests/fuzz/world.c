@@ -38,6 +38,7 @@ struct world world;
 static struct file files[WORLD_FILES];
 static int file_end;       /* behind the last one that is in use */
 static int listener_index; /* -1: none listens */
+static unsigned met;       /* of the peers before this one, no client waits any more */
 
 static struct file *file_of(int fd)
 {
@@ -186,9 +187,9 @@ void world_accept_hanging(unsigned server)
 
 static struct peer *first_waiting_client(void)
 {
-	for (unsigned i = 0; i < world.peer_count; i++)
-		if (world.peers[i].is_client && world.peers[i].state == PEER_WAITING)
-			return &world.peers[i];
+	for (; met < world.peer_count; met++)
+		if (world.peers[met].is_client && world.peers[met].state == PEER_WAITING)
+			return &world.peers[met];
 	return NULL;
 }
 
@@ -624,7 +625,7 @@ void world_begin(void)
 {
 	/* All but the peers, which are begun one by one. */
 	world.now_us = world.until_us = UINT64_C(1000) * 1000 * 1000;
-	world.peer_count = 0;
+	world.peer_count = met = 0;
 	memset(world.manners, 0, sizeof world - offsetof(struct world, manners));
 	for (int i = 0; i < WORLD_SERVERS; i++)
 		world.windows[i] = SIZE_MAX;

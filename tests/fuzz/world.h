@@ -90,6 +90,8 @@ void world_begin(void);
 void world_end(void);
 /* Descriptors the gateway holds now. */
 unsigned world_open_files(void);
+/* Of the large blocks that are kept from run to run, those the gateway holds now. */
+unsigned world_large_blocks(void);
 int world_listen(void);
 /* A client that connects; NULL: there were too many. */
 struct peer *world_connect_client(void);
