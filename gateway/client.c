@@ -103,7 +103,7 @@ void client_exchange_over(struct client *client, bool keep, bool may_linger)
 	}
 	/* What it sent and nobody has read would make close() a reset, which may overtake the answer. */
 	if (!client->stream.has_ended && (may_linger || client_has_held(client) || !client->stream.is_reading ||
-	                                  (!client->stream.is_watched && !stream_is_quiet(&client->stream)))) {
+	                                  !stream_is_quiet(&client->stream))) {
 		client_enter(client, CLIENT_LINGERING);
 		stream_finish(&client->stream);
 		stream_resume(&client->stream);

@@ -51,7 +51,10 @@ static char *put_common(char *to, const struct exchange *exchange)
 
 static void send_reply(struct exchange *exchange, struct iovec *parts, int count)
 {
-	if (stream_send(&exchange->client->stream, parts, count) == SEND_FAILED)
+	struct stream *client = &exchange->client->stream;
+
+	if ((exchange->wants_keep_alive ? stream_send(client, parts, count) : stream_send_last(client, parts, count)) ==
+	    SEND_FAILED)
 		exchange_abort(exchange, OUTCOME_CLIENT_ABORTED);
 	else
 		exchange_finish(exchange);

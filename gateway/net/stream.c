@@ -21,9 +21,9 @@ static ssize_t receive(int fd, char *bytes, size_t length)
 	return syscall(SYS_recvfrom, fd, bytes, length, 0, NULL, NULL);
 }
 
-static ssize_t send_bytes(int fd, const char *bytes, size_t length)
+static ssize_t send_bytes(int fd, const char *bytes, size_t length, int flags)
 {
-	return syscall(SYS_sendto, fd, bytes, length, MSG_NOSIGNAL, NULL, 0);
+	return syscall(SYS_sendto, fd, bytes, length, flags, NULL, 0);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
@@ -160,7 +160,8 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 			end_pending(stream);
 		return;
 	}
-	sent = send_bytes(fd, stream->pending + stream->pending_from, stream->pending_to - stream->pending_from);
+	sent = send_bytes(fd, stream->pending + stream->pending_from, stream->pending_to - stream->pending_from,
+	                  MSG_NOSIGNAL);
 	if (sent < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			stream->events->on_error(stream, errno);
@@ -338,18 +339,19 @@ static enum send_result keep(struct stream *stream, const struct iovec *parts, i
 }
 
 /* To copy a few bytes costs less than what the kernel does to read a list of parts. */
-static __attribute__((noinline)) ssize_t send_parts(int fd, const struct iovec *parts, int count, size_t total)
+static __attribute__((noinline)) ssize_t send_parts(int fd, const struct iovec *parts, int count, size_t total,
+                                                     int flags)
 {
 	char together[STREAM_GATHER_BYTES], *to = together;
 
 	if (total > sizeof together)
-		return sendmsg(fd, &(struct msghdr){ .msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count }, MSG_NOSIGNAL);
+		return sendmsg(fd, &(struct msghdr){ .msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count }, flags);
 	for (int i = 0; i < count; i++)
 		to = mempcpy(to, parts[i].iov_base, parts[i].iov_len);
-	return send_bytes(fd, together, total);
+	return send_bytes(fd, together, total, flags);
 }
 
-enum send_result stream_send(struct stream *stream, struct iovec *parts, int count)
+static inline enum send_result send_or_keep(struct stream *stream, struct iovec *parts, int count, int flags)
 {
 	size_t total = 0;
 	ssize_t sent = 0;
@@ -359,7 +361,8 @@ enum send_result stream_send(struct stream *stream, struct iovec *parts, int cou
 	if (total == 0)
 		return stream_is_pending(stream) ? SEND_PENDING : SEND_DONE;
 	if (!stream_is_pending(stream) && !stream->is_connecting) {
-		sent = count == 1 ? send_bytes(stream->fd, parts->iov_base, total) : send_parts(stream->fd, parts, count, total);
+		sent = count == 1 ? send_bytes(stream->fd, parts->iov_base, total, flags)
+		                  : send_parts(stream->fd, parts, count, total, flags);
 		if (sent == (ssize_t)total)
 			return SEND_DONE;
 		if (sent < 0 && errno != EAGAIN && errno != EINTR)
@@ -368,4 +371,14 @@ enum send_result stream_send(struct stream *stream, struct iovec *parts, int cou
 			sent = 0;
 	}
 	return keep(stream, parts, count, (size_t)sent, total);
+}
+
+enum send_result stream_send(struct stream *stream, struct iovec *parts, int count)
+{
+	return send_or_keep(stream, parts, count, MSG_NOSIGNAL);
+}
+
+enum send_result stream_send_last(struct stream *stream, struct iovec *parts, int count)
+{
+	return send_or_keep(stream, parts, count, MSG_NOSIGNAL | MSG_MORE);
 }

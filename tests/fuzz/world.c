@@ -32,6 +32,7 @@ struct file {
 	uint64_t count;      /* FILE_EVENTFD */
 	struct bytes *inside; /* of a pipe; the reading end owns it */
 	bool is_finished, lingers;
+	bool is_corked; /* the last packet waits for its end */
 };
 
 struct world world;
@@ -226,6 +227,7 @@ unsigned world_ready_events(struct event **to)
 	unsigned count = 0;
 
 	for (const struct file *file = files; file < files + file_end; file++) {
+		CHECK(file->kind == FILE_FREE || !file->is_corked);
 		if (file->reader != NULL && is_readable(file))
 			to[count++] = file->reader;
 		if (file->writer != NULL && is_writable(file))
@@ -372,6 +374,7 @@ ssize_t world_sendmsg(int fd, const struct msghdr *message, int flags)
 	for (size_t i = 0; i < message->msg_iovlen; i++)
 		total += message->msg_iov[i].iov_len;
 	taken = may_write(file, total);
+	file->is_corked = taken == (ssize_t)total && (flags & MSG_MORE);
 	left = taken < 0 ? 0 : (size_t)taken;
 	for (size_t i = 0; i < message->msg_iovlen && left > 0; i++) {
 		size_t length = message->msg_iov[i].iov_len < left ? message->msg_iov[i].iov_len : left;
@@ -413,6 +416,7 @@ int world_shutdown(int fd, int how)
 	struct file *file = file_of(fd);
 
 	CHECK(how == SHUT_WR);
+	file->is_corked = false;
 	if (file->peer == NULL || is_dead(file->peer))
 		return fail(ENOTCONN);
 	if (!file->is_finished)
@@ -462,6 +466,7 @@ static void close_socket(struct file *file)
 		return;
 	/* Unread bytes make a close a reset (RFC 1122 section 4.2.2.13). */
 	is_reset = file->lingers || waiting(&peer->inbound) > 0;
+	CHECK(!file->is_corked || !is_reset);
 	if (!is_dead(peer) && peer->state == PEER_OPEN && !(file->is_finished && !is_reset))
 		cast_on_end(peer, is_reset);
 	peer->state = PEER_GONE;
