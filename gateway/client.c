@@ -101,11 +101,12 @@ void client_exchange_over(struct client *client, bool keep, bool may_linger)
 			stream_resume(&client->stream);
 		return;
 	}
-	/* What it sent and nobody has read would make close() a reset, which may overtake the answer. */
+	/* The end goes out first, and with it what of the answer has waited for it: what the client sent and nobody has read would make
+	 * close() a reset, which may overtake the answer, and takes back what is not on its way. */
+	stream_finish(&client->stream);
 	if (!client->stream.has_ended && (may_linger || client_has_held(client) || !client->stream.is_reading ||
 	                                  !stream_is_quiet(&client->stream))) {
 		client_enter(client, CLIENT_LINGERING);
-		stream_finish(&client->stream);
 		stream_resume(&client->stream);
 		return;
 	}

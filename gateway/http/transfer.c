@@ -100,12 +100,12 @@ static enum transfer_result take_trailers(struct transfer *transfer, const char 
 		break;
 	}
 	parts->used += used - kept;
-	transfer->is_whole = true;
 	if (transfer->to_chunked) {
 		if (!rewrite_trailers(transfer, list, fields.count))
 			return TRANSFER_NO_MEMORY;
 		put_end(parts, is_after_data, transfer->trailers, transfer->trailer_bytes);
 	}
+	transfer->is_whole = true;
 	return TRANSFER_WHOLE;
 }
 

@@ -128,8 +128,7 @@ enum send_result {
 };
 /* Sends behind what is pending. Changes `parts`. */
 enum send_result stream_send(struct stream *stream, struct iovec *parts, int count);
-/* ... and when it is done stream_finish() or stream_close() has to follow in the same turn: the end goes in the same packet. For a
- * peer that says no more: a close over bytes that nobody has read would take these back. */
+/* ... and when it is done stream_finish() has to follow in the same turn: the end goes in the same packet. */
 enum send_result stream_send_last(struct stream *stream, struct iovec *parts, int count);
 static inline bool stream_is_pending(const struct stream *stream)
 {

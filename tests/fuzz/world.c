@@ -466,7 +466,7 @@ static void close_socket(struct file *file)
 		return;
 	/* Unread bytes make a close a reset (RFC 1122 section 4.2.2.13). */
 	is_reset = file->lingers || waiting(&peer->inbound) > 0;
-	CHECK(!file->is_corked || !is_reset);
+	CHECK(!file->is_corked);
 	if (!is_dead(peer) && peer->state == PEER_OPEN && !(file->is_finished && !is_reset))
 		cast_on_end(peer, is_reset);
 	peer->state = PEER_GONE;

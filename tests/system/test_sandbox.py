@@ -23,6 +23,7 @@ def threads(running):
 
 def test_every_thread_has_given_up_what_it_does_not_need(gateway, upstream):
     running = gateway(upstream())
+    until(lambda: running.has_said("sandbox"), "the control thread has given it up, too")
     found = threads(running)
     assert len(found) == 3
     assert all((one["Seccomp"], one["Seccomp_filters"], one["NoNewPrivs"]) == ("2", "1", "1") for one in found), found
