@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from proxies import BUILD, HERE, cpus_for
+from proxies import BUILD, HERE, take_place
 
 
 class BurstFailed(Exception):
@@ -43,7 +43,7 @@ class Load:
 def run(load, port, seconds, seed, at_half=lambda: None):
     """What the tool says of a burst, as a dictionary."""
     command = load.command(port, seconds, seed)
-    tool = subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, cpus_for("load")), stdout=subprocess.PIPE, text=True)
+    tool = subprocess.Popen(command, preexec_fn=lambda: take_place("load"), stdout=subprocess.PIPE, text=True)
     time.sleep(seconds / 2)
     at_half()
     time.sleep(seconds / 2)

@@ -45,6 +45,14 @@ def cpus_for(role):
     return {"proxy": {cpus[0]}, "load": set(cpus[1:2] or cpus), "any": set(cpus)}[role]
 
 
+def take_place(role):
+    """For a process that is about to begin. Load and upstream run as batch jobs, which don't interrupt each other: else each request
+    that a proxy sends on may make the kernel take the other CPU from the one for the other, in the proxy's time."""
+    os.sched_setaffinity(0, cpus_for(role))
+    if role == "load":
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 class Process:
     """A program that listens on a port of its own."""
 
@@ -55,7 +63,7 @@ class Process:
         words = [self.fill(word) for word in command]
         began = time.monotonic()
         self.process = subprocess.Popen(words, env={**os.environ, **(environment or {})},
-                                        preexec_fn=lambda: os.sched_setaffinity(0, cpus_for(role)),
+                                        preexec_fn=lambda: take_place(role),
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not is_open(self.port):
             assert self.process.poll() is None, f"{name} did not start: {' '.join(words)}"

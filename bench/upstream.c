@@ -72,26 +72,41 @@ static int send_answer(struct connection *connection)
 	return connection->closes ? -1 : 1;
 }
 
-static bool path_ends_with(const char *head, const char *segment)
+static bool ends_with(const char *text, size_t length, const char *end)
 {
-	const char *end = strstr(head, " HTTP/1.");
-	size_t length = strlen(segment);
+	size_t wanted = strlen(end);
 
-	return end != NULL && (size_t)(end - head) > length && memcmp(end - length, segment, length) == 0;
+	return length >= wanted && memcmp(text + length - wanted, end, wanted) == 0;
 }
 
-static void begin_request(struct connection *connection, char *end)
+static bool begins_with(const char *line, const char *end, const char *name)
 {
-	char *length;
+	size_t length = strlen(name);
 
-	*end = '\0';
-	length = strcasestr(connection->head, "\ncontent-length:");
-	connection->body = length == NULL ? 0 : strtoul(length + 16, NULL, 10);
-	connection->closes = strcasestr(connection->head, "\nconnection: close") != NULL;
-	connection->answer = path_ends_with(connection->head, "/16k") ? &medium :
-	                     path_ends_with(connection->head, "/1m")  ? &large :
-	                                                                &small;
+	return (size_t)(end - line) >= length && strncasecmp(line, name, length) == 0;
+}
+
+/* Of the fields only two mean anything here, and both begin with a C. */
+static void begin_request(struct connection *connection, const char *end)
+{
+	const char *line = memchr(connection->head, '\n', (size_t)(end - connection->head));
+	size_t first_line = (size_t)((line == NULL ? end : line - 1) - connection->head);
+	size_t path = first_line < strlen(" HTTP/1.1") ? 0 : first_line - strlen(" HTTP/1.1");
+
+	connection->answer = ends_with(connection->head, path, "/16k") ? &medium :
+	                     ends_with(connection->head, path, "/1m")  ? &large :
+	                                                                 &small;
 	connection->sent = 0;
+	connection->body = 0;
+	connection->closes = false;
+	for (; line != NULL; line = memchr(line, '\n', (size_t)(end - line))) {
+		if ((*++line | 0x20) != 'c')
+			continue;
+		if (begins_with(line, end, "content-length:"))
+			connection->body = strtoul(line + strlen("content-length:"), NULL, 10);
+		else if (begins_with(line, end, "connection: close"))
+			connection->closes = true;
+	}
 }
 
 /* Serves what is held. Like send_answer(). */
