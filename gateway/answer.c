@@ -16,10 +16,7 @@ enum {
 /* False: the exchange is over. */
 static bool send_down(struct exchange *exchange, struct iovec *parts, int count)
 {
-	struct stream *client = &exchange->client->stream;
-
-	switch (exchange->download.is_whole && !exchange->wants_keep_alive ? stream_send_last(client, parts, count)
-	                                                                   : stream_send(client, parts, count)) {
+	switch (exchange_send(exchange, parts, count, exchange->download.is_whole)) {
 	case SEND_DONE:
 		return true;
 	case SEND_PENDING:

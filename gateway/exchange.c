@@ -166,6 +166,13 @@ void exchange_fail(struct exchange *exchange, enum outcome outcome)
 		reply(exchange);
 }
 
+enum send_result exchange_send(struct exchange *exchange, struct iovec *parts, int count, bool is_last)
+{
+	struct stream *client = &exchange->client->stream;
+
+	return is_last && !exchange->keeps_client ? stream_send_last(client, parts, count) : stream_send(client, parts, count);
+}
+
 void exchange_finish(struct exchange *exchange)
 {
 	attempt_end(exchange);

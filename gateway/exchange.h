@@ -137,6 +137,9 @@ void exchange_leave_bulkhead(struct exchange *exchange);
 
 /* Tells the breaker, once. */
 void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict);
+/* To the client; `is_last`: nothing of its answer follows, and exchange_finish() does in the same turn. Where the connection ends
+ * with it, its end goes in the same packet. */
+enum send_result exchange_send(struct exchange *exchange, struct iovec *parts, int count, bool is_last);
 /* After exchange_finish(), when all was sent: records, and gives the client back. */
 void exchange_end(struct exchange *exchange);
 /* After the upstream's part is done: waits for the client to take the rest, or ends. */

@@ -4,6 +4,8 @@
  */
 #include "gateway/exchange.h"
 
+#include <errno.h>
+
 #include "gateway/base/text.h"
 
 enum { OWN_FIELDS_MAX = 1024, ALLOW_MAX = 512, WORDS_MAX = 256 };
@@ -51,11 +53,8 @@ static char *put_common(char *to, const struct exchange *exchange)
 
 static void send_reply(struct exchange *exchange, struct iovec *parts, int count)
 {
-	struct stream *client = &exchange->client->stream;
-
-	if ((exchange->wants_keep_alive ? stream_send(client, parts, count) : stream_send_last(client, parts, count)) ==
-	    SEND_FAILED)
-		exchange_abort(exchange, OUTCOME_CLIENT_ABORTED);
+	if (exchange_send(exchange, parts, count, true) == SEND_FAILED)
+		exchange_abort(exchange, errno == ENOMEM ? OUTCOME_OUT_OF_MEMORY : OUTCOME_CLIENT_ABORTED);
 	else
 		exchange_finish(exchange);
 }
