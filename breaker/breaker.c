@@ -59,7 +59,11 @@ static bool move_on(struct breaker *breaker, uint64_t *word, uint64_t next, enum
 
 	if (!atomic_compare_exchange_strong(&breaker->word, word, next))
 		return false;
-	if (state_generation(*word) == state_generation(next) || breaker->on_transition == NULL)
+	if (state_generation(*word) == state_generation(next))
+		return true;
+	if (state_of(*word) == BREAKER_OPEN) /* until now it told why */
+		window_forget_before(&breaker->window, state_generation(next));
+	if (breaker->on_transition == NULL)
 		return true;
 	transition = (struct breaker_transition){
 		.from = state_of(*word),

@@ -78,6 +78,17 @@ static inline uint64_t numbered_add(_Atomic uint64_t *word, uint64_t number)
 	return next & NUMBERED_COUNT_MAX;
 }
 
+/* Lets nothing stand of the epochs before this one: a word that is left alone for a whole round of them would be ahead again. */
+static inline void numbered_forget_before(_Atomic uint64_t *word, uint64_t epoch)
+{
+	const uint64_t mask = (1u << NUMBERED_EPOCH_BITS) - 1;
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	while (seen != 0 && (((seen >> (NUMBERED_COUNT_BITS + NUMBERED_SLICE_BITS)) - epoch) & mask) > NUMBERED_EPOCHS_AHEAD &&
+	       !atomic_compare_exchange_weak(word, &seen, 0))
+		;
+}
+
 /* Takes back what numbered_add() counted, unless the word has moved on since. */
 static inline void numbered_take_back(_Atomic uint64_t *word, uint64_t number)
 {

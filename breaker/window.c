@@ -11,9 +11,10 @@
  * race with a thread that counts while another clears. A call that is being counted when the next generation begins
  * goes to the old one or, where the new one has taken the slot already, nowhere.
  *
- * Both are cut short: a slice is mistaken for another only if generation and slice are equal modulo 2^12 and 2^26 and
- * nobody counted into that slot in between. With slices of one second that takes 776 days without a call at that place,
- * or 4096 transitions.
+ * Both are cut short, to 12 and 26 bits: what stood in a slot through 4092 generations would be taken for the future, and
+ * nothing counted there. An outage can last that long, open, half-open and open again; so whenever a breaker has been open
+ * what came before is taken out (window_forget_before). Within a generation a slice is mistaken for another after 776 days,
+ * with slices of one second, without a call at that place.
  *
  * A call is counted in `calls` before `failures` and `slow`, and these are read before `calls`, so a rate is never
  * above one. All of it is sequentially consistent: of two calls that reach the threshold together, the later sees both.
@@ -43,6 +44,11 @@ static uint64_t slice_name(uint32_t generation, uint64_t slice)
 	return epoch << NUMBERED_SLICE_BITS | (slice & ((1u << NUMBERED_SLICE_BITS) - 1));
 }
 
+static uint64_t generations_ahead(uint64_t position, uint32_t generation)
+{
+	return ((position >> POSITION_BITS) - generation) & 0xffff;
+}
+
 /* False: a later generation has begun to count, this call is too late for any figure. */
 static bool take_position(struct window *window, uint32_t generation, uint64_t *position)
 {
@@ -51,7 +57,7 @@ static bool take_position(struct window *window, uint32_t generation, uint64_t *
 	uint64_t next;
 
 	do {
-		uint64_t ahead = ((seen >> POSITION_BITS) - epoch) & 0xffff;
+		uint64_t ahead = generations_ahead(seen, generation);
 
 		if (ahead > 0 && ahead <= POSITION_AHEAD && (seen & POSITION_MASK) > 0)
 			return false;
@@ -137,6 +143,21 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
 		numbered_add(&window->failures[slice % WINDOW_RING], name);
 	if (is_slow)
 		numbered_add(&window->slow[slice % WINDOW_RING], name);
+}
+
+void window_forget_before(struct window *window, uint32_t generation)
+{
+	uint64_t position = atomic_load_explicit(&window->position, memory_order_relaxed);
+
+	for (int slot = 0; slot < WINDOW_RING; slot++) {
+		numbered_forget_before(&window->calls[slot], generation);
+		numbered_forget_before(&window->failures[slot], generation);
+		numbered_forget_before(&window->slow[slot], generation);
+	}
+	numbered_forget_before(&window->latest_bad, generation);
+	while (position != 0 && generations_ahead(position, generation) > POSITION_AHEAD &&
+	       !atomic_compare_exchange_weak(&window->position, &position, 0))
+		;
 }
 
 struct window_sum window_sum(const struct window *window, uint32_t generation, uint64_t now)

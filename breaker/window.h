@@ -45,6 +45,10 @@ void window_init(struct window *window, enum breaker_window kind, uint32_t size)
 /* Counts a settled call under `generation`, the breaker's at the time. */
 void window_add(struct window *window, uint32_t generation, uint64_t now, bool is_failure, bool is_slow);
 
+/* Takes out what was counted before `generation`. To be called at least once in 4000 generations: what stands in the window for
+ * longer is taken for the future, and nothing is counted in its place. */
+void window_forget_before(struct window *window, uint32_t generation);
+
 /* What was counted under `generation` and is still in the window. */
 struct window_sum window_sum(const struct window *window, uint32_t generation, uint64_t now);
 

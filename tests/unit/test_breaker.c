@@ -327,6 +327,42 @@ static void test_reopening_doubles_up_to_the_limit(void **state)
 	assert_int_equal(world.last.open_for_ms, 5000);
 }
 
+/* The window's words know the generation modulo 4096, a count window's position modulo 65536. Whatever number of transitions an outage
+ * takes, the breaker that closes after it opens again. */
+static void outage_of(enum breaker_window window, int cycles)
+{
+	begin(window, window == BREAKER_WINDOW_COUNT ? 100 : 10000);
+	world.settings.half_open_calls = 1;
+	world.settings.open_for_ms = world.settings.open_for_max_ms = 1000;
+	for (int second = 0; second < 200; second++) { /* every place of the ring is taken */
+		world.now_ms += 1000;
+		calls(1, BREAKER_SUCCESS);
+	}
+	world.now_ms += 10000;
+	while (look().state == BREAKER_CLOSED)
+		calls(1, BREAKER_FAILURE);
+	for (int cycle = 1; cycle < cycles; cycle++) {
+		world.now_ms += world.last.open_for_ms;
+		calls(1, BREAKER_FAILURE);
+	}
+	world.now_ms += world.last.open_for_ms;
+	calls(1, BREAKER_SUCCESS);
+	expect_state(BREAKER_CLOSED);
+	calls(20, BREAKER_FAILURE);
+	expect_state(BREAKER_OPEN);
+}
+
+static void test_an_outage_of_any_length(void **state)
+{
+	(void)state;
+	for (int cycles = 2043; cycles < 2050; cycles++) {
+		outage_of(BREAKER_WINDOW_TIME, cycles);
+		outage_of(BREAKER_WINDOW_COUNT, cycles);
+	}
+	for (int cycles = 32639; cycles < 32770; cycles += 26)
+		outage_of(BREAKER_WINDOW_COUNT, cycles);
+}
+
 static void test_late_answers_change_nothing_but_totals(void **state)
 {
 	struct breaker_permit early[30], probes[5];
@@ -732,6 +768,7 @@ int main(void)
 		cmocka_unit_test(test_slow_calls),
 		cmocka_unit_test(test_slow_calls_off),
 		cmocka_unit_test(test_reopening_doubles_up_to_the_limit),
+		cmocka_unit_test(test_an_outage_of_any_length),
 		cmocka_unit_test(test_late_answers_change_nothing_but_totals),
 		cmocka_unit_test(test_exactly_so_many_probes),
 		cmocka_unit_test(test_the_verdict_waits_for_all_and_takes_the_rate),
