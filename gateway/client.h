@@ -31,6 +31,7 @@ struct client {
 	uint8_t peer_text_length, port_text_length;
 	struct buffer held; /* bytes that came before their turn; has memory only while there are such */
 	uint64_t head_began_us; /* of the request being read */
+	uint64_t idle_since_ms; /* the order of worker->waiting */
 	struct grave grave;
 };
 

@@ -46,14 +46,6 @@ static struct client *first_waited_for(struct ring *ring, bool may_have_begun)
 	return NULL;
 }
 
-static uint64_t waited_ms(const struct client *client, uint64_t now_ms)
-{
-	const struct limits *limits = client_limits(client);
-
-	return now_ms + (client->state == CLIENT_READING_HEAD ? limits->head_timeout_ms : limits->idle_timeout_ms) -
-	       client->deadline.at_ms;
-}
-
 static struct client *dispensable(struct worker *worker, bool may_have_begun, uint64_t least_idle_ms)
 {
 	struct client *client = first_waited_for(&worker->strangers, may_have_begun);
@@ -61,7 +53,7 @@ static struct client *dispensable(struct worker *worker, bool may_have_begun, ui
 	if (client != NULL)
 		return client;
 	client = first_waited_for(&worker->waiting, may_have_begun);
-	return client != NULL && waited_ms(client, worker_now_ms(worker)) >= least_idle_ms ? client : NULL;
+	return client != NULL && worker_now_ms(worker) - client->idle_since_ms >= least_idle_ms ? client : NULL;
 }
 
 static void shed_waiting(struct client *client, enum shed_reason reason)
@@ -75,7 +67,8 @@ static void shed_waiting(struct client *client, enum shed_reason reason)
 	shed_count(worker, reason);
 }
 
-bool may_shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms)
+/* NULL: nobody waits so long, or enough were shed in this span. */
+static struct client *for_newcomer(struct worker *worker, uint64_t least_idle_ms)
 {
 	uint64_t now_ms = worker_now_ms(worker);
 
@@ -83,15 +76,22 @@ bool may_shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms)
 		worker->shed_span_ms = now_ms;
 		worker->shed_in_span = 0;
 	}
-	return worker->shed_in_span < SHED_MOST && dispensable(worker, true, least_idle_ms) != NULL;
+	return worker->shed_in_span < SHED_MOST ? dispensable(worker, true, least_idle_ms) : NULL;
+}
+
+bool may_shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms)
+{
+	return for_newcomer(worker, least_idle_ms) != NULL;
 }
 
 bool shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms)
 {
-	if (!may_shed_for_newcomer(worker, least_idle_ms))
+	struct client *client = for_newcomer(worker, least_idle_ms);
+
+	if (client == NULL)
 		return false;
 	worker->shed_in_span++;
-	shed_waiting(dispensable(worker, true, least_idle_ms), SHED_OLDEST_IDLE);
+	shed_waiting(client, SHED_OLDEST_IDLE);
 	return true;
 }
 

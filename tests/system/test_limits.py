@@ -93,13 +93,21 @@ def test_the_longest_idle_goes_when_it_is_full(gateway, upstream):
     assert running.has_said("those that have sent no request for longest go")
 
 
-def test_who_was_answered_a_moment_ago_stays(gateway, upstream):
+@pytest.mark.parametrize("reloaded", ["60s", "30s", "300s"], ids="idle_timeout {}".format)
+def test_who_was_answered_a_moment_ago_stays(gateway, upstream, reloaded):
     """The next request may be on its way already; a newcomer can wait."""
-    running = gateway(upstream(), limits={"connections": 2}, workers=1)
+    behind = upstream()
+    running = gateway(behind, limits={"connections": 2, "idle_timeout": "60s"}, workers=1)
     held = [Client(running.port) for _ in range(2)]
     longest_gap, last = 0, [time.monotonic()] * 2
-    newcomer = None
-    for turn in range(30):
+    for connection in held:
+        assert connection.request().status == 200
+    running.configure(behind, limits={"connections": 2, "idle_timeout": reloaded}, workers=1)
+    running.reload()
+    time.sleep(0.2)  # so that the worker has it
+    newcomer = Client(running.port)
+    newcomer.ask()
+    for _ in range(30):
         for number, connection in enumerate(held):
             longest_gap = max(longest_gap, time.monotonic() - last[number])
             try:
@@ -108,11 +116,27 @@ def test_who_was_answered_a_moment_ago_stays(gateway, upstream):
                 assert longest_gap > 0.9, "this machine may stand still, the gateway may not close them sooner"
                 return
             last[number] = time.monotonic()
-        if newcomer is None:
-            newcomer = Client(running.port)
-            newcomer.ask()
         time.sleep(0.05)
     assert newcomer.answer().status == 200, "when the first has been idle for a second"
+
+
+def test_a_head_begun_by_the_longest_idle_keeps_nobody_out(gateway, upstream):
+    running = gateway(upstream(), limits={"connections": 2}, workers=1)
+
+    def wait_of_a_newcomer():
+        held = [Client(running.port) for _ in range(2)]
+        for connection in held:
+            assert connection.request().status == 200
+        time.sleep(1.2)
+        began = time.monotonic()
+        held[0].send("G")
+        newcomer = Client(running.port)
+        assert newcomer.request().status == 200
+        for connection in [*held, newcomer]:
+            connection.close()
+        return time.monotonic() - began
+
+    assert any(wait_of_a_newcomer() < 0.8 for _ in range(10)), "a second from the head's first byte on"
 
 
 def test_never_one_with_a_request_under_way(gateway, upstream):
