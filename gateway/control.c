@@ -120,7 +120,8 @@ static bool start_workers(struct control *control)
 		control->worker_count++;
 	}
 	/* Logs and endpoints first: a worker reads its inbox before its first client. */
-	control_send_logs(control);
+	if (!control_send_logs(control))
+		return false;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		struct discovery_view view = discovery_look(control->discovery, config->upstreams[i].upstream);
 

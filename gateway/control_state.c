@@ -89,7 +89,7 @@ static void send_opened(struct control *control, struct upstream *upstream)
 			upstream_release(upstream);
 }
 
-void control_send_logs(struct control *control)
+bool control_send_logs(struct control *control)
 {
 	const struct config *config = control->config;
 	const char *name = config->access_log_path == NULL ? "stdout" : config->access_log_path;
@@ -100,13 +100,14 @@ void control_send_logs(struct control *control)
 		if (fd < 0 && config->access_log != ACCESS_LOG_OFF) {
 			log_error("access log: %s can't be opened: %s%s", name, strerror(errno),
 			          errno == EACCES && config->sandbox ? " (in the sandbox another folder takes a restart)" : "");
-			return; /* what is open stays */
+			return false; /* what is open stays */
 		}
 		if (!inbox_send(&control->workers[i].inbox, WORKER_LOG, (void *)((intptr_t)fd + 1), NULL)) {
 			log_error("memory is short: worker %u keeps its access log", i);
 			close(fd);
 		}
 	}
+	return true;
 }
 
 void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition)
@@ -116,9 +117,10 @@ void control_transition(struct control *control, struct upstream *upstream, cons
 
 	if (transition->to == BREAKER_OPEN)
 		snprintf(rest, sizeof rest, "; for %u ms", transition->open_for_ms);
-	log_info("breaker %s: %s -> %s: %s; %u calls, %u failed, %u slow%s", upstream->name, breaker_state_name(transition->from),
-	         breaker_state_name(transition->to), breaker_reason_text(transition->reason), transition->calls,
-	         transition->failures, transition->slow_calls, rest);
+	log_write(transition->to == BREAKER_OPEN ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+	          "breaker %s: %s -> %s: %s; %u calls, %u failed, %u slow%s", upstream->name, breaker_state_name(transition->from),
+	          breaker_state_name(transition->to), breaker_reason_text(transition->reason), transition->calls,
+	          transition->failures, transition->slow_calls, rest);
 	if (transition->to == BREAKER_OPEN || transition->to == BREAKER_FORCED_OPEN)
 		send_opened(control, upstream);
 	if (name == NULL)

@@ -54,7 +54,7 @@ struct route_metrics *control_counters(struct control *control, const struct rou
 /* Tells all workers. */
 void control_send_endpoints(struct control *control, struct upstream *upstream, struct endpoint_set *set);
 /* Opens what is configured for every worker and hands it over. */
-void control_send_logs(struct control *control);
+bool control_send_logs(struct control *control); /* false: it can't be opened */
 /* Logs it and keeps it for /actuator/circuitbreakerevents. */
 void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition);
 

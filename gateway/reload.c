@@ -78,6 +78,13 @@ static void explain_sandbox(const struct complaints *complaints, const struct co
 	}
 }
 
+/* Through the log, which waits for nobody: who reads stderr may have stopped. */
+static void log_complaint(void *context, bool is_warning, const char *line)
+{
+	(void)context;
+	log_write(is_warning ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "%s", line);
+}
+
 void control_reload(struct control *control)
 {
 	struct complaints complaints;
@@ -88,7 +95,7 @@ void control_reload(struct control *control)
 		return;
 	}
 	config = config_read(control->config->file, &complaints);
-	complaints_print(&complaints, control->config->file, stderr);
+	complaints_tell(&complaints, control->config->file, log_complaint, NULL);
 	explain_sandbox(&complaints, control->config);
 	complaints_free(&complaints);
 	if (config == NULL || !control_prepare(control, config)) {

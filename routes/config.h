@@ -147,7 +147,10 @@ struct config *config_read(const char *file, struct complaints *complaints);
 struct config *config_read_anyway(const char *file, struct complaints *complaints);
 /* As config_read(), from memory; `file` is only a name for messages. */
 struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints);
-void complaints_print(const struct complaints *complaints, const char *file, FILE *to); /* "file:line:col: error: text" */
+/* Each as one line: "file:line:col: error: text". */
+typedef void complaints_teller(void *context, bool is_warning, const char *line);
+void complaints_tell(const struct complaints *complaints, const char *file, complaints_teller *tell, void *context);
+void complaints_print(const struct complaints *complaints, const char *file, FILE *to);
 void complaints_free(struct complaints *complaints);
 
 /* Is what this peer says of its own clients believed (trusted_proxies)? */

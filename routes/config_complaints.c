@@ -5,6 +5,7 @@
  * A list that can't grow any more still counts its errors, so that a configuration is never taken for good because
  * there was no memory to say what is wrong with it.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,21 +130,38 @@ void complaints_sort(struct complaints *complaints)
 	complaints->count = kept + 1;
 }
 
-void complaints_print(const struct complaints *complaints, const char *file, FILE *to)
+void complaints_tell(const struct complaints *complaints, const char *file, complaints_teller *tell, void *context)
 {
+	char line[PATH_MAX + sizeof complaints->list->text + 64];
+
 	for (size_t i = 0; i < complaints->count; i++) {
 		const struct complaint *complaint = &complaints->list[i];
 		const char *kind = complaint->is_warning ? "warning" : "error";
 
 		if (complaint->line == 0)
-			fprintf(to, "%s: %s: %s\n", file, kind, complaint->text);
+			snprintf(line, sizeof line, "%s: %s: %s", file, kind, complaint->text);
 		else
-			fprintf(to, "%s:%zu:%zu: %s: %s\n", file, complaint->line, complaint->column, kind, complaint->text);
+			snprintf(line, sizeof line, "%s:%zu:%zu: %s: %s", file, complaint->line, complaint->column, kind, complaint->text);
+		tell(context, complaint->is_warning, line);
 	}
 	if (complaints->errors > 0 && complaints->count == 0)
-		fprintf(to, "%s: error: not enough memory to read it\n", file);
+		snprintf(line, sizeof line, "%s: error: not enough memory to read it", file);
 	else if (complaints->count >= CONFIG_COMPLAINTS_MAX)
-		fprintf(to, "%s: error: further complaints are left out\n", file);
+		snprintf(line, sizeof line, "%s: error: further complaints are left out", file);
+	else
+		return;
+	tell(context, false, line);
+}
+
+static void print_line(void *to, bool is_warning, const char *line)
+{
+	(void)is_warning;
+	fprintf(to, "%s\n", line);
+}
+
+void complaints_print(const struct complaints *complaints, const char *file, FILE *to)
+{
+	complaints_tell(complaints, file, print_line, to);
 }
 
 void complaints_free(struct complaints *complaints)

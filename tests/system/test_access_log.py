@@ -166,6 +166,9 @@ def test_nobody_waits_for_who_reads_the_outputs(gateway, upstream, client):
     until(lambda: started.metrics().sum("gateway_connections_shed_total") == 1, "one too many: a worker has something to say")
     started.signal(signal.SIGHUP)
     until(lambda: started.metrics().sum("gateway_reloads_total") == 1, "so has the control thread")
+    started.write("".join(f"unknown_{number}: 1\n" for number in range(200)))
+    started.signal(signal.SIGHUP)
+    until(lambda: started.metrics().sum("gateway_reloads_total", result="refused") == 1, "and a lot about a bad file")
     for _ in range(100):
         assert connection.request(target="/" + "a" * 1000).status == 200
     assert started.metrics().sum("gateway_log_lines_lost_total") > 0
@@ -193,6 +196,17 @@ def test_a_journal_that_takes_nothing_holds_nobody_up(gateway, upstream, client)
     for _ in range(200):
         assert connection.request(target="/" + "a" * 1000).status == 200
     assert started.metrics().sum("gateway_log_lines_lost_total") > 0
+
+
+def test_no_start_without_its_log(tmp_path):
+    """One line for every request, always: who asked for a file and can't have it is told before there are requests."""
+    file = tmp_path / "gateway.yml"
+    file.write_text(json.dumps({"listen": f"127.0.0.1:{free_port()}", "admin": "off", "access_log": "/nowhere/access.log",
+                                "upstreams": {"patient": {"url": "http://127.0.0.1:1"}}, "routes": [{"path": "/", "upstream": "patient"}]}))
+    done = subprocess.run([BINARY, "--config", file], capture_output=True, text=True, timeout=GUARD)
+    assert done.returncode == 1
+    assert "access log: /nowhere/access.log can't be opened: No such file or directory" in done.stderr
+    assert "ready" not in done.stderr
 
 
 def is_taken(port):
