@@ -32,7 +32,7 @@ static uint32_t times_left(uint32_t times, uint64_t quiet_ms, const struct eject
 }
 
 bool ejection_failure(struct ejection *ejection, const struct ejection_settings *settings, uint64_t now_ms,
-                      uint32_t random, bool is_connection_failure)
+                      uint32_t random, bool is_connection_failure, bool is_last)
 {
 	uint32_t weight = is_connection_failure ? 2 : 1;
 	uint64_t until_ms = atomic_load(&ejection->until_ms);
@@ -40,7 +40,7 @@ bool ejection_failure(struct ejection *ejection, const struct ejection_settings 
 
 	if (!settings->enabled || now_ms < until_ms)
 		return false;
-	if (atomic_fetch_add(&ejection->failures, weight) + weight < settings->consecutive_failures)
+	if (atomic_fetch_add(&ejection->failures, weight) + weight < settings->consecutive_failures || is_last)
 		return false;
 	times = times_left(atomic_load(&ejection->times), now_ms - until_ms, settings);
 	if (times < UINT32_MAX)

@@ -29,9 +29,10 @@ struct ejection {
 	_Atomic uint64_t ejections_total; /* since birth, for people */
 };
 
-/* True when this failure ejected the endpoint (for the log line; exactly one caller gets it). */
+/* True when this failure ejected the endpoint (for the log line; exactly one caller gets it). With `is_last`, where there is no
+ * other, it is only counted. */
 bool ejection_failure(struct ejection *ejection, const struct ejection_settings *settings, uint64_t now_ms,
-                      uint32_t random, bool is_connection_failure);
+                      uint32_t random, bool is_connection_failure, bool is_last);
 void ejection_success(struct ejection *ejection);
 bool ejection_is_resting(const struct ejection *ejection, uint64_t now_ms);
 

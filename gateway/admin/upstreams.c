@@ -4,6 +4,7 @@
 #include "gateway/admin/page.h"
 
 #include "gateway/base/clock.h"
+#include "routes/balance.h"
 
 /* Since its last answer, of those in flight: what makes it silent (balance.h). */
 static uint64_t unanswered(const struct endpoint *endpoint)
@@ -27,29 +28,29 @@ static json_t *describe_health(const struct health *health, uint64_t now_ms)
 	                 (json_int_t)health->failures_total);
 }
 
-static const char *state_of(const struct endpoint *endpoint, bool is_resting)
+static const char *state_of(const struct endpoint *endpoint, bool is_ejected)
 {
 	if (endpoint->health.state == HEALTH_UNHEALTHY)
 		return "unhealthy";
-	return is_resting ? "ejected" : "available";
+	return is_ejected ? "ejected" : "available";
 }
 
-static json_t *describe_endpoint(const struct endpoint *endpoint, uint64_t now_ms)
+static json_t *describe_endpoint(const struct admin_service *service, const struct endpoint *endpoint, uint64_t now_ms)
 {
 	const struct ejection *ejection = &endpoint->ejection;
 	const char *last_error = atomic_load((_Atomic(const char *) *)&endpoint->last_error);
-	bool is_resting = ejection_is_resting(ejection, now_ms);
+	bool is_ejected = balance_is_passed_over(service->set, &service->settings->ejection, now_ms, endpoint);
 	uint64_t until_ms = atomic_load((_Atomic uint64_t *)&ejection->until_ms);
 
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?, s:I, s:o}", "address", endpoint->text, "state",
-	                 state_of(endpoint, is_resting), "inFlight",
+	                 state_of(endpoint, is_ejected), "inFlight",
 	                 (json_int_t)atomic_load((_Atomic uint32_t *)&endpoint->in_flight), "unanswered",
 	                 (json_int_t)unanswered(endpoint), "requests",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&endpoint->requests_total), "failures",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&endpoint->failures_total), "failuresInARow",
 	                 (json_int_t)atomic_load((_Atomic uint32_t *)&ejection->failures), "ejections",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&ejection->ejections_total), "ejectedForMs",
-	                 (json_int_t)(is_resting && until_ms > now_ms ? until_ms - now_ms : 0), "lastError", last_error,
+	                 (json_int_t)(is_ejected && until_ms > now_ms ? until_ms - now_ms : 0), "lastError", last_error,
 	                 "discoveredBy", endpoint->discovered_by, "ageMs",
 	                 (json_int_t)(now_ms > endpoint->born_ms ? now_ms - endpoint->born_ms : 0), "health",
 	                 describe_health(&endpoint->health, now_ms));
@@ -86,7 +87,7 @@ static json_t *describe(const struct admin_view *view, const struct admin_servic
 	json_t *endpoints = json_array();
 
 	for (size_t i = 0; service->set != NULL && i < service->set->count; i++)
-		json_array_append_new(endpoints, describe_endpoint(service->set->endpoints[i], now_ms));
+		json_array_append_new(endpoints, describe_endpoint(service, service->set->endpoints[i], now_ms));
 	return json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o}", "name", settings->name, "url",
 	                 settings->url, "breaker", breakers_figures(service), "discovery", describe_discovery(view, service, now_ms),
 	                 "bulkhead", "inFlight", (json_int_t)bulkhead_in_flight(&upstream->bulkhead), "maxInFlight",

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "routes/balance.h"
+
 /* ---- shapes -------------------------------------------------------------------------------------------------- */
 
 void metrics_head(FILE *to, const char *name, const char *type, const char *help)
@@ -248,59 +250,59 @@ static void write_states(const char *name, const char *key, const struct look *l
 
 /* ---- endpoints ----------------------------------------------------------------------------------------------- */
 
-static uint64_t endpoint_in_flight(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_in_flight(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	(void)now_ms;
+	(void)look, (void)now_ms;
 	return atomic_load_explicit((_Atomic uint32_t *)&endpoint->in_flight, memory_order_relaxed);
 }
 
-static uint64_t endpoint_ejected(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_ejected(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	return ejection_is_resting(&endpoint->ejection, now_ms);
+	return balance_is_passed_over(look->set, &look->settings->ejection, now_ms, endpoint);
 }
 
-static uint64_t endpoint_ejections(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_ejections(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	(void)now_ms;
+	(void)look, (void)now_ms;
 	return counter_read(&endpoint->ejection.ejections_total);
 }
 
-static uint64_t endpoint_failures(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_failures(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	(void)now_ms;
+	(void)look, (void)now_ms;
 	return counter_read(&endpoint->failures_total);
 }
 
-static uint64_t endpoint_requests(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_requests(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	(void)now_ms;
+	(void)look, (void)now_ms;
 	return counter_read(&endpoint->requests_total);
 }
 
-static uint64_t endpoint_healthy(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_healthy(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	(void)now_ms;
+	(void)look, (void)now_ms;
 	return endpoint->health.state != HEALTH_UNHEALTHY;
 }
 
-static uint64_t endpoint_checks(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_checks(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	(void)now_ms;
+	(void)look, (void)now_ms;
 	return endpoint->health.checks_total;
 }
 
-static uint64_t endpoint_check_failures(const struct endpoint *endpoint, uint64_t now_ms)
+static uint64_t endpoint_check_failures(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	(void)now_ms;
+	(void)look, (void)now_ms;
 	return endpoint->health.failures_total;
 }
 
 static const struct {
 	const char *name, *type, *help;
-	uint64_t (*figure)(const struct endpoint *endpoint, uint64_t now_ms);
+	uint64_t (*figure)(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms);
 } endpoint_rows[] = {
 	{ "gateway_endpoint_in_flight", "gauge", "Requests in flight to the endpoint.", endpoint_in_flight },
-	{ "gateway_endpoint_ejected", "gauge", "1: it rests after failures.", endpoint_ejected },
+	{ "gateway_endpoint_ejected", "gauge", "1: it rests after failures, and others serve in its place.", endpoint_ejected },
 	{ "gateway_endpoint_ejections_total", "counter", "Times it was ejected.", endpoint_ejections },
 	{ "gateway_endpoint_requests_total", "counter", "Requests sent to the endpoint.", endpoint_requests },
 	{ "gateway_endpoint_failures_total", "counter", "Failures of the endpoint.", endpoint_failures },
@@ -315,7 +317,7 @@ static void write_endpoints(const struct look *look, size_t row, uint64_t now_ms
 		fprintf(to, "%s{", endpoint_rows[row].name);
 		metrics_label(to, "upstream", look->settings->name);
 		metrics_label(to, ",endpoint", look->set->endpoints[i]->text);
-		fprintf(to, "} %" PRIu64 "\n", endpoint_rows[row].figure(look->set->endpoints[i], now_ms));
+		fprintf(to, "} %" PRIu64 "\n", endpoint_rows[row].figure(look, look->set->endpoints[i], now_ms));
 	}
 }
 

@@ -198,8 +198,24 @@ def test_an_ejected_endpoint_comes_back(service, serve):
 
 def test_the_last_endpoint_is_never_ejected(service, serve):
     service.start(ONE, handler=lambda connection, request: connection.reply(500, b"broken"))
-    _, connection = serve(ONE, breaker="off", ejection={"consecutive_failures": 1, "max_share": "100%"})
+    started, connection = serve(ONE, breaker="off", ejection={"consecutive_failures": 1, "max_share": "100%"})
     assert {connection.request().body for _ in range(20)} == {b"broken"}
+    (endpoint,) = started.admin("/upstreams/patient")["endpoints"]
+    assert (endpoint["state"], endpoint["ejections"], endpoint["failuresInARow"]) == ("available", 0, 20)
+    assert started.metrics().sum("gateway_endpoint_ejected") == 0
+    assert not started.has_said("is ejected")
+
+
+def test_only_who_is_passed_over_is_shown_as_ejected(service, serve):
+    service.start(ONE, TWO, handler=lambda connection, request: connection.reply(500, b"broken"))
+    started, connection = serve(ONE, TWO, breaker="off", ejection={"consecutive_failures": 1})
+    for _ in range(20):
+        assert connection.request().status == 500
+    endpoints = started.admin("/upstreams/patient")["endpoints"]
+    assert sorted(endpoint["state"] for endpoint in endpoints) == ["available", "ejected"]
+    assert [endpoint["ejectedForMs"] > 0 for endpoint in endpoints] == [endpoint["state"] == "ejected" for endpoint in endpoints]
+    assert started.metrics().sum("gateway_endpoint_ejected") == 1
+    assert started.has_said("it serves on, as too many would rest")
 
 
 def test_a_replica_appears_and_another_goes(service, serve):

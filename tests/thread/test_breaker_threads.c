@@ -395,7 +395,7 @@ static void *fail_together(void *argument)
 
 		if (random % 16 == 0)
 			ejection_success(&ejection);
-		else if (ejection_failure(&ejection, &settings, all->now_ms, random, random % 2))
+		else if (ejection_failure(&ejection, &settings, all->now_ms, random, random % 2, false))
 			worker->failures++;
 		ejection_is_resting(&ejection, all->now_ms);
 		if (random % 8 == 0)
@@ -429,7 +429,7 @@ static void *fail_each(void *argument)
 	struct worker *worker = argument;
 
 	for (int i = 0; i < ROUNDS; i++)
-		worker->failures += ejection_failure(&endpoints[i], &settings, 1000, 0, false);
+		worker->failures += ejection_failure(&endpoints[i], &settings, 1000, 0, false, false);
 	return NULL;
 }
 

@@ -20,7 +20,7 @@ static bool fail_times(struct ejection *ejection, int times, uint64_t now_ms)
 
 	for (int i = 0; i < times; i++) {
 		assert_false(is_ejected); /* only the last may do it */
-		is_ejected = ejection_failure(ejection, &SETTINGS, now_ms, NO_JITTER, false);
+		is_ejected = ejection_failure(ejection, &SETTINGS, now_ms, NO_JITTER, false, false);
 	}
 	return is_ejected;
 }
@@ -46,9 +46,9 @@ static void test_connection_failures_weigh_double(void **state)
 	struct ejection ejection = {0};
 
 	(void)state;
-	assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true));
-	assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true));
-	assert_true(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true)); /* 6 of 5 */
+	assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true, false));
+	assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true, false));
+	assert_true(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true, false)); /* 6 of 5 */
 }
 
 static void test_failures_while_resting_count_for_nothing(void **state)
@@ -109,7 +109,7 @@ static void test_jitter_is_a_fifth_at_most(void **state)
 		struct ejection ejection = {0};
 
 		for (int n = 0; n < 5; n++)
-			ejection_failure(&ejection, &SETTINGS, 0, randoms[i], false);
+			ejection_failure(&ejection, &SETTINGS, 0, randoms[i], false, false);
 		assert_int_equal(ejection.until_ms, rests[i]);
 	}
 }
@@ -123,10 +123,22 @@ static void test_disabled_and_odd_settings(void **state)
 	(void)state;
 	off.enabled = false;
 	for (int i = 0; i < 100; i++)
-		assert_false(ejection_failure(&ejection, &off, 0, NO_JITTER, true));
+		assert_false(ejection_failure(&ejection, &off, 0, NO_JITTER, true, false));
 	assert_false(ejection_is_resting(&ejection, 0));
-	assert_true(ejection_failure(&ejection, &odd, 7, NO_JITTER, false)); /* limit 0: the first; at least 1 ms */
+	assert_true(ejection_failure(&ejection, &odd, 7, NO_JITTER, false, false)); /* limit 0: the first; at least 1 ms */
 	assert_int_equal(ejection.until_ms, 8);
+}
+
+static void test_the_last_is_only_counted(void **state)
+{
+	struct ejection ejection = {0};
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, false, true));
+	assert_int_equal(ejection.failures, 20);
+	assert_false(ejection_is_resting(&ejection, 0));
+	assert_true(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, false, false)); /* another has come */
 }
 
 int main(void)
@@ -139,6 +151,7 @@ int main(void)
 		cmocka_unit_test(test_rests_shrink_with_quiet_time),
 		cmocka_unit_test(test_jitter_is_a_fifth_at_most),
 		cmocka_unit_test(test_disabled_and_odd_settings),
+		cmocka_unit_test(test_the_last_is_only_counted),
 	};
 
 	return cmocka_run_group_tests_name("ejection", tests, NULL, NULL);

@@ -46,6 +46,7 @@ static void make_upstream(unsigned index, const char *name, const char *url)
 	struct upstream_settings *settings = &world.settings[index];
 
 	*settings = (struct upstream_settings){
+		.ejection = { .enabled = true, .max_share_percent = 50 },
 		.name = name,
 		.url = url,
 		.host = "h",
