@@ -79,7 +79,8 @@ static const char *parse_authority(struct upstream_settings *settings, char *hos
 		*at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
 	if (!is_host_name(host))
 		return "the host is no valid name";
-	if (address_parse_ip(&settings->address, host))
+	/* RFC 6761 section 6.3: localhost is no question for DNS. */
+	if (address_parse_ip(&settings->address, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host))
 		settings->address.port = settings->port;
 	else if (is_numeric(host))
 		return "the host is no valid IPv4 address";
@@ -114,7 +115,7 @@ void read_url(struct reader *reader, const struct key *key, const struct yaml_no
 	why = parse_authority(settings, host);
 	if (why != NULL)
 		reader_error(reader, node, "url: %s: \"%.80s\"", why, text);
-	else if (settings->address.family == 0 && strchr(host, '.') == NULL && strcmp(host, "localhost") != 0)
+	else if (settings->address.family == 0 && strchr(host, '.') == NULL)
 		reader_warn(reader, node, "in a swarm the name \"%.63s\" is one virtual address that hides the replicas; "
 		                          "tasks.%.63s names each of them", host, host);
 }
@@ -200,6 +201,11 @@ static void check_upstream(struct reader *reader, const struct yaml_node *node,
 	    written(reader, node, "timeouts", "response") != NULL)
 		reader_warn(reader, written(reader, node, "timeouts", "response"),
 		            "timeouts.response is longer than timeouts.total, which ends it");
+	if (breaker->window == BREAKER_WINDOW_COUNT && breaker->minimum_calls > breaker->window_size &&
+	    written(reader, node, "breaker", "minimum_calls") != NULL)
+		reader_warn(reader, written(reader, node, "breaker", "minimum_calls"),
+		            "breaker.minimum_calls is more than breaker.window holds: with %u calls it is full, and can open",
+		            breaker->window_size);
 	if (settings->ejection.enabled && settings->ejection.for_ms > settings->ejection.for_max_ms)
 		reader_error(reader, either(written(reader, node, "ejection", "for"),
 		                            written(reader, node, "ejection", "for_max")),

@@ -95,14 +95,17 @@ static bool has_addresses(const struct endpoint_set *set, const struct address *
 
 static void log_endpoints(const struct service *service, const struct endpoint_set *set)
 {
+	const char *why = service->name == NULL ? NULL : service->name->error;
 	char list[400];
 	size_t used = 0;
 
 	list[0] = '\0';
 	for (size_t i = 0; i < set->count && used + ADDRESS_TEXT_MAX + 8 < sizeof list; i++)
 		used += (size_t)snprintf(list + used, sizeof list - used, " %s", set->endpoints[i]->text);
-	log_info("upstream %s: %zu endpoint%s%s%s", service->upstream->name, set->count, set->count == 1 ? "" : "s",
-	         set->count == 0 ? "" : ":", list);
+	if (set->count > 0)
+		log_info("upstream %s: %zu endpoint%s:%s", service->upstream->name, set->count, set->count == 1 ? "" : "s", list);
+	else
+		log_warn("upstream %s: 0 endpoints%s%s", service->upstream->name, why == NULL ? "" : ": ", why == NULL ? "" : why);
 }
 
 /* The one that is there already, or a new one; a reference either way. */

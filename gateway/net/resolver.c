@@ -3,7 +3,8 @@
  * from a timer of its own, so the caller never hears back before resolver_ask() returned, and may do whatever it likes with the
  * resolver, even free it.
  *
- * ares_query() asks for the name as it stands: no search domains, no hosts file, whose answers would hide a service.
+ * ares_query() asks for the name as it stands: no search domains. The hosts file is asked for what DNS has no address of (Docker's
+ * extra_hosts stand there); the other way round it would hide a service.
  */
 #include "gateway/net/resolver.h"
 
@@ -41,6 +42,7 @@ struct resolver_query {
 	const char *error;
 	struct address *addresses;
 	size_t count;
+	char *name;           /* NULL: a reverse query */
 	struct hostent *host; /* of a reverse query */
 };
 
@@ -61,6 +63,7 @@ static void free_query(struct resolver_query *query)
 	if (query->host != NULL)
 		ares_free_hostent(query->host);
 	free(query->addresses);
+	free(query->name);
 	free(query);
 }
 
@@ -82,6 +85,39 @@ static void sort_and_unify(struct resolver_query *query)
 	query->count = kept + 1;
 }
 
+/* Room for so many more; on shortage the query fails. */
+static bool reserve(struct resolver_query *query, size_t more)
+{
+	struct address *larger = realloc(query->addresses, (query->count + more + 1) * sizeof *larger);
+
+	if (larger != NULL)
+		query->addresses = larger;
+	return larger != NULL;
+}
+
+static void add_address(struct resolver_query *query, uint8_t family, const void *ip)
+{
+	struct address *address = &query->addresses[query->count++];
+
+	*address = (struct address){ .family = family };
+	memcpy(address->ip, ip, family == 4 ? 4 : 16);
+}
+
+static void add_from_hosts(struct resolver_query *query, int family)
+{
+	struct hostent *host;
+	size_t count = 0;
+
+	if (ares_gethostbyname_file(query->resolver->channel.ares, query->name, family, &host) != ARES_SUCCESS)
+		return;
+	while (host->h_addr_list[count] != NULL)
+		count++;
+	if (reserve(query, count))
+		for (size_t i = 0; i < count; i++)
+			add_address(query, family == AF_INET ? 4 : 6, host->h_addr_list[i]);
+	ares_free_hostent(host);
+}
+
 static enum resolver_verdict verdict(const struct resolver_query *query)
 {
 	if (query->count > 0 || query->host != NULL)
@@ -94,11 +130,17 @@ static enum resolver_verdict verdict(const struct resolver_query *query)
 static void on_hand_over(evutil_socket_t fd, short what, void *context)
 {
 	struct resolver_query *query = context;
-	struct resolver_answer answer = { .verdict = verdict(query), .error = query->error };
+	struct resolver_answer answer = { .error = query->error };
 
 	(void)fd, (void)what;
 	unlink_query(query);
+	if (query->name != NULL && query->count == 0) {
+		add_from_hosts(query, AF_INET);
+		add_from_hosts(query, AF_INET6);
+		query->failed_family = 0;
+	}
 	sort_and_unify(query);
+	answer.verdict = verdict(query);
 	answer.addresses = query->addresses;
 	answer.count = query->count;
 	answer.names = query->host == NULL ? NULL : (const char *const *)query->host->h_aliases;
@@ -118,24 +160,6 @@ static void end_one(struct resolver_query *query)
 		free_query(query);
 	} else
 		event_add(&query->hand_over, &(struct timeval){ .tv_sec = 0 });
-}
-
-/* Room for so many more; on shortage the query fails. */
-static bool reserve(struct resolver_query *query, size_t more)
-{
-	struct address *larger = realloc(query->addresses, (query->count + more + 1) * sizeof *larger);
-
-	if (larger != NULL)
-		query->addresses = larger;
-	return larger != NULL;
-}
-
-static void add_address(struct resolver_query *query, uint8_t family, const void *ip)
-{
-	struct address *address = &query->addresses[query->count++];
-
-	*address = (struct address){ .family = family };
-	memcpy(address->ip, ip, family == 4 ? 4 : 16);
 }
 
 /* c-ares calls two good that are none: an alias that leads nowhere, or in a circle, and an answer that is cut even over
@@ -245,6 +269,7 @@ struct resolver_query *resolver_ask(struct resolver *resolver, const char *name,
 
 	if (query == NULL)
 		return NULL;
+	query->name = strdup(name); /* without memory for it the hosts file is not asked */
 	query->pending += 2;
 	ares_query(resolver->channel.ares, name, C_IN, T_A, on_a, query);
 	ares_query(resolver->channel.ares, name, C_IN, T_AAAA, on_aaaa, query);

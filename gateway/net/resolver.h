@@ -47,8 +47,9 @@ void resolver_free(struct resolver *resolver);
 bool resolver_equals(const struct resolver *a, const struct resolver *b);
 
 struct resolver_query; /* a handle, so that one can be called off */
-/* Asks for A and AAAA; calls back exactly once, never before it returns, unless it is called off or the resolver is freed
- * first. Never searches domains: the name is asked as it stands. NULL: memory is short. */
+/* Asks for A and AAAA, and looks into the hosts file when there is neither; calls back exactly once, never before it returns,
+ * unless it is called off or the resolver is freed first. Never searches domains: the name is asked as it stands. NULL: memory
+ * is short. */
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, resolver_on_answer *on_answer, void *context);
 /* The same for the names of an address (PTR). */
 struct resolver_query *resolver_ask_names(struct resolver *resolver, const struct address *address,

@@ -60,6 +60,22 @@ def serve(gateway, nameserver, service, client):
     return start
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="another hosts file is mounted")
+def test_the_hosts_file_has_what_dns_has_not(gateway, nameserver, upstream, client, tmp_path):
+    """Docker's extra_hosts stand there. What DNS knows is not looked up in it."""
+    behind, other = upstream(names_itself, address=ONE), upstream(names_itself, address=TWO)
+    (tmp_path / "hosts").write_text(f"{ONE} host.docker.internal\n{ELSEWHERE} {NAME}\n")
+    nameserver.answer = lambda query: [query.reply(*([TWO] if query.name == NAME else []), code=NOERROR if query.name == NAME else NXDOMAIN)]
+    started = gateway({"hosts": f"http://host.docker.internal:{behind.port}", "dns": f"http://{NAME}:{other.port}"},
+                      [{"path": "/hosts", "upstream": "hosts"}, {"path": "/dns", "upstream": "dns"}],
+                      dns={"servers": [f"127.0.0.1:{nameserver.port}"], "refresh": "100ms", "verify_service": "off"},
+                      prefix=("unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(tmp_path / "hosts")))
+    connection = client(started)
+    for _ in range(5):
+        assert connection.request(target="/hosts").body.decode() == ONE
+        assert connection.request(target="/dns").body.decode() == TWO
+
+
 def ask(connection):
     response = connection.request()
     connection.answers.append(response.status)

@@ -167,6 +167,8 @@ static void test_unknown_keys(void **state)
 	    "f:1:13: error: url belongs to an upstream, not to defaults\n"
 	    "f:1:32: error: unknown key \"brekaer\" in defaults; did you mean \"breaker\"?\n"
 	    "f:1:46: error: unknown key \"outlier\" in defaults\n");
+	bad(UPSTREAMS "routes: [ { path: /, upstream: patient, fallback: Sorry, try later } ]\n",
+	    "f:2:58: error: unknown key \"try later\" in the route; within { } a text with a comma needs quotes\n");
 	bad(WITH_UPSTREAM("bulkhead: { max_waitings: 256, max_wait: 1s, max_queue: 7 }"),
 	    "f:1:71: error: unknown key \"max_waitings\" in bulkhead; did you mean \"max_waiting\"?\n"
 	    "f:1:104: error: unknown key \"max_queue\" in bulkhead\n");
@@ -228,7 +230,7 @@ static void test_urls(void **state)
 	} GOOD[] = {
 		{"http://tasks.a", "tasks.a", 80, 0},       {"http://Tasks.A:1", "tasks.a", 1, 0},
 		{"http://10.0.0.1:65535", "10.0.0.1", 65535, 4}, {"http://[FD00::1]:8080", "FD00::1", 8080, 6},
-		{"http://[::1]", "::1", 80, 6},             {"http://localhost:5", "localhost", 5, 0},
+		{"http://[::1]", "::1", 80, 6},             {"http://localhost:5", "localhost", 5, 4},
 		{"http://stack_service.x.", "stack_service.x.", 80, 0},
 	};
 	static const char *const BAD[] = {
@@ -324,7 +326,7 @@ static void test_warnings(void **state)
 {
 	(void)state;
 	parse("drain: { delay: 5s }\nupstreams:\n  a: { url: \"http://a:80\", breaker: { slow_call: 6s } }\n"
-	      "  b: { url: \"http://b.c:80\" }\n" "routes: [ { path: /, upstream: a } ]\n");
+	      "  b: { url: \"http://localhost:80\" }\n" "routes: [ { path: /, upstream: a } ]\n");
 	assert_non_null(world.config);
 	assert_string_equal(
 		world.said,
@@ -334,6 +336,17 @@ static void test_warnings(void **state)
 		"them\n"
 		"f:3:50: warning: no call is slow: breaker.slow_call is not below timeouts.response, which ends it\n"
 		"f:4:3: warning: no route uses upstream \"b\"\n");
+}
+
+static void test_a_count_window_smaller_than_the_minimum(void **state)
+{
+	(void)state;
+	parse("upstreams:\n  a: { url: \"http://a.x\", breaker: { window: 10 calls } }\n"
+	      "  b: { url: \"http://b.x\", breaker: { window: 10 calls, minimum_calls: 20 } }\n"
+	      "routes: [ { path: /a, upstream: a }, { path: /b, upstream: b } ]\n");
+	assert_non_null(world.config);
+	assert_string_equal(world.said, "f:3:71: warning: breaker.minimum_calls is more than breaker.window holds: with 10 calls it "
+	                                "is full, and can open\n");
 }
 
 static void test_total_and_the_other_timeouts(void **state)
@@ -615,6 +628,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_header_mistakes, teardown),
 		cmocka_unit_test_teardown(test_fallback_mistakes, teardown),
 		cmocka_unit_test_teardown(test_warnings, teardown),
+		cmocka_unit_test_teardown(test_a_count_window_smaller_than_the_minimum, teardown),
 		cmocka_unit_test_teardown(test_total_and_the_other_timeouts, teardown),
 		cmocka_unit_test_teardown(test_smallest, teardown),
 		cmocka_unit_test_teardown(test_other_line_ends, teardown),
