@@ -35,7 +35,11 @@ static void print_usage(FILE *to)
 
 static const char *default_file(void)
 {
-	return access("gateway.yml", F_OK) == 0 ? "gateway.yml" : "/etc/gateway/gateway.yml";
+	if (access("gateway.yml", F_OK) == 0)
+		return "gateway.yml";
+	if (access("/etc/gateway/gateway.yml", F_OK) != 0)
+		fputs("gateway: there is no gateway.yml here and none in /etc/gateway; --config FILE names another\n", stderr);
+	return "/etc/gateway/gateway.yml";
 }
 
 /* Prints what there is to complain of. A gateway that runs doesn't fail its health check because its file was broken since. */

@@ -94,14 +94,17 @@ static key_read *const READERS[KINDS] = {
 	[KIND_FALLBACK] = read_fallback,
 };
 
-static void refuse_unknown(struct reader *reader, const struct yaml_node *key, enum key_scope scope, const char *what)
+static void refuse_unknown(struct reader *reader, const struct yaml_node *value, enum key_scope scope, const char *what)
 {
+	const struct yaml_node *key = value->key;
 	const char *best = keys_suggest(scope, key->text);
 
 	if (scope == SCOPE_DEFAULTS && strcmp(key->text, "url") == 0)
 		reader_error(reader, key, "url belongs to an upstream, not to defaults");
 	else if (best != NULL)
 		reader_error(reader, key, "unknown key \"%.40s\" in %s; did you mean \"%s\"?", key->text, what, best);
+	else if (reader_is_empty(value) && strchr(key->text, ' ') != NULL)
+		reader_error(reader, key, "unknown key \"%.40s\" in %s; within { } a text with a comma needs quotes", key->text, what);
 	else
 		reader_error(reader, key, "unknown key \"%.40s\" in %s", key->text, what);
 }
@@ -119,7 +122,7 @@ void section_read(struct reader *reader, const struct yaml_node *node, enum key_
 		const struct key *key = value->key->is_refused ? NULL : keys_find(scope, value->key->text);
 
 		if (key == NULL && !value->key->is_refused)
-			refuse_unknown(reader, value->key, scope, what);
+			refuse_unknown(reader, value, scope, what);
 		else if (key != NULL && !value->is_refused)
 			READERS[key->kind](reader, key, value, into);
 	}

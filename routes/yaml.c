@@ -251,7 +251,11 @@ static void complain_of_syntax(const struct builder *builder, const yaml_parser_
                                size_t length)
 {
 	const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
+	size_t at = parser->problem_mark.index; /* in characters; the hint is only lost where that is not in bytes */
 	char words[200];
+
+	if (parser->error == YAML_SCANNER_ERROR && at < length && text[at] == '\t' && strstr(problem, "cannot start any token") != NULL)
+		problem = "a tab: YAML is indented with spaces";
 
 	if (parser->error == YAML_MEMORY_ERROR) {
 		complain(builder->reading, 0, 0, "not enough memory");

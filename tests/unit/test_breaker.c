@@ -327,8 +327,8 @@ static void test_reopening_doubles_up_to_the_limit(void **state)
 	assert_int_equal(world.last.open_for_ms, 5000);
 }
 
-/* The window's words know the generation modulo 4096, a count window's position modulo 65536. Whatever number of transitions an outage
- * takes, the breaker that closes after it opens again. */
+/* The window's words know the generation modulo 4096, a count window's position modulo 65536. Whatever number of transitions
+ * an outage takes, the breaker that closes after it opens again. */
 static void outage_of(enum breaker_window window, int cycles)
 {
 	begin(window, window == BREAKER_WINDOW_COUNT ? 100 : 10000);

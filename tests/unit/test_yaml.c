@@ -147,7 +147,7 @@ static void test_syntax(void **state)
 	                                          "began in line 2)\n");
 	expect_refused("a: \"x\n",
 	               "2:1 found unexpected end of stream (while scanning a quoted scalar that began in line 1)\n");
-	expect_refused("a:\n\t- b\n", "2:1 found character that cannot start any token\n");
+	expect_refused("a:\n\t- b\n", "2:1 a tab: YAML is indented with spaces\n");
 	expect_refused("a: b: c\n", "1:5 mapping values are not allowed in this context\n");
 	expect_refused("%YAML 7.0\n--- a\n", "1:1 found incompatible YAML document\n");
 }
