@@ -110,7 +110,8 @@ bool access_may_change(struct page_request *request)
 	if (config != NULL && config->admin_token != NULL)
 		return has_token(request, config->admin_token);
 	if (!request->is_local)
-		page_error(request, 403, "changing something from other hosts takes a token: set admin.token_file");
+		page_error(request, 403,
+		           "this admin listener is not on loopback, so changing something takes a token: set admin.token_file");
 	else if (comes_from_a_page(request))
 		page_error(request, 403, "a page in a browser changes nothing here without a token: set admin.token_file");
 	else
