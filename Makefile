@@ -125,6 +125,8 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+$(BUILD)/unit/test_memory_short: LDFLAGS += -Wl,--wrap=calloc,--wrap=realloc
+
 # The whole-connection fuzzer's inputs: the same objects, but what they call of the C library and libevent is tests/fuzz's.
 WORLD := $(patsubst %,$(BUILD)/obj/tests/fuzz/%.o,fuzz_connection cast judge world world_loop)
 

@@ -61,7 +61,7 @@ static bool move_on(struct breaker *breaker, uint64_t *word, uint64_t next, enum
 		return false;
 	if (state_generation(*word) == state_generation(next))
 		return true;
-	if (state_of(*word) == BREAKER_OPEN) /* until now it told why */
+	if (state_of(next) != BREAKER_OPEN) /* while it is open it tells why */
 		window_forget_before(&breaker->window, state_generation(next));
 	if (breaker->on_transition == NULL)
 		return true;
@@ -363,13 +363,8 @@ struct breaker *breaker_new(const struct breaker_settings *settings, uint64_t no
 	return breaker;
 }
 
-struct breaker *breaker_new_from(struct breaker *old, const struct breaker_settings *settings, uint64_t now_ms,
-                                 breaker_on_transition *on_transition, void *context)
+void breaker_take_over(struct breaker *breaker, struct breaker *old)
 {
-	struct breaker *breaker = breaker_new(settings, now_ms, on_transition, context);
-
-	if (breaker == NULL)
-		return NULL;
 	/* The word's times count from birth, so the word and the birth go together. */
 	breaker->born_ms = old->born_ms;
 	atomic_init(&breaker->word, state_inherit(atomic_load(&old->word)));
@@ -378,7 +373,6 @@ struct breaker *breaker_new_from(struct breaker *old, const struct breaker_setti
 	atomic_init(&breaker->neither_total, atomic_load(&old->neither_total));
 	atomic_init(&breaker->slow_total, atomic_load(&old->slow_total));
 	atomic_init(&breaker->not_permitted, atomic_load(&old->not_permitted));
-	return breaker;
 }
 
 void breaker_free(struct breaker *breaker)

@@ -102,10 +102,9 @@ struct breaker;
 /* Born closed. NULL when memory is short. on_transition may be NULL. */
 struct breaker *breaker_new(const struct breaker_settings *settings, uint64_t now_ms,
                             breaker_on_transition *on_transition, void *context);
-/* As breaker_new(), but takes over state (with what is left of an open time) and totals: for a reload that changes the
- * shape of the window. `old` stays valid; what is settled on it later does not reach the new one. */
-struct breaker *breaker_new_from(struct breaker *old, const struct breaker_settings *settings, uint64_t now_ms,
-                                 breaker_on_transition *on_transition, void *context);
+/* For a new one that no other thread knows yet: takes over the state of `old` (with what is left of an open time) and its totals,
+ * when a reload changes the shape of the window. What is settled on the old one later does not reach the new one. */
+void breaker_take_over(struct breaker *breaker, struct breaker *old);
 void breaker_free(struct breaker *breaker);
 
 /* May this call go to the upstream? True: `permit` must be settled exactly once. False: *retry_after_ms tells how

@@ -89,6 +89,17 @@ static inline void numbered_forget_before(_Atomic uint64_t *word, uint64_t epoch
 		;
 }
 
+/* Takes out what was counted under an earlier number, before it is so old that it comes round; what is further on stays. */
+static inline void numbered_forget_earlier(_Atomic uint64_t *word, uint64_t number)
+{
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	number &= NUMBERED_NUMBER_MASK;
+	while (seen != 0 && seen >> NUMBERED_COUNT_BITS != number && !numbered_is_ahead(seen, number) &&
+	       !atomic_compare_exchange_weak(word, &seen, 0))
+		;
+}
+
 /* Takes back what numbered_add() counted, unless the word has moved on since. */
 static inline void numbered_take_back(_Atomic uint64_t *word, uint64_t number)
 {

@@ -12,9 +12,9 @@
  * goes to the old one or, where the new one has taken the slot already, nowhere.
  *
  * Both are cut short, to 12 and 26 bits: what stood in a slot through 4092 generations would be taken for the future, and
- * nothing counted there. An outage can last that long, open, half-open and open again; so whenever a breaker has been open
- * what came before is taken out (window_forget_before). Within a generation a slice is mistaken for another after 776 days,
- * with slices of one second, without a call at that place.
+ * nothing counted there. An outage can last that long, open, half-open and open again; so whenever a breaker is open no more
+ * what came before is taken out (window_forget_before), as it is when an operator changes its state. Slices come round after
+ * 776 days of one second, or after 67 million calls; a slot's first call of a slice takes out what failed in it before.
  *
  * A call is counted in `calls` before `failures` and `slow`, and these are read before `calls`, so a rate is never
  * above one. All of it is sequentially consistent: of two calls that reach the threshold together, the later sees both.
@@ -122,7 +122,7 @@ void window_init(struct window *window, enum breaker_window kind, uint32_t size)
 
 void window_add(struct window *window, uint32_t generation, uint64_t now, bool is_failure, bool is_slow)
 {
-	uint64_t slice, name;
+	uint64_t slice, name, count;
 
 	if (window->kind == BREAKER_WINDOW_TIME) {
 		slice = now / window->per_slice;
@@ -134,8 +134,13 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
 		slice = position / window->per_slice;
 	}
 	name = slice_name(generation, slice);
-	if (numbered_add(&window->calls[slice % WINDOW_RING], name) == 0)
+	count = numbered_add(&window->calls[slice % WINDOW_RING], name);
+	if (count == 0)
 		return;
+	if (count == 1) { /* what failed there long ago must not come round */
+		numbered_forget_earlier(&window->failures[slice % WINDOW_RING], name);
+		numbered_forget_earlier(&window->slow[slice % WINDOW_RING], name);
+	}
 	/* Before the sum that follows a failure: a success beside it is either in that sum, or finds this and sums up itself. */
 	if (is_failure || is_slow)
 		numbered_add(&window->latest_bad, name);

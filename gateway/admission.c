@@ -287,12 +287,15 @@ void admission_run(struct worker *worker)
 		worker->has_calls = false;
 		for (size_t i = 0; i < worker->local_count; i++) {
 			struct local_upstream *local = &worker->locals[i];
+			struct upstream *upstream;
 
 			if (!local->is_called)
 				continue;
 			local->is_called = false;
+			upstream = upstream_reference(local->upstream); /* the last exchange that knows it may end here */
 			dismiss(local);
-			let_in(worker, local->upstream);
+			let_in(worker, upstream);
+			upstream_release(upstream);
 		}
 	}
 }

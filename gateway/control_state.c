@@ -149,8 +149,8 @@ static bool view_is_live(void *context)
 		uint64_t turns = counter_read(&control->workers[i].counters.turns);
 
 		if (pulse->asked_ms == 0 || turns != pulse->turns) {
-			*pulse = (struct pulse){ .turns = turns, .asked_ms = now_ms };
-			inbox_send(&control->workers[i].inbox, WORKER_PING, NULL, NULL);
+			if (inbox_send(&control->workers[i].inbox, WORKER_PING, NULL, NULL))
+				*pulse = (struct pulse){ .turns = turns, .asked_ms = now_ms };
 		} else if (now_ms - pulse->asked_ms > CONTROL_LIVE_MS) {
 			is_live = false;
 		}

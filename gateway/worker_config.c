@@ -27,7 +27,7 @@ static void drop_pools(struct worker *worker, const struct endpoint_set *set, co
 		       address_compare(&except->endpoints[kept]->address, &endpoint->address) < 0)
 			kept++;
 		if ((except != NULL && kept < except->count && except->endpoints[kept] == endpoint) ||
-		    worker->pools[endpoint->index] == NULL)
+		    endpoint->index >= worker->pool_count || worker->pools[endpoint->index] == NULL)
 			continue;
 		pool_withdraw(worker->pools[endpoint->index]);
 		worker->pools[endpoint->index] = NULL;

@@ -66,6 +66,23 @@ void endpoint_release(struct endpoint *endpoint)
 		free(endpoint);
 }
 
+void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old)
+{
+	uint64_t requests = atomic_load(&old->requests_total);
+
+	endpoint->health = old->health;
+	atomic_init(&endpoint->ejection.failures, atomic_load(&old->ejection.failures));
+	atomic_init(&endpoint->ejection.times, atomic_load(&old->ejection.times));
+	atomic_init(&endpoint->ejection.until_ms, atomic_load(&old->ejection.until_ms));
+	atomic_init(&endpoint->ejection.ejections_total, atomic_load(&old->ejection.ejections_total));
+	atomic_init(&endpoint->joined_ms, atomic_load(&old->joined_ms));
+	atomic_init(&endpoint->requests_total, requests);
+	atomic_init(&endpoint->answered, requests); /* nothing was asked of this one */
+	atomic_init(&endpoint->heard_ms, atomic_load(&old->heard_ms));
+	atomic_init(&endpoint->failures_total, atomic_load(&old->failures_total));
+	atomic_init(&endpoint->last_error, atomic_load(&old->last_error));
+}
+
 /* ---- sets of them --------------------------------------------------------------------------------------------- */
 
 struct endpoint_set *endpoint_set_new(struct endpoint *const *endpoints, size_t count)
@@ -110,17 +127,8 @@ static void upstream_free(struct upstream *upstream)
 	free(upstream);
 }
 
-/* Calls under way settle with the old one, so in-flight counts and the budget's slices begin anew; what was counted
- * since birth goes on, or graphs would fall. */
-static void take_over_totals(struct upstream *upstream, struct upstream *old)
-{
-	atomic_init(&upstream->bulkhead.rejected_total, atomic_load(&old->bulkhead.rejected_total));
-	atomic_init(&upstream->queue.waited_total, atomic_load(&old->queue.waited_total));
-	atomic_init(&upstream->retry_budget.refused_total, atomic_load(&old->retry_budget.refused_total));
-}
-
-struct upstream *upstream_new(const struct upstream_settings *settings, unsigned index, struct upstream *old,
-                              uint64_t now_ms, breaker_on_transition *on_transition, void *context)
+struct upstream *upstream_new(const struct upstream_settings *settings, unsigned index, uint64_t now_ms,
+                              breaker_on_transition *on_transition, void *context)
 {
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
 
@@ -131,17 +139,22 @@ struct upstream *upstream_new(const struct upstream_settings *settings, unsigned
 	upstream->port = settings->port;
 	upstream->name = strdup(settings->name);
 	upstream->host = strdup(settings->host);
-	if (old != NULL) {
-		upstream->breaker = breaker_new_from(old->breaker, &settings->breaker, now_ms, on_transition, context);
-		take_over_totals(upstream, old);
-	} else {
-		upstream->breaker = breaker_new(&settings->breaker, now_ms, on_transition, context);
-	}
+	upstream->breaker = breaker_new(&settings->breaker, now_ms, on_transition, context);
 	if (upstream->name == NULL || upstream->host == NULL || upstream->breaker == NULL) {
 		upstream_free(upstream);
 		return NULL;
 	}
 	return upstream;
+}
+
+/* Calls under way settle with the old one, so in-flight counts and the budget's slices begin anew; what was counted
+ * since birth goes on, or graphs would fall. */
+void upstream_take_over(struct upstream *upstream, struct upstream *old)
+{
+	breaker_take_over(upstream->breaker, old->breaker);
+	atomic_init(&upstream->bulkhead.rejected_total, atomic_load(&old->bulkhead.rejected_total));
+	atomic_init(&upstream->queue.waited_total, atomic_load(&old->queue.waited_total));
+	atomic_init(&upstream->retry_budget.refused_total, atomic_load(&old->retry_budget.refused_total));
 }
 
 bool upstream_fits(const struct upstream *upstream, const struct upstream_settings *settings,

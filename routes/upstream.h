@@ -61,6 +61,8 @@ struct upstream {
 struct endpoint *endpoint_new(const struct address *address, unsigned index, uint64_t now_ms, const char *discovered_by);
 struct endpoint *endpoint_reference(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);
+/* Likewise, of the old one's endpoint of this address: its health, its rest and its totals. */
+void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old);
 /* A request to it that its client has not sent whole: nobody can expect an answer. */
 static inline void endpoint_excuse(struct endpoint *endpoint)
 {
@@ -79,9 +81,11 @@ struct endpoint_set *endpoint_set_new(struct endpoint *const *endpoints, size_t 
 struct endpoint_set *endpoint_set_reference(struct endpoint_set *set);
 void endpoint_set_release(struct endpoint_set *set);
 
-/* `old` (may be NULL): one of the same name whose breaker state is taken over. */
-struct upstream *upstream_new(const struct upstream_settings *settings, unsigned index, struct upstream *old, uint64_t now_ms,
+/* NULL: memory is short. */
+struct upstream *upstream_new(const struct upstream_settings *settings, unsigned index, uint64_t now_ms,
                               breaker_on_transition *on_transition, void *context);
+/* For a new one that no worker knows yet: the breaker's state and all totals of an old one of the same name. */
+void upstream_take_over(struct upstream *upstream, struct upstream *old);
 /* May `upstream` serve these settings too, or is a new one needed? */
 bool upstream_fits(const struct upstream *upstream, const struct upstream_settings *settings,
                    const struct breaker_settings *born_with);

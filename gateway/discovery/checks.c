@@ -18,6 +18,7 @@ struct check {
 	struct event timer;
 	struct fetch *fetch; /* NULL: none under way */
 	uint64_t began_ms;
+	uint32_t interval_ms; /* that its timer was set with */
 };
 
 static void run_in(struct check *check, uint64_t wait_ms)
@@ -106,8 +107,20 @@ static struct check *begin(struct service *service, struct endpoint *endpoint)
 	}
 	check->service = service;
 	check->endpoint = endpoint_reference(endpoint);
+	check->interval_ms = service->settings->health_interval_ms;
 	evtimer_assign(&check->timer, service->discovery->base, on_timer, check);
 	run_in(check, random_next(&service->discovery->random) % service->settings->health_interval_ms);
+	return check;
+}
+
+/* An hour's interval that is a second's now must not last the hour. */
+static struct check *keep(struct check *check)
+{
+	uint32_t interval_ms = check->service->settings->health_interval_ms;
+
+	if (check->interval_ms != interval_ms && check->fetch == NULL)
+		run_in(check, random_next(&check->service->discovery->random) % interval_ms);
+	check->interval_ms = interval_ms;
 	return check;
 }
 
@@ -122,7 +135,7 @@ static void pair_up(struct service *service, struct check **checks)
 		while (old < service->check_count && address_compare(&service->checks[old]->endpoint->address, &endpoint->address) < 0)
 			end(service->checks[old++]);
 		if (old < service->check_count && service->checks[old]->endpoint == endpoint)
-			checks[made] = service->checks[old++];
+			checks[made] = keep(service->checks[old++]);
 		else
 			checks[made] = begin(service, endpoint);
 		made += checks[made] != NULL;

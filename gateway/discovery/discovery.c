@@ -92,7 +92,7 @@ static void rest_unnamed(struct discovery *discovery)
 			has_user = discovery->services[i] != NULL && discovery->services[i]->name == name &&
 			           is_wanted(discovery->services[i]);
 		if (!has_user)
-			name_rest(name);
+			name_forget(name);
 	}
 	name_forget_unused(discovery);
 }
@@ -103,6 +103,7 @@ static void forget_prepared(struct discovery *discovery)
 		if (discovery->services[i] != NULL) {
 			discovery->services[i]->is_prepared = false;
 			discovery->services[i]->prepared_settings = NULL;
+			service_forget_predecessor(discovery->services[i]);
 		}
 	rest_unnamed(discovery);
 }
@@ -125,7 +126,7 @@ static bool renew_resolver(struct discovery *discovery, const struct config *con
 	}
 	discovery->resolver = resolver;
 	for (struct name *name = discovery->names; name != NULL; name = name->next) {
-		if (name->query == NULL)
+		if (name->query == NULL && (name->guard == NULL || name->guard->asking == 0))
 			continue;
 		name_rest(name);
 		name_ask(name);
@@ -166,7 +167,7 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 {
 	uint32_t patience_ms = config->dns_timeout_ms;
 
-	if (!renew_resolver(discovery, config, error, size) || !make_fetcher(discovery, config, error, size))
+	if (!make_fetcher(discovery, config, error, size) || !renew_resolver(discovery, config, error, size))
 		return false;
 	set_manners(discovery, config);
 	for (size_t i = 0; i < config->upstream_count; i++) {
@@ -219,7 +220,8 @@ static void on_patience_over(evutil_socket_t fd, short what, void *context)
 static void free_unused_fetcher(struct discovery *discovery)
 {
 	for (size_t i = 0; i < discovery->service_count; i++)
-		if (discovery->services[i] != NULL && discovery->services[i]->checks != NULL)
+		if (discovery->services[i] != NULL && discovery->services[i]->settings != NULL &&
+		    discovery->services[i]->settings->health.enabled) /* its endpoints may come later */
 			return;
 	if (discovery->fetcher != NULL)
 		fetcher_free(discovery->fetcher);
@@ -228,6 +230,10 @@ static void free_unused_fetcher(struct discovery *discovery)
 
 void discovery_commit(struct discovery *discovery)
 {
+	/* Before the old ones' checks stop: with them goes what they found. */
+	for (size_t i = 0; i < discovery->service_count; i++)
+		if (discovery->services[i] != NULL && discovery->services[i]->is_prepared)
+			service_take_over(discovery->services[i]);
 	for (size_t i = 0; i < discovery->service_count; i++) {
 		struct service *service = discovery->services[i];
 
@@ -284,6 +290,9 @@ struct discovery *discovery_new(struct event_base *base, const struct discovery_
 
 void discovery_free(struct discovery *discovery)
 {
+	for (size_t i = 0; i < discovery->service_count; i++)
+		if (discovery->services[i] != NULL)
+			service_forget_predecessor(discovery->services[i]);
 	for (size_t i = 0; i < discovery->service_count; i++)
 		if (discovery->services[i] != NULL)
 			service_free(discovery->services[i]);

@@ -86,7 +86,7 @@ static void on_answer(void *context, const struct resolver_answer *answer)
 	uint32_t pause_ms = jittered(name, name->discovery->refresh_ms);
 
 	name->query = NULL;
-	switch (answer->verdict) {
+	switch (answer->is_second_best && name->is_known ? RESOLVER_FAILURE : answer->verdict) {
 	case RESOLVER_ANSWER:
 		name->denials = name->failures = 0;
 		name->last_answer_ms = clock_now_ms();
@@ -153,6 +153,18 @@ void name_rest(struct name *name)
 		guard_rest(name->guard);
 }
 
+void name_forget(struct name *name)
+{
+	name_rest(name);
+	if (name->guard != NULL)
+		guard_free(name->guard);
+	name->guard = NULL; /* name_set_guard() puts on a new one */
+	name->count = 0;
+	name->denials = name->failures = 0;
+	name->is_known = false;
+	name->error = NULL;
+}
+
 /* ---- what may be used ---------------------------------------------------------------------------------------- */
 
 bool name_look(const struct name *name, const struct address **addresses, size_t *count)
@@ -193,6 +205,7 @@ struct name *name_use(struct discovery *discovery, const char *host)
 	for (name = discovery->names; name != NULL; name = name->next) {
 		if (strcmp(name->host, host) == 0) {
 			name->users++;
+			name_set_guard(name);
 			return name;
 		}
 	}

@@ -52,6 +52,8 @@ void name_ask(struct name *name);
 bool name_look(const struct name *name, const struct address **addresses, size_t *count);
 /* Puts the guard on or takes it off, as the configuration and the name want it. */
 void name_set_guard(struct name *name);
+/* As name_rest(); what it was told will be old when it is used again. */
+void name_forget(struct name *name);
 /* No more questions until name_ask(). */
 void name_rest(struct name *name);
 /* Those that nobody uses and whose gap is over go. */

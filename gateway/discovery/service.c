@@ -176,6 +176,7 @@ static void publish(struct service *service)
 	struct discovery *discovery = service->discovery;
 	struct endpoint_set *set = choose_serving(service);
 
+	service->is_unpublished = set == NULL;
 	if (set == NULL) {
 		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
 		return;
@@ -190,8 +191,11 @@ void service_take_addresses(struct service *service, const struct address *addre
 {
 	struct endpoint_set *known;
 
-	if (has_addresses(service->known, addresses, count))
+	if (has_addresses(service->known, addresses, count)) {
+		if (service->is_unpublished)
+			publish(service);
 		return;
+	}
 	known = make_set(service, addresses, count);
 	if (known == NULL) {
 		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
@@ -222,8 +226,34 @@ void service_follow_name(struct service *service)
 
 /* ---- services ------------------------------------------------------------------------------------------------ */
 
+void service_forget_predecessor(struct service *service)
+{
+	if (service->predecessor != NULL)
+		upstream_release(service->predecessor->upstream);
+	service->predecessor = NULL;
+}
+
+void service_take_over(struct service *service)
+{
+	const struct service *old = service->predecessor;
+
+	if (old == NULL)
+		return;
+	upstream_take_over(service->upstream, old->upstream);
+	for (size_t i = 0; service->known != NULL && i < service->known->count; i++) {
+		struct endpoint *endpoint = service->known->endpoints[i], *was = find_endpoint(old->known, &endpoint->address);
+
+		if (was != NULL)
+			endpoint_take_over(endpoint, was);
+	}
+	if (service->known != NULL)
+		publish(service);
+	service_forget_predecessor(service);
+}
+
 void service_free(struct service *service)
 {
+	service_forget_predecessor(service);
 	if (service->name != NULL)
 		name_release(service->name);
 	checks_stop(service);
@@ -258,7 +288,6 @@ static size_t free_service_index(struct discovery *discovery)
 	return index;
 }
 
-/* `old`: the service of this name whose breaker is taken over, or NULL. */
 struct service *service_new(struct discovery *discovery, const struct upstream_settings *settings, struct service *old)
 {
 	size_t index = free_service_index(discovery);
@@ -271,13 +300,16 @@ struct service *service_new(struct discovery *discovery, const struct upstream_s
 	if (settings->address.family == 0)
 		service->name = name_use(discovery, settings->host);
 	if (settings->address.family != 0 || service->name != NULL)
-		service->upstream = upstream_new(settings, (unsigned)index, old == NULL ? NULL : old->upstream, clock_now_ms(),
-		                                 on_transition, service);
+		service->upstream = upstream_new(settings, (unsigned)index, clock_now_ms(), on_transition, service);
 	if (service->upstream == NULL) {
 		if (service->name != NULL)
 			name_release(service->name);
 		free(service);
 		return NULL;
+	}
+	if (old != NULL) {
+		upstream_reference(old->upstream);
+		service->predecessor = old;
 	}
 	discovery->services[index] = service;
 	return service;

@@ -20,9 +20,11 @@ struct service {
 	struct name *name;        /* NULL: the configuration has an address */
 	struct endpoint_set *known; /* NULL: nothing is known yet */
 	struct endpoint_set *set;   /* of these, those that get requests */
+	struct service *predecessor; /* until the configuration is in use: whom to take over from, with a reference to its upstream */
 	const struct upstream_settings *settings, *prepared_settings; /* NULL: not in use; not being prepared */
 	struct check **checks;      /* of `known`; NULL: health is not checked */
 	size_t check_count;
+	bool is_unpublished; /* memory was short: `set` is not what `known` and health say */
 	bool is_current;  /* named by the configuration in use */
 	bool is_prepared; /* named by the one that is being prepared */
 };
@@ -45,9 +47,12 @@ struct discovery {
 	bool is_preparing;
 };
 
-/* `old`: the service of this name whose breaker is taken over, or NULL. NULL: memory is short. */
+/* `old`: the service of this name that it will follow, or NULL. NULL: memory is short. */
 struct service *service_new(struct discovery *discovery, const struct upstream_settings *settings, struct service *old);
 void service_free(struct service *service);
+/* Its configuration comes into use: what the old one has learnt of breaker and endpoints goes on. Or it does not. */
+void service_take_over(struct service *service);
+void service_forget_predecessor(struct service *service);
 /* A new set of endpoints, unless it has just these addresses, which are sorted; ports are not looked at. Endpoints that stay keep
  * their object. On shortage the old set stays and the next answer tries again. */
 void service_take_addresses(struct service *service, const struct address *addresses, size_t count);

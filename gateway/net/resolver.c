@@ -134,6 +134,7 @@ static void on_hand_over(evutil_socket_t fd, short what, void *context)
 
 	(void)fd, (void)what;
 	unlink_query(query);
+	answer.is_second_best = verdict(query) == RESOLVER_FAILURE;
 	if (query->name != NULL && query->count == 0) {
 		add_from_hosts(query, AF_INET);
 		add_from_hosts(query, AF_INET6);
@@ -145,7 +146,7 @@ static void on_hand_over(evutil_socket_t fd, short what, void *context)
 	answer.count = query->count;
 	answer.names = query->host == NULL ? NULL : (const char *const *)query->host->h_aliases;
 	answer.failed_family = query->count > 0 ? query->failed_family : 0;
-	if (answer.verdict == RESOLVER_ANSWER)
+	if (answer.verdict == RESOLVER_ANSWER && !answer.is_second_best)
 		answer.error = NULL;
 	query->on_answer(query->context, &answer);
 	free_query(query);

@@ -8,6 +8,7 @@
 #ifndef GATEWAY_NET_RESOLVER_H
 #define GATEWAY_NET_RESOLVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct resolver_answer {
 	uint8_t failed_family;    /* 4 or 6: of that family's addresses nothing is known, only of the other's; 0: of both */
 	const char *const *names; /* of an address; ends with NULL; valid during the callback */
 	const char *error;        /* static words when not an answer */
+	bool is_second_best;      /* the hosts file's addresses: DNS could not be asked, and may know better ones */
 };
 
 typedef void resolver_on_answer(void *context, const struct resolver_answer *answer);

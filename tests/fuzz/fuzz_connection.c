@@ -203,7 +203,7 @@ static void open_stage(void)
 		CHECK(stage.endpoints[i] != NULL);
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		stage.upstreams[i] = upstream_new(&stage.configs[0]->upstreams[i], i, NULL, world.now_us / 1000, NULL, NULL);
+		stage.upstreams[i] = upstream_new(&stage.configs[0]->upstreams[i], i, world.now_us / 1000, NULL, NULL);
 		CHECK(stage.upstreams[i] != NULL);
 		for (int j = 0; j < CONFIGS; j++)
 			stage.configs[j]->upstreams[i].upstream = stage.upstreams[i];

@@ -156,7 +156,7 @@ static void make_services(void)
 	for (unsigned i = 0; i < 2; i++) {
 		struct upstream_settings *settings = &world.config->upstreams[i];
 
-		world.upstreams[i] = upstream_new(settings, i, NULL, clock_now_ms(), i == 0 ? on_transition : NULL, NULL);
+		world.upstreams[i] = upstream_new(settings, i, clock_now_ms(), i == 0 ? on_transition : NULL, NULL);
 		assert_non_null(world.upstreams[i]);
 		settings->upstream = world.upstreams[i];
 	}

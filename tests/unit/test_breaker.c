@@ -363,6 +363,23 @@ static void test_an_outage_of_any_length(void **state)
 		outage_of(BREAKER_WINDOW_COUNT, cycles);
 }
 
+/* An operator, or a job of his, closes it again and again. */
+static void test_however_often_it_was_closed_by_hand(void **state)
+{
+	(void)state;
+	for (int closes = 4088; closes < 4100; closes++) {
+		begin(BREAKER_WINDOW_TIME, 10000);
+		for (int call = 0; call < 1300; call++) {
+			world.now_ms += 100;
+			calls(1, call % 10 == 0 ? BREAKER_FAILURE : BREAKER_SUCCESS);
+		}
+		for (int close = 0; close < closes; close++)
+			breaker_force(world.breaker, BREAKER_CLOSED, world.now_ms);
+		calls(20, BREAKER_FAILURE);
+		expect_state(BREAKER_OPEN);
+	}
+}
+
 static void test_late_answers_change_nothing_but_totals(void **state)
 {
 	struct breaker_permit early[30], probes[5];
@@ -693,8 +710,9 @@ static void become_successor(uint32_t window_size, struct breaker **old)
 {
 	*old = world.breaker;
 	world.settings.window_size = window_size;
-	world.breaker = breaker_new_from(*old, &world.settings, world.now_ms, on_transition, &world);
+	world.breaker = breaker_new(&world.settings, world.now_ms, on_transition, &world);
 	assert_non_null(world.breaker);
+	breaker_take_over(world.breaker, *old);
 }
 
 static void test_a_successor_takes_over(void **state)
@@ -769,6 +787,7 @@ int main(void)
 		cmocka_unit_test(test_slow_calls_off),
 		cmocka_unit_test(test_reopening_doubles_up_to_the_limit),
 		cmocka_unit_test(test_an_outage_of_any_length),
+		cmocka_unit_test(test_however_often_it_was_closed_by_hand),
 		cmocka_unit_test(test_late_answers_change_nothing_but_totals),
 		cmocka_unit_test(test_exactly_so_many_probes),
 		cmocka_unit_test(test_the_verdict_waits_for_all_and_takes_the_rate),

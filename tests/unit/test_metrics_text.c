@@ -56,7 +56,7 @@ static void make_upstream(unsigned index, const char *name, const char *url)
 		             .failure_rate_percent = 50, .slow_rate_percent = 80, .open_for_ms = 5000, .open_for_max_ms = 60000,
 		             .half_open_calls = 5, .half_open_timeout_ms = 30000 },
 	};
-	settings->upstream = upstream_new(settings, index, NULL, 1000, NULL, NULL);
+	settings->upstream = upstream_new(settings, index, 1000, NULL, NULL);
 	assert_non_null(settings->upstream);
 	world.services[index].settings = settings;
 }

@@ -126,7 +126,7 @@ static void test_an_upstream_copies_its_names(void **state)
 {
 	char name[] = "patient", host[] = "tasks.patient";
 	struct upstream_settings settings = settings_of(name, host, 2222);
-	struct upstream *upstream = upstream_new(&settings, 3, NULL, 0, NULL, NULL);
+	struct upstream *upstream = upstream_new(&settings, 3, 0, NULL, NULL);
 
 	(void)state;
 	assert_non_null(upstream);
@@ -146,7 +146,7 @@ static void test_an_upstream_copies_its_names(void **state)
 static void test_what_fits(void **state)
 {
 	struct upstream_settings born = settings_of("patient", "tasks.patient", 2222), other = born;
-	struct upstream *upstream = upstream_new(&born, 0, NULL, 0, NULL, NULL);
+	struct upstream *upstream = upstream_new(&born, 0, 0, NULL, NULL);
 
 	(void)state;
 	assert_non_null(upstream);
@@ -175,7 +175,7 @@ static void test_what_fits(void **state)
 static void test_a_successor_takes_over(void **state)
 {
 	struct upstream_settings settings = settings_of("patient", "tasks.patient", 2222), wider = settings;
-	struct upstream *old = upstream_new(&settings, 0, NULL, 1000, NULL, NULL), *next;
+	struct upstream *old = upstream_new(&settings, 0, 1000, NULL, NULL), *next;
 	struct breaker_view view;
 
 	(void)state;
@@ -186,8 +186,9 @@ static void test_a_successor_takes_over(void **state)
 	assert_false(bulkhead_enter(&old->bulkhead, 1));
 
 	wider.breaker.window_size = 60000;
-	next = upstream_new(&wider, 1, old, 2000, NULL, NULL);
+	next = upstream_new(&wider, 1, 2000, NULL, NULL);
 	assert_non_null(next);
+	upstream_take_over(next, old);
 	view = breaker_look(next->breaker, &wider.breaker, 2000);
 	assert_int_equal(view.state, BREAKER_OPEN);
 	assert_in_range(view.open_for_ms, 1, 5000);

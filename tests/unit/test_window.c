@@ -203,6 +203,28 @@ static void test_slice_numbers_wrap(void **state)
 	expect(7, turn + 123000, 1, 1, 0);
 }
 
+static void add_from(uint64_t position, int successes, int failures)
+{
+	atomic_store(&window.position, UINT64_C(3) << 48 | position);
+	add(3, 0, successes, failures, 0);
+}
+
+/* 67 million calls later, with a slice for each call: failures of then are none of now, and none of now is lost to them. */
+static void test_failures_of_a_count_window_do_not_come_round(void **state)
+{
+	(void)state;
+	for (uint64_t later = 500; later <= 1000; later += 500) {
+		window_init(&window, BREAKER_WINDOW_COUNT, 100);
+		add_from(1000, 0, 100);
+		add_from(1100, 300, 0);
+		add_from(UINT64_C(1) << 25, 200, 0); /* on the way every slot is used */
+		add_from((UINT64_C(1) << 26) + later, 100, 0);
+		assert_int_equal(window_sum(&window, 3, 0).failures, 0);
+		add(3, 0, 0, 100, 0);
+		expect(3, 0, 100, 100, 0);
+	}
+}
+
 static void test_numbered_words(void **state)
 {
 	_Atomic uint64_t word = 0;
@@ -256,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_count_window_begins_again_with_each_generation),
 		cmocka_unit_test(test_generations_wrap),
 		cmocka_unit_test(test_slice_numbers_wrap),
+		cmocka_unit_test(test_failures_of_a_count_window_do_not_come_round),
 		cmocka_unit_test(test_numbered_words),
 	};
 
