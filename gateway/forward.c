@@ -334,7 +334,7 @@ char *forward_response(char *to, const struct forward_response *forward)
 			pass_field(&passing, field);
 	}
 	to = passing_end(&passing);
-	if (!fields_have(&response->fields, FIELD_BIT(FIELD_DATE)))
+	if (!fields_have(&response->fields, FIELD_BIT(FIELD_DATE)) && !is_edited(forward->edits, SLICE("Date")))
 		to = put_field(to, SLICE("Date"), (struct slice){ forward->date, TEXT_HTTP_DATE });
 	if (!is_edited(forward->edits, SLICE("Via")))
 		to = put_field(to, SLICE("Via"), response->version_minor == 0 ? SLICE("1.0 gateway") : SLICE("1.1 gateway"));

@@ -7,8 +7,8 @@
 
 #include "routes/config_reader.h"
 
-static const char *const OWN_NAMES[] = {"Connection", "Content-Length",    "Keep-Alive", "Te",
-                                        "Trailer",    "Transfer-Encoding", "Upgrade"};
+static const char *const OWN_NAMES[] = {"Connection", "Content-Length", "Expect",            "Keep-Alive",
+                                        "Te",         "Trailer",        "Transfer-Encoding", "Upgrade"};
 
 /* While one mapping is read: the structure that SCOPE_HEADERS is about. */
 struct header_draft {

@@ -145,3 +145,9 @@ def test_an_absolute_target_goes_on_as_a_path(gateway, upstream, client):
     behind = upstream()
     client(gateway(behind)).request(target="http://hospital.example/patient/7?x=1")
     assert arrived(behind).target == "/patient/7?x=1" and arrived(behind).get("Host") == "hospital.example"
+
+
+@pytest.mark.parametrize("edits,dates", [({"set": {"Date": "today"}}, ["today"]), ({"remove": ["Date"]}, [])], ids=["set", "removed"])
+def test_the_operator_has_the_last_word_on_the_date(gateway, upstream, client, edits, dates):
+    started = gateway(upstream(), [{"path": "/", "response_headers": edits}])
+    assert client(started).request().all("Date") == dates

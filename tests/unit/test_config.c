@@ -300,6 +300,7 @@ static void test_header_mistakes(void **state)
 	    "f:2:123: error: X-B has no value\n"
 	    "f:2:135: error: Host can only be set, in request_headers\n"
 	    "f:2:141: error: the gateway itself is in charge of \"te\"\n");
+	bad(WITH_ROUTE("request_headers: { remove: [expect] }"), "f:2:76: error: the gateway itself is in charge of \"expect\"\n");
 	bad(WITH_ROUTE("response_headers: { set: { Host: a, Proxy-Status: b }, add: [a] }"),
 	    "f:2:75: error: Host can only be set, in request_headers\n"
 	    "f:2:84: error: the gateway itself is in charge of \"Proxy-Status\"\n"
