@@ -177,6 +177,7 @@ static void take_response(struct exchange *exchange, const struct response *resp
 		return;
 	}
 	exchange->outcome = outcome_of(exchange, response->status);
+	exchange->is_client_late = exchange_is_client_late(exchange);
 	if (attempt_may_repeat(exchange, exchange->outcome)) {
 		attempt_end(exchange);
 		attempt_repeat(exchange);
@@ -248,6 +249,11 @@ void answer_head(struct exchange *exchange, char *bytes, size_t length)
 		}
 		if (!pass_interim(exchange, response))
 			return;
+		if (response->status == 100) { /* from now on it is the client's */
+			exchange->expects_continue = false;
+			attempt_set_deadline(exchange);
+			exchange_watch_client(exchange);
+		}
 	}
 	buffer_clear(&exchange->partial);
 }

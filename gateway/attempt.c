@@ -52,7 +52,7 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 		ask_to_resolve(exchange);
 	if (row->verdict == BREAKER_SUCCESS)
 		ejection_success(&endpoint->ejection);
-	if (row->verdict != BREAKER_FAILURE || row->retry == RETRY_STALE)
+	if (row->verdict != BREAKER_FAILURE || row->retry == RETRY_STALE || exchange->is_client_late)
 		return;
 	exchange->is_endpoint_out = (exchange->is_endpoint_out || exchange->avoid.count <= 1) &&
 	                            balance_is_passed_over(set, &settings->ejection, worker_now_ms(worker), endpoint);

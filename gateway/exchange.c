@@ -138,12 +138,13 @@ void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict)
 		return;
 	exchange->holds_permit = false;
 	settings = exchange_upstream(exchange);
-	/* What was under way at an endpoint when it was ejected says nothing about the service as a whole. */
-	if (exchange->is_endpoint_out && verdict == BREAKER_FAILURE)
+	/* What was under way at an endpoint when it was ejected says nothing about the service as a whole; nor does it what becomes
+	 * of a request whose client does not send it. */
+	if ((exchange->is_endpoint_out || exchange->is_client_late) && verdict == BREAKER_FAILURE)
 		verdict = BREAKER_NEITHER;
 	until_us = exchange->response_us != 0 ? exchange->response_us : io_now_us(&worker->io);
 	/* A slow call is the upstream's slowness: what the client took to send its request is left out. */
-	from_us = exchange->upload.bytes > 0 && exchange->sent_us != 0 ? exchange->sent_us : exchange->attempt_us;
+	from_us = exchange->upload.body.kind != BODY_NONE && exchange->sent_us != 0 ? exchange->sent_us : exchange->attempt_us;
 	breaker_settle(settings->upstream->breaker, &settings->breaker, worker_now_ms(worker),
 	               worker_jitter(worker), &exchange->permit, verdict,
 	               from_us == 0 || until_us < from_us ? 0 : (until_us - from_us) / 1000);
@@ -154,6 +155,7 @@ void exchange_fail(struct exchange *exchange, enum outcome outcome)
 	bool has_begun_answer = exchange->state == EXCHANGE_STREAMING || exchange->state == EXCHANGE_TUNNEL;
 
 	exchange->outcome = outcome;
+	exchange->is_client_late = exchange_is_client_late(exchange);
 	attempt_end(exchange);
 	if (!has_begun_answer && attempt_may_repeat(exchange, outcome)) {
 		attempt_repeat(exchange);

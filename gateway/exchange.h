@@ -65,7 +65,8 @@ struct exchange {
 	enum method method;
 	uint8_t version_minor;
 	bool is_trusted; /* the client is a trusted proxy */
-	bool wants_keep_alive, expects_continue, wants_upgrade;
+	bool wants_keep_alive, wants_upgrade;
+	bool expects_continue; /* and has not been told to: it is the upstream's turn */
 	struct slice method_text, target, user_agent, referer, trace_id;
 	struct slice asked_for; /* the address whose request a trusted proxy says it is; empty: the client's own */
 	uint8_t request_id_length;
@@ -76,6 +77,7 @@ struct exchange {
 
 	struct balance_avoid avoid;
 	bool is_endpoint_out; /* it failed only at endpoints that rest, and others serve in their place */
+	bool is_client_late;  /* ... or while the rest of the request had still not come */
 	unsigned attempts, retries;
 	uint32_t pause_ms; /* before the next try */
 	bool must_connect; /* an idle connection turned out dead: the next must be a new one */
@@ -164,6 +166,10 @@ void admission_forget(struct worker *worker, struct local_upstream *local);
 
 /* upload.c: sets the deadline for what the client should send or take next */
 void exchange_watch_client(struct exchange *exchange);
+/* Is the client waited for, for the rest of its request, and has been for a while, or sends next to nothing? Then what becomes of
+ * the request says nothing about the upstream. */
+enum { SLOW_MS = 500, SLOW_BYTES_PER_S = 4096 };
+bool exchange_is_client_late(const struct exchange *exchange);
 
 /* attempt.c: one try at an endpoint */
 void attempt_begin(struct exchange *exchange);

@@ -18,7 +18,7 @@
 
 /* A flood must not turn into work without bound: so many may be replaced in so much time, by each worker. */
 enum { SHED_MOST = 128, SHED_SPAN_MS = 100, SHED_LOG_MS = 1000 };
-enum { SLOW_MS = 500, SLOW_BYTES_PER_S = 4096, LOOK_AGAIN_MS = 10 };
+enum { LOOK_AGAIN_MS = 10 };
 
 void shed_count(struct worker *worker, enum shed_reason reason)
 {
@@ -114,20 +114,15 @@ bool shed_for_descriptor(struct worker *worker)
 static bool is_slow(const struct client *client, uint64_t now_ms)
 {
 	const struct exchange *exchange = client->exchange;
-	const struct limits *limits;
-	uint64_t age_ms, waited_ms;
+	uint64_t waited_ms;
 
 	if (client->state != CLIENT_EXCHANGE || client->deadline.at_ms == 0)
 		return false;
-	limits = &exchange->snapshot->config->limits;
-	age_ms = now_ms - exchange->began_us / 1000;
-	if (stream_is_pending(&client->stream)) {
-		waited_ms = now_ms + limits->write_timeout_ms - client->deadline.at_ms;
-		return waited_ms >= SLOW_MS &&
-		       (uint64_t)(client->stream.progress - exchange->watched) * 1000 < waited_ms * SLOW_BYTES_PER_S;
-	}
-	waited_ms = now_ms + limits->body_timeout_ms - client->deadline.at_ms;
-	return waited_ms >= SLOW_MS || (age_ms >= SLOW_MS && exchange->upload.bytes * 1000 < age_ms * SLOW_BYTES_PER_S);
+	if (!stream_is_pending(&client->stream))
+		return exchange_is_client_late(exchange);
+	waited_ms = now_ms + exchange->snapshot->config->limits.write_timeout_ms - client->deadline.at_ms;
+	return waited_ms >= SLOW_MS &&
+	       (uint64_t)(client->stream.progress - exchange->watched) * 1000 < waited_ms * SLOW_BYTES_PER_S;
 }
 
 static void shed_slow(struct client *client, enum shed_reason reason)

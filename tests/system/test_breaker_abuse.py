@@ -68,6 +68,74 @@ def test_what_clients_do_is_neither_success_nor_failure(gateway, upstream, abuse
     assert Client(started.port).request().status == 200
 
 
+EXPECTING = HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+
+
+def tell_to_go_on(connection, released):
+    connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    released.wait(30)
+
+
+def fail(connection, released):
+    released.wait(0.8)
+    connection.reply(500)
+
+
+def give_up(connection, released):
+    released.wait(0.8)
+    connection.close()
+
+
+@pytest.mark.parametrize("sent,then,status,outcome", [
+    (EXPECTING, tell_to_go_on, 408, "request_timeout"),
+    (EXPECTING, lambda connection, released: released.wait(30), 503, "response_timeout"),
+    (SLOW, fail, 500, "answered_failure"),
+    (SLOW, give_up, 503, "upstream_reset"),
+], ids=["told to go on", "not told to go on", "the upstream fails", "the upstream gives up"])
+def test_whose_request_is_not_whole_says_nothing_of_the_upstream(gateway, upstream, sent, then, status, outcome):
+    released = threading.Event()
+    behind = upstream(lambda connection, request: then(connection, released), whole=False)
+    started = gateway({"patient": {"url": behind, "retry": {"attempts": 0}, "ejection": {"consecutive_failures": 1},
+                                   "breaker": {"minimum_calls": 3}, "timeouts": {"response": "1s"}}},
+                      limits={"body_timeout": "1500ms"})
+    clients = [Client(started.port) for _ in range(6)]
+    for connection in clients:
+        connection.send(sent)
+    assert [connection.answer().status for connection in clients] == [status] * 6
+    assert {line["outcome"] for line in started.log(6)} == {outcome}
+    breaker = started.breaker()
+    assert (breaker["state"], breaker["bufferedCalls"], breaker["failedCalls"]) == ("CLOSED", 0, 0)
+    (endpoint,) = started.admin("/upstreams/patient")["endpoints"]
+    assert endpoint["failures"] == 0
+    released.set()
+
+
+def test_who_goes_on_late_is_answered(gateway, upstream):
+    """timeouts.response runs while the upstream has something to do."""
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.read_body(request)
+        connection.reply()
+
+    started = gateway({"patient": {"url": upstream(answer, whole=False), "timeouts": {"response": "300ms"}}})
+    connection = Client(started.port)
+    connection.send(EXPECTING)
+    threading.Event().wait(0.8)
+    connection.send("hello")
+    assert connection.answer().status == 200
+
+
+def test_an_end_that_comes_late_is_no_slow_call(gateway, upstream):
+    started = serve(gateway, upstream(read_then_reply, whole=False), breaker={"slow_call": "300ms"})
+    for _ in range(4):
+        connection = Client(started.port)
+        connection.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        threading.Event().wait(0.5)
+        connection.send("0\r\n\r\n")
+        assert connection.answer().status == 200
+    assert (started.breaker()["state"], started.breaker()["slowCalls"]) == ("CLOSED", 0)
+
+
 @pytest.mark.parametrize("bad,state", [(40, "CLOSED"), (60, "OPEN")])
 def test_one_bad_url_opens_it_only_by_its_share_of_all_calls(gateway, upstream, bad, state):
     behind = upstream(lambda connection, request: (failing if request.target == "/bad" else plain)(connection, request))
