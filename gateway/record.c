@@ -209,16 +209,28 @@ static char *put_combined(char *to, const struct exchange *exchange)
 	return text_put_literal(put_or_dash(to, exchange->user_agent, AGENT_ROOM), "\"\n");
 }
 
+/* As the breaker was told, by the settings of this moment: a reload may change them. */
+static enum replaced replaced_of(const struct exchange *exchange)
+{
+	if (upstream_settings_is_failure_status(exchange_upstream(exchange), exchange->replaced_status))
+		return REPLACED_FAILURE;
+	return exchange->replaced_status / 100 == 4 ? REPLACED_BAD_REQUEST : REPLACED_SUCCESS;
+}
+
 void record(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
 	struct route_metrics *metrics = exchange->route == NULL ? worker->shared->unrouted : exchange->route->counters;
 	uint64_t now_us = io_now_us(&worker->io);
+	unsigned status;
 	char *line, *end;
 
 	if (exchange->status == 0) /* nothing went to the client; the log says why */
 		exchange->status = outcome_table[exchange->outcome].status;
-	metrics_count(metrics, worker->index, exchange->method, exchange->status, exchange->outcome, now_us - exchange->began_us);
+	status = exchange->status;
+	if (exchange->outcome == OUTCOME_REPLACED)
+		status |= (unsigned)replaced_of(exchange) << METRICS_REPLACED_SHIFT;
+	metrics_count(metrics, worker->index, exchange->method, status, exchange->outcome, now_us - exchange->began_us);
 	counter_add(&worker->counters.retries, exchange->attempts > 1 ? exchange->attempts - 1 : 0);
 	counter_add(&worker->counters.bytes_in, exchange->upload.bytes);
 	counter_add(&worker->counters.bytes_out, bytes_out(exchange));

@@ -17,9 +17,15 @@ enum { METRICS_SERIES_MAX = 96, METRICS_BUCKETS = 14 };
 /* Upper bounds in microseconds; what is above the last counts only into the sum and the count. */
 extern const uint32_t metrics_bucket_us[METRICS_BUCKETS];
 
+/* With OUTCOME_REPLACED: what the fallback took the place of, and so what the breaker heard. */
+enum replaced { REPLACED_UNKNOWN, REPLACED_SUCCESS, REPLACED_BAD_REQUEST, REPLACED_FAILURE };
+
+/* It stands above the status that the client got, in one word, so that it costs no other request a comparison. */
+enum { METRICS_REPLACED_SHIFT = 16, METRICS_STATUS_MASK = 0xffff };
+
 struct series {
 	enum method method;
-	unsigned status;
+	unsigned status; /* and `enum replaced` */
 	enum outcome outcome;
 	_Atomic uint64_t count, sum_us, max_us;
 	_Atomic uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
@@ -39,7 +45,7 @@ struct route_metrics {
 /* NULL: memory is short. */
 struct route_metrics *metrics_new(unsigned shard_count);
 void metrics_free(struct route_metrics *metrics);
-/* The thread that owns `shard`. */
+/* The thread that owns `shard`. `status`: and `enum replaced`. */
 void metrics_count(struct route_metrics *metrics, unsigned shard, enum method method, unsigned status, enum outcome outcome,
                    uint64_t duration_us);
 

@@ -24,6 +24,7 @@ struct sample {
 	enum method method;
 	unsigned status;
 	enum outcome outcome;
+	enum replaced replaced;
 	struct figures figures;
 };
 
@@ -68,8 +69,14 @@ static bool add_sample(struct samples *samples, size_t *room, const struct metri
 		samples->list = larger;
 		*room = larger_room;
 	}
-	samples->list[samples->count++] = (struct sample){ route, series->method, series->status, series->outcome,
-		                                           read_series(series) };
+	samples->list[samples->count++] = (struct sample){
+		.route = route,
+		.method = series->method,
+		.status = series->status & METRICS_STATUS_MASK,
+		.outcome = series->outcome,
+		.replaced = series->status >> METRICS_REPLACED_SHIFT,
+		.figures = read_series(series),
+	};
 	return true;
 }
 
@@ -226,7 +233,7 @@ static void write_spring_requests(const struct metrics_input *input, const struc
 }
 
 /* NULL: no call of the upstream. */
-static const char *kind_of(enum outcome outcome)
+static const char *kind_of(enum outcome outcome, enum replaced replaced)
 {
 	switch (outcome_table[outcome].verdict) {
 	case BREAKER_SUCCESS:
@@ -237,7 +244,7 @@ static const char *kind_of(enum outcome outcome)
 		break;
 	}
 	if (outcome == OUTCOME_REPLACED)
-		return "failed";
+		return replaced == REPLACED_SUCCESS || replaced == REPLACED_BAD_REQUEST ? "successful" : "failed";
 	return outcome == OUTCOME_CLIENT_ABORTED || outcome == OUTCOME_CLIENT_STALLED ? "ignored" : NULL;
 }
 
@@ -249,7 +256,7 @@ void metrics_add_latencies(const struct route_metrics *metrics, uint64_t buckets
 		for (size_t j = 0; (series = series_at(&metrics->shards[i], j)) != NULL; j++) {
 			struct figures figures;
 
-			if (kind_of(series->outcome) == NULL)
+			if (kind_of(series->outcome, series->status >> METRICS_REPLACED_SHIFT) == NULL)
 				continue;
 			figures = read_series(series);
 			*sum_us += figures.sum_us;
@@ -283,7 +290,7 @@ static void write_breaker_calls(const struct metrics_input *input, const struct 
 			add_call(&lines, input->services[i].settings->name, kinds[j], &(struct figures){ 0 });
 	for (size_t i = 0; i < samples->count; i++) {
 		const struct sample *sample = &samples->list[i];
-		const char *kind = kind_of(sample->outcome);
+		const char *kind = kind_of(sample->outcome, sample->replaced);
 
 		if (sample->route->upstream != NULL && kind != NULL)
 			add_call(&lines, sample->route->upstream, kind, &sample->figures);

@@ -113,6 +113,23 @@ def test_metrics_agree_with_what_was_sent(services):
     assert sum(value for _, value in buckets) == 8
 
 
+def test_calls_agree_with_the_breaker_on_what_was_replaced(gateway, upstream, client):
+    def handler(connection, request):
+        connection.reply(int(request.target[1:]))
+
+    started = gateway({"patient": {"url": upstream(handler), "retry": {"attempts": 0}}},
+                      [{"path": "/", "upstream": "patient", "fallback": {"on_statuses": [404, 500]}}])
+    connection = client(started)
+    for status in (404, 500, 404, 200):
+        connection.request(target=f"/{status}")
+    started.log(4)
+    breaker, metrics = started.breaker("patient"), started.metrics()
+    assert (breaker["bufferedCalls"], breaker["failedCalls"]) == (4, 1)
+    assert metrics.sum("resilience4j_circuitbreaker_calls_seconds_count", name="patient", kind="failed") == 1
+    assert metrics.sum("resilience4j_circuitbreaker_calls_seconds_count", name="patient", kind="successful") == 3
+    assert metrics.sum("gateway_requests_total", outcome="replaced") == 3
+
+
 def test_outcomes_sum_up_to_the_requests(services, client):
     for broken in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
         connection = client(services)

@@ -352,6 +352,21 @@ static void test_requests(void **state)
 	assert_true(sum_of("http_server_requests_seconds_count") == 10);
 }
 
+/* The client sees one answer, the breaker three. */
+static void test_replaced(void **state)
+{
+	(void)state;
+	count(0, 0, METHOD_GET, 503 | REPLACED_SUCCESS << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 1);
+	count(0, 0, METHOD_GET, 503 | REPLACED_BAD_REQUEST << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 1);
+	count(0, 1, METHOD_GET, 503 | REPLACED_FAILURE << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 1);
+	write_text();
+	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"successful\",name=\"patient\"}", 2);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"failed\",name=\"patient\"}", 1);
+	expect("gateway_requests_total{outcome=\"replaced\",route=\"/patient\",upstream=\"patient\"}", 3);
+	expect("http_server_requests_seconds_count{exception=\"replaced\",method=\"GET\",outcome=\"SERVER_ERROR\",status=\"503\","
+	       "uri=\"/patient\"}", 3);
+}
+
 static void test_what_could_not_be_counted(void **state)
 {
 	(void)state;
@@ -485,8 +500,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_what_could_not_be_counted), TEST(test_latencies),
-		TEST(test_every_label),
+		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_replaced), TEST(test_what_could_not_be_counted),
+		TEST(test_latencies), TEST(test_every_label),
 		TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
 	};
 
