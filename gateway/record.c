@@ -221,7 +221,7 @@ void record(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
 	struct route_metrics *metrics = exchange->route == NULL ? worker->shared->unrouted : exchange->route->counters;
-	uint64_t now_us = io_now_us(&worker->io);
+	uint64_t now_us = io_now_us(&worker->io), until_us = now_us;
 	unsigned status;
 	char *line, *end;
 
@@ -230,7 +230,9 @@ void record(struct exchange *exchange)
 	status = exchange->status;
 	if (exchange->outcome == OUTCOME_REPLACED)
 		status |= (unsigned)replaced_of(exchange) << METRICS_REPLACED_SHIFT;
-	metrics_count(metrics, worker->index, exchange->method, status, exchange->outcome, now_us - exchange->began_us);
+	else if (exchange->outcome == OUTCOME_UPGRADED)
+		until_us = exchange->response_us; /* how long people talk is nobody's latency */
+	metrics_count(metrics, worker->index, exchange->method, status, exchange->outcome, until_us - exchange->began_us);
 	counter_add(&worker->counters.retries, exchange->attempts > 1 ? exchange->attempts - 1 : 0);
 	counter_add(&worker->counters.bytes_in, exchange->upload.bytes);
 	counter_add(&worker->counters.bytes_out, bytes_out(exchange));

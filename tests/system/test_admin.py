@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import time
 
 import pytest
 
@@ -128,6 +129,26 @@ def test_calls_agree_with_the_breaker_on_what_was_replaced(gateway, upstream, cl
     assert metrics.sum("resilience4j_circuitbreaker_calls_seconds_count", name="patient", kind="failed") == 1
     assert metrics.sum("resilience4j_circuitbreaker_calls_seconds_count", name="patient", kind="successful") == 3
     assert metrics.sum("gateway_requests_total", outcome="replaced") == 3
+
+
+def test_a_tunnels_life_is_no_latency(gateway, upstream, client):
+    def handler(connection, request):
+        connection.send("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        connection.send(connection.read_all())
+        raise EOFError
+
+    started = gateway(upstream(handler))
+    connection = client(started)
+    assert connection.request(headers={"Connection": "upgrade", "Upgrade": "websocket"}).status == 101
+    time.sleep(0.3)
+    connection.send("bye")
+    connection.half_close()
+    assert connection.read_all() == b"bye"
+    (line,) = started.log(1)
+    assert line["outcome"] == "upgraded" and line["duration_ms"] >= 300
+    for name in ("http_server_requests_seconds", "resilience4j_circuitbreaker_calls_seconds"):
+        assert started.metrics().sum(name + "_count") == 1
+        assert started.metrics().sum(name + "_sum") * 1000 <= line["duration_ms"] - 300
 
 
 def test_outcomes_sum_up_to_the_requests(services, client):
