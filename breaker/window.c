@@ -135,9 +135,10 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
 	}
 	name = slice_name(generation, slice);
 	count = numbered_add(&window->calls[slice % WINDOW_RING], name);
-	if (count == 0)
-		return;
-	if (count == 1) { /* what failed there long ago must not come round */
+	if (count <= 1) {
+		if (count == 0)
+			return;
+		/* What failed there long ago must not come round. */
 		numbered_forget_earlier(&window->failures[slice % WINDOW_RING], name);
 		numbered_forget_earlier(&window->slow[slice % WINDOW_RING], name);
 	}

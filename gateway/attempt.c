@@ -39,12 +39,30 @@ static void ask_to_resolve(struct exchange *exchange)
 		upstream_release(upstream);
 }
 
-static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
+static void blame_endpoint(struct exchange *exchange, struct endpoint *endpoint, bool is_unreachable)
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
-	const struct outcome_row *row = &outcome_table[exchange->outcome];
+	const struct endpoint_set *set = worker_local(exchange->worker, settings->upstream)->set;
+	const char *words = outcome_table[exchange->outcome].words;
 	struct worker *worker = exchange->worker;
-	const struct endpoint_set *set = worker_local(worker, settings->upstream)->set;
+
+	exchange->is_endpoint_out = (exchange->is_endpoint_out || exchange->avoid.count <= 1) &&
+	                            balance_is_passed_over(set, &settings->ejection, worker_now_ms(worker), endpoint);
+	atomic_fetch_add_explicit(&endpoint->failures_total, 1, memory_order_relaxed);
+	atomic_store_explicit(&endpoint->last_error, words, memory_order_relaxed);
+	if (settings->ejection.enabled &&
+	    ejection_failure(&endpoint->ejection, &settings->ejection, worker_now_ms(worker), (uint32_t)random_next(&worker->random),
+	                     is_unreachable || exchange->outcome == OUTCOME_UPSTREAM_RESET, set != NULL && set->count == 1))
+		log_warn("upstream %s: endpoint %s is ejected after failures in a row, the last: %s%s", settings->name, endpoint->text,
+		         words,
+		         balance_is_passed_over(set, &settings->ejection, worker_now_ms(worker), endpoint)
+		                 ? ""
+		                 : "; it serves on, as too many would rest");
+}
+
+static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
+{
+	const struct outcome_row *row = &outcome_table[exchange->outcome];
 	bool is_unreachable = row->retry == RETRY_UNSENT || row->retry == RETRY_UNSENT_LATE ||
 	                      exchange->outcome == OUTCOME_UPSTREAM_UNREACHABLE;
 
@@ -52,20 +70,8 @@ static void judge_endpoint(struct exchange *exchange, struct endpoint *endpoint)
 		ask_to_resolve(exchange);
 	if (row->verdict == BREAKER_SUCCESS)
 		ejection_success(&endpoint->ejection);
-	if (row->verdict != BREAKER_FAILURE || row->retry == RETRY_STALE || exchange->is_client_late)
-		return;
-	exchange->is_endpoint_out = (exchange->is_endpoint_out || exchange->avoid.count <= 1) &&
-	                            balance_is_passed_over(set, &settings->ejection, worker_now_ms(worker), endpoint);
-	atomic_fetch_add_explicit(&endpoint->failures_total, 1, memory_order_relaxed);
-	atomic_store_explicit(&endpoint->last_error, row->words, memory_order_relaxed);
-	if (settings->ejection.enabled &&
-	    ejection_failure(&endpoint->ejection, &settings->ejection, worker_now_ms(worker), (uint32_t)random_next(&worker->random),
-	                     is_unreachable || exchange->outcome == OUTCOME_UPSTREAM_RESET, set != NULL && set->count == 1))
-		log_warn("upstream %s: endpoint %s is ejected after failures in a row, the last: %s%s", settings->name, endpoint->text,
-		         row->words,
-		         balance_is_passed_over(set, &settings->ejection, worker_now_ms(worker), endpoint)
-		                 ? ""
-		                 : "; it serves on, as too many would rest");
+	else if (row->verdict == BREAKER_FAILURE && row->retry != RETRY_STALE && !exchange->is_client_late)
+		blame_endpoint(exchange, endpoint, is_unreachable);
 }
 
 static void leave_endpoint(struct exchange *exchange, struct endpoint *endpoint)

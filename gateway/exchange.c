@@ -140,7 +140,7 @@ void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict)
 	settings = exchange_upstream(exchange);
 	/* What was under way at an endpoint when it was ejected says nothing about the service as a whole; nor does it what becomes
 	 * of a request whose client does not send it. */
-	if ((exchange->is_endpoint_out || exchange->is_client_late) && verdict == BREAKER_FAILURE)
+	if (verdict == BREAKER_FAILURE && (exchange->is_endpoint_out || exchange->is_client_late))
 		verdict = BREAKER_NEITHER;
 	until_us = exchange->response_us != 0 ? exchange->response_us : io_now_us(&worker->io);
 	/* A slow call is the upstream's slowness: what the client took to send its request is left out. */
@@ -166,13 +166,6 @@ void exchange_fail(struct exchange *exchange, enum outcome outcome)
 		exchange_abort(exchange, outcome);
 	else
 		reply(exchange);
-}
-
-enum send_result exchange_send(struct exchange *exchange, struct iovec *parts, int count, bool is_last)
-{
-	struct stream *client = &exchange->client->stream;
-
-	return is_last && !exchange->keeps_client ? stream_send_last(client, parts, count) : stream_send(client, parts, count);
 }
 
 void exchange_finish(struct exchange *exchange)

@@ -141,7 +141,12 @@ void exchange_leave_bulkhead(struct exchange *exchange);
 void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict);
 /* To the client; `is_last`: nothing of its answer follows, and exchange_finish() does in the same turn. Where the connection ends
  * with it, its end goes in the same packet. */
-enum send_result exchange_send(struct exchange *exchange, struct iovec *parts, int count, bool is_last);
+static inline enum send_result exchange_send(struct exchange *exchange, struct iovec *parts, int count, bool is_last)
+{
+	struct stream *client = &exchange->client->stream;
+
+	return is_last && !exchange->keeps_client ? stream_send_last(client, parts, count) : stream_send(client, parts, count);
+}
 /* After exchange_finish(), when all was sent: records, and gives the client back. */
 void exchange_end(struct exchange *exchange);
 /* After the upstream's part is done: waits for the client to take the rest, or ends. */
@@ -169,7 +174,11 @@ void exchange_watch_client(struct exchange *exchange);
 /* Is the client waited for, for the rest of its request, and has been for a while, or sends next to nothing? Then what becomes of
  * the request says nothing about the upstream. */
 enum { SLOW_MS = 500, SLOW_BYTES_PER_S = 4096 };
-bool exchange_is_client_late(const struct exchange *exchange);
+bool exchange_is_rest_late(const struct exchange *exchange); /* of a request that is not whole */
+static inline bool exchange_is_client_late(const struct exchange *exchange)
+{
+	return !exchange->upload.is_whole && exchange_is_rest_late(exchange);
+}
 
 /* attempt.c: one try at an endpoint */
 void attempt_begin(struct exchange *exchange);

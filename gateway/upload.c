@@ -56,13 +56,15 @@ void exchange_watch_client(struct exchange *exchange)
 	}
 }
 
-bool exchange_is_client_late(const struct exchange *exchange)
+bool exchange_is_rest_late(const struct exchange *exchange)
 {
 	const struct client *client = exchange->client;
-	uint64_t now_ms = worker_now_ms(exchange->worker), age_ms = now_ms - exchange->began_us / 1000, waited_ms;
+	uint64_t now_ms, age_ms, waited_ms;
 
-	if (exchange->upload.is_whole || client->deadline.at_ms == 0 || stream_is_pending(&client->stream))
+	if (client->deadline.at_ms == 0 || stream_is_pending(&client->stream))
 		return false;
+	now_ms = worker_now_ms(exchange->worker);
+	age_ms = now_ms - exchange->began_us / 1000;
 	waited_ms = now_ms + exchange->snapshot->config->limits.body_timeout_ms - client->deadline.at_ms;
 	return waited_ms >= SLOW_MS || (age_ms >= SLOW_MS && exchange->upload.bytes * 1000 < age_ms * SLOW_BYTES_PER_S);
 }

@@ -55,7 +55,7 @@ def test_connections_of_one_client(gateway, upstream):
     assert all(is_served(connection) for connection in held)
     for _ in range(5):
         assert not is_served(connect_from(running.port, "127.0.0.2"))
-    assert shed(running, "client_limit") == 5
+    until(lambda: shed(running, "client_limit") == 5, "all are counted")
     assert is_served(connect_from(running.port, "127.0.0.3")), "another client"
     assert all(is_served(connection) for connection in held)
     held.pop().close()
