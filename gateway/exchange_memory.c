@@ -130,15 +130,24 @@ static struct slice take_last(struct slice *list)
 	return (struct slice){ from, (size_t)(end - from) };
 }
 
-static bool parse_ip(struct address *address, struct slice text)
+/* Some proxies write the port as well: 192.0.2.1:80, [2001:db8::1]:80. It is taken off `text`. */
+static bool parse_ip(struct address *address, struct slice *text)
 {
 	char copy[ADDRESS_TEXT_MAX];
+	bool has_brackets;
+	const char *end;
 
-	if (text.length == 0 || text.length >= sizeof copy)
+	if (text->length == 0 || text->length >= sizeof copy)
 		return false;
-	memcpy(copy, text.data, text.length);
-	copy[text.length] = '\0';
-	return address_parse_ip(address, copy);
+	memcpy(copy, text->data, text->length);
+	copy[text->length] = '\0';
+	if (!address_parse(address, copy, 1))
+		return false;
+	has_brackets = copy[0] == '[';
+	end = has_brackets ? strchr(copy, ']') : address->family == 4 ? strchr(copy, ':') : NULL;
+	if (end != NULL)
+		*text = (struct slice){ text->data + has_brackets, (size_t)(end - copy) - has_brackets };
+	return true;
 }
 
 /* Whom a trusted proxy asks for: from the end of X-Forwarded-For the first who is no trusted proxy, too. What is no address ends
@@ -157,7 +166,7 @@ static struct slice find_client(const struct exchange *exchange, const struct re
 		while (list.length > 0) {
 			struct slice last = take_last(&list);
 
-			if (!parse_ip(&address, last))
+			if (!parse_ip(&address, &last))
 				return found;
 			found = last;
 			if (!config_trusts(exchange->snapshot->config, &address))
