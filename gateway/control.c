@@ -1,16 +1,14 @@
 #include "gateway/control.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "gateway/base/cgroup.h"
 #include "gateway/base/log.h"
 #include "gateway/base/notify.h"
 #include "gateway/control_state.h"
+#include "gateway/net/listener.h"
 #include "gateway/net/reserve.h"
-#include "gateway/net/socket.h"
 
 static void stop(struct control *control);
 
@@ -234,27 +232,6 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
 
-static bool listen_all(struct control *control, const struct config *config)
-{
-	size_t count = control->worker_wanted * config->listen_count;
-
-	control->listen_fds = calloc(count, sizeof *control->listen_fds);
-	for (size_t i = 0; control->listen_fds != NULL && i < count; i++) {
-		const struct address *address = &config->listen[i % config->listen_count];
-		char text[ADDRESS_TEXT_MAX];
-
-		control->listen_fds[i] = socket_listen(address);
-		if (control->listen_fds[i] >= 0)
-			continue;
-		address_format(address, text);
-		log_error("can't listen on %s: %s", text, strerror(errno));
-		while (i-- > 0)
-			close(control->listen_fds[i]);
-		return false;
-	}
-	return control->listen_fds != NULL;
-}
-
 static bool open_admin(struct control *control, const struct config *config)
 {
 	char error[200];
@@ -322,8 +299,10 @@ static bool init(struct control *control, const struct config *config)
 	             control);
 	evtimer_assign(&control->drain_timer, control->base, on_drain_timer, control);
 	control->discovery = discovery_new(control->base, &events, control);
-	return control->discovery != NULL && event_add(&control->inbox_event, NULL) == 0 && listen_all(control, config) &&
-	       open_admin(control, config);
+	if (control->discovery == NULL || event_add(&control->inbox_event, NULL) != 0)
+		return false;
+	control->listen_fds = listener_bind(config->listen, config->listen_count, control->worker_wanted);
+	return control->listen_fds != NULL && open_admin(control, config);
 }
 
 /* One that the beginning never came to is left alone. */

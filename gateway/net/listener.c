@@ -1,11 +1,48 @@
 #include "gateway/net/listener.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "gateway/base/log.h"
 #include "gateway/net/socket.h"
+
+static void complain(const struct address *address)
+{
+	const char *reason = strerror(errno);
+	char text[ADDRESS_TEXT_MAX];
+
+	address_format(address, text);
+	log_error("can't listen on %s: %s", text, reason);
+}
+
+int *listener_bind(const struct address *list, size_t count, unsigned workers)
+{
+	int *fds = calloc(count * workers, sizeof *fds);
+
+	/* All before the first is taken: one list may have 0.0.0.0:80 and 127.0.0.1:80. */
+	for (size_t i = 0; fds != NULL && i < count; i++) {
+		if (!socket_is_free(&list[i])) {
+			complain(&list[i]);
+			free(fds);
+			return NULL;
+		}
+	}
+	for (size_t i = 0; fds != NULL && i < count * workers; i++) {
+		fds[i] = socket_listen(&list[i % count]);
+		if (fds[i] >= 0)
+			continue;
+		complain(&list[i % count]);
+		while (i-- > 0)
+			close(fds[i]);
+		free(fds);
+		return NULL;
+	}
+	return fds;
+}
 
 void listener_rest(struct listener *listener, int error)
 {

@@ -30,7 +30,10 @@ struct listener {
 	void *owner;
 };
 
-/* Takes `fd`, from socket_listen(). False: memory is short. */
+/* A socket of each address for each worker, one worker after the other; the caller frees the list. NULL: there is none, and the
+ * log says why. */
+int *listener_bind(const struct address *list, size_t count, unsigned workers);
+/* Takes `fd`, from listener_bind(). False: memory is short. */
 bool listener_open(struct listener *listener, struct event_base *base, int fd, const struct address *address);
 /* Accepts no more for now; `error` is for on_rest. */
 void listener_rest(struct listener *listener, int error);

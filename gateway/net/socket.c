@@ -80,6 +80,22 @@ static int close_keeping_errno(int fd)
 	return -1;
 }
 
+bool socket_is_free(const struct address *address)
+{
+	struct sockaddr_storage storage;
+	socklen_t size = socket_address_to(address, &storage);
+	int fd = socket_open(address);
+	bool is_free;
+
+	if (fd < 0)
+		return false;
+	/* What is left of connections is in nobody's way, as it isn't in that of socket_listen(). */
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	is_free = bind(fd, (struct sockaddr *)&storage, size) == 0;
+	close_keeping_errno(fd);
+	return is_free;
+}
+
 int socket_listen(const struct address *address)
 {
 	struct sockaddr_storage storage;

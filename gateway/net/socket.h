@@ -2,6 +2,7 @@
 #ifndef GATEWAY_NET_SOCKET_H
 #define GATEWAY_NET_SOCKET_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "routes/address.h"
@@ -10,6 +11,8 @@
 socklen_t socket_address_to(const struct address *address, struct sockaddr_storage *storage);
 void socket_address_from(struct address *address, const struct sockaddr_storage *storage);
 
+/* Whether nobody listens there, this user's other processes included, whom SO_REUSEPORT would let in. False with errno. */
+bool socket_is_free(const struct address *address);
 /* A bound and listening SO_REUSEPORT socket, TCP_NODELAY inherited by what it accepts. -1 with errno. */
 int socket_listen(const struct address *address);
 /* From now on who connects is handed over before its first byte is here. Until then the kernel keeps it to itself, and resets

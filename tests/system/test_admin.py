@@ -306,6 +306,32 @@ def test_a_taken_port_is_told(gateway, upstream, tmp_path):
     assert done.returncode == 1 and str(behind.port) in done.stderr
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_a_second_gateway_takes_no_part_of_the_traffic(gateway, upstream, address):
+    """The kernel would let one user's processes share a port."""
+    behind = upstream()
+    started = gateway(behind)
+    port = started.port
+    started.configure(behind, listen=[free_port(), f"{address}:{port}"], admin="off")
+    done = run("--config", started.file)
+    assert done.returncode == 1 and f"can't listen on {address}:{port}: Address already in use" in done.stderr
+
+
+def test_a_port_that_was_let_go_of_is_free_at_once(gateway, upstream, client):
+    """Whatever is left of its connections: the gateway closes some first, whose ports then wait for a minute."""
+    behind = upstream()
+    first = gateway(behind)
+    connection = client(first)
+    connection.request(headers={"Connection": "close"})
+    assert connection.is_closed()
+    connection.close()
+    first.ask_admin("/livez")
+    first.stop()
+    second = gateway(behind, listen=[f"127.0.0.1:{first.port}", f"0.0.0.0:{first.port}"], admin=f"127.0.0.1:{first.admin_port}")
+    second.port = first.port
+    assert client(second).request(headers={"Connection": "close"}).status == 200
+
+
 @pytest.mark.parametrize("level", ["error", "debug"])
 def test_the_ready_line_names_the_listeners(gateway, upstream, level):
     started = gateway(upstream(), log_level=level)
