@@ -47,7 +47,8 @@ void client_enter(struct client *client, enum client_state state)
 		client->exchange = NULL;
 		move_to(client, was_served ? &client->worker->waiting : &client->worker->strangers);
 		client->idle_since_ms = worker_now_ms(client->worker);
-		deadline_set(&client->worker->io.deadlines, &client->deadline, client->idle_since_ms + client_limits(client)->idle_timeout_ms);
+		deadline_set(&client->worker->io.deadlines, &client->deadline,
+		             client->idle_since_ms + client_limits(client)->idle_timeout_ms);
 		break;
 	case CLIENT_READING_HEAD:
 		set_deadline(client, client_limits(client)->head_timeout_ms);

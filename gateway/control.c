@@ -327,7 +327,9 @@ static void destroy(struct control *control)
 	block_signals();
 	if (control->admin != NULL)
 		admin_free(control->admin);
-	tell_workers(control, WORKER_STOP);
+	for (unsigned i = 0; i < control->worker_count; i++)
+		while (!inbox_send(&control->workers[i].inbox, WORKER_STOP, NULL, NULL)) /* it is waited for */
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	for (unsigned i = 0; i < control->workers_started; i++)
 		worker_join(&control->workers[i]);
 	for (unsigned i = 0; i < control->worker_count; i++)

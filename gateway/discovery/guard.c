@@ -118,9 +118,11 @@ static void ask(struct guest *guest)
 {
 	struct guard *guard = guest->guard;
 
-	guest->asked_ms = clock_now_ms();
 	guest->query = resolver_ask_names(guard->name->discovery->resolver, &guest->address, on_answer, guest);
-	guard->asking += guest->query != NULL;
+	if (guest->query == NULL) /* memory is short: with the next answer again */
+		return;
+	guest->asked_ms = clock_now_ms();
+	guard->asking++;
 }
 
 /* Also those that were admitted because the time was over before it was their turn. */
