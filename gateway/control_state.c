@@ -6,6 +6,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/discovery/name.h"
+#include "gateway/telemetry/metrics_calls.h"
 
 /* ---- counters ------------------------------------------------------------------------------------------------ */
 
@@ -253,17 +254,31 @@ static void view_write_metrics(void *context, FILE *to)
 	free(workers);
 }
 
-static bool view_latencies(void *context, const char *upstream, struct admin_latencies *latencies)
+static bool view_calls(void *context, const char *upstream, struct admin_calls *calls)
 {
 	const struct control *control = context;
+	struct metrics_calls counted = { 0 };
 
-	*latencies = (struct admin_latencies){ .bounds_us = metrics_bucket_us, .bound_count = METRICS_BUCKETS };
 	for (size_t i = 0; i < control->route_count; i++) {
 		const struct counted_route *route = &control->routes[i];
 
 		if (route->upstream != NULL && strcmp(route->upstream, upstream) == 0)
-			metrics_add_latencies(route->metrics, latencies->buckets, &latencies->sum_us);
+			metrics_add_calls(route->metrics, &counted);
 	}
+	*calls = (struct admin_calls){
+		.successes = counted.events[CALL_SUCCESS],
+		.failures = counted.events[CALL_FAILURE],
+		.timeouts = counted.events[CALL_TIMEOUT],
+		.bad_requests = counted.events[CALL_BAD_REQUEST],
+		.short_circuited = counted.events[CALL_SHORT_CIRCUITED],
+		.rejected = counted.events[CALL_REJECTED],
+		.fallbacks = counted.events[CALL_FALLBACK],
+		.thrown = counted.events[CALL_THROWN],
+		.bounds_us = metrics_bucket_us,
+		.bound_count = METRICS_BUCKETS,
+		.sum_us = counted.sum_us,
+	};
+	memcpy(calls->buckets, counted.buckets, sizeof counted.buckets);
 	return true;
 }
 
@@ -282,7 +297,7 @@ bool control_state_init(struct control *control)
 		.event_count = view_event_count,
 		.event = view_event,
 		.write_metrics = view_write_metrics,
-		.latencies = view_latencies,
+		.calls = view_calls,
 	};
 	control->pulses = calloc(control->worker_wanted, sizeof *control->pulses);
 	control->shared.unrouted = add_route(control, strdup("UNKNOWN"), "UNKNOWN", NULL);

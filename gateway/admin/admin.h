@@ -38,11 +38,16 @@ struct admin_event { /* a breaker's transition */
 	uint64_t wall_ms;
 };
 
-/* How long requests to one upstream took, since the start. Bounds rise; what took longer than the last is in the bucket
- * behind it. */
+/* What became of the requests of one upstream since the start, and how long those took that got there. Bounds rise; what took
+ * longer than the last is in the bucket behind it. */
 enum { ADMIN_BOUNDS_MAX = 15 };
 
-struct admin_latencies {
+struct admin_calls {
+	uint64_t successes, failures, timeouts;  /* of calls; each stands in one of them or is a bad request */
+	uint64_t bad_requests;                   /* 4xx of the upstream's that are no failure */
+	uint64_t short_circuited, rejected;      /* by the breaker, by the bulkhead */
+	uint64_t fallbacks;                      /* for whatever reason */
+	uint64_t thrown;                         /* failures that no fallback took the place of */
 	const uint32_t *bounds_us;
 	size_t bound_count;
 	uint64_t buckets[ADMIN_BOUNDS_MAX + 1]; /* not cumulative */
@@ -60,7 +65,7 @@ struct admin_view {
 	struct admin_event (*event)(void *context, size_t index); /* oldest first */
 	void (*write_metrics)(void *context, FILE *to);           /* Prometheus text format 0.0.4 */
 	/* False: not known. May be NULL. */
-	bool (*latencies)(void *context, const char *upstream, struct admin_latencies *latencies);
+	bool (*calls)(void *context, const char *upstream, struct admin_calls *calls);
 	/* False: there are not so many. May be NULL. */
 	bool (*quarantined)(void *context, const struct admin_service *service, size_t index,
 	                    struct admin_quarantined *quarantined);

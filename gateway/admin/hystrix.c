@@ -9,8 +9,6 @@
  *
  * The first who watches is not shown a service without requests: what the breaker's own window remembers of them counts as
  * come in these ten seconds.
- *
- * A total that fell (a reload began a new breaker) counts as one that did not move.
  */
 #include "gateway/admin/hystrix.h"
 
@@ -24,46 +22,70 @@
 
 static uint64_t risen(uint64_t from, uint64_t to)
 {
-	return to > from ? to - from : 0; /* a reload may have begun a new breaker */
+	return to > from ? to - from : 0;
 }
 
-static struct admin_latencies risen_latencies(const struct admin_latencies *from, const struct admin_latencies *to)
+static struct admin_calls risen_calls(const struct admin_calls *from, const struct admin_calls *to)
 {
-	struct admin_latencies risen_by = { .bounds_us = to->bounds_us, .bound_count = to->bound_count };
+	struct admin_calls risen_by = {
+		.successes = risen(from->successes, to->successes),
+		.failures = risen(from->failures, to->failures),
+		.timeouts = risen(from->timeouts, to->timeouts),
+		.bad_requests = risen(from->bad_requests, to->bad_requests),
+		.short_circuited = risen(from->short_circuited, to->short_circuited),
+		.rejected = risen(from->rejected, to->rejected),
+		.fallbacks = risen(from->fallbacks, to->fallbacks),
+		.thrown = risen(from->thrown, to->thrown),
+		.bounds_us = to->bounds_us,
+		.bound_count = to->bound_count,
+		.sum_us = risen(from->sum_us, to->sum_us),
+	};
 
 	for (size_t i = 0; i <= to->bound_count; i++)
 		risen_by.buckets[i] = risen(from->buckets[i], to->buckets[i]);
-	risen_by.sum_us = risen(from->sum_us, to->sum_us);
 	return risen_by;
+}
+
+/* Takes `recent` calls out of two totals, as many of each as there are of each since the start: the breaker's window knows no
+ * more than their sum. */
+static void take_out(uint64_t recent, uint64_t *first, uint64_t *second)
+{
+	uint64_t sum = *first + *second, of_first;
+
+	if (recent > sum)
+		recent = sum;
+	of_first = sum == 0 ? 0 : recent * *first / sum;
+	*first -= of_first;
+	*second -= recent - of_first;
 }
 
 static void begin_ring(struct hystrix_history *history, const struct hystrix_totals *now, const struct breaker_view *breaker)
 {
 	struct hystrix_totals before = *now;
 
-	before.failures = risen(breaker->failures, now->failures);
-	before.successes = risen(risen(breaker->failures, breaker->calls), now->successes);
+	take_out(breaker->failures, &before.calls.failures, &before.calls.timeouts);
+	take_out(risen(breaker->failures, breaker->calls), &before.calls.successes, &before.calls.bad_requests);
 	history->ring[history->current] = before;
 	history->taken = 1;
 }
 
-/* Takes the totals of now; gives what came in the last ten seconds. */
+/* Takes the totals of now; gives what came in the last ten seconds, and the most that were in flight at a turn. */
 static struct hystrix_totals turn_ring(struct hystrix_history *history, const struct hystrix_totals *now)
 {
-	const struct hystrix_totals *oldest;
+	struct hystrix_totals rolling = { .in_flight = now->in_flight };
+	size_t oldest = 0;
 
 	history->current = (history->current + 1) % HYSTRIX_RING;
 	history->ring[history->current] = *now;
 	if (history->taken < HYSTRIX_RING)
 		history->taken++;
-	oldest = &history->ring[(history->current + HYSTRIX_RING - (history->taken - 1)) % HYSTRIX_RING];
-	return (struct hystrix_totals){
-		.successes = risen(oldest->successes, now->successes),
-		.failures = risen(oldest->failures, now->failures),
-		.not_permitted = risen(oldest->not_permitted, now->not_permitted),
-		.rejected = risen(oldest->rejected, now->rejected),
-		.latencies = risen_latencies(&oldest->latencies, &now->latencies),
-	};
+	for (size_t i = 0; i < history->taken; i++) {
+		oldest = (history->current + HYSTRIX_RING - i) % HYSTRIX_RING;
+		if (history->ring[oldest].in_flight > rolling.in_flight)
+			rolling.in_flight = history->ring[oldest].in_flight;
+	}
+	rolling.calls = risen_calls(&history->ring[oldest].calls, &now->calls);
+	return rolling;
 }
 
 /* ---- one message ----------------------------------------------------------------------------------------------- */
@@ -79,12 +101,12 @@ static void set_truth(json_t *message, const char *key, bool value)
 }
 
 /* The bound under which `share_percent` of them lie, in milliseconds; straight lines between the bounds. */
-static uint64_t latency_at(const struct admin_latencies *latencies, uint64_t count, double share_percent)
+static uint64_t latency_at(const struct admin_calls *calls, uint64_t count, double share_percent)
 {
 	double wanted = (double)count * share_percent / 100, below = 0, from_us = 0;
 
-	for (size_t i = 0; i < latencies->bound_count; i++) {
-		double here = (double)latencies->buckets[i], until_us = latencies->bounds_us[i];
+	for (size_t i = 0; i < calls->bound_count; i++) {
+		double here = (double)calls->buckets[i], until_us = calls->bounds_us[i];
 
 		if (here > 0 && below + here >= wanted)
 			return (uint64_t)((from_us + (until_us - from_us) * (wanted - below) / here) / 1000 + 0.5);
@@ -94,47 +116,48 @@ static uint64_t latency_at(const struct admin_latencies *latencies, uint64_t cou
 	return count == 0 ? 0 : (uint64_t)(from_us / 1000); /* above the last bound nobody knows */
 }
 
-static void set_latencies(json_t *message, const struct admin_latencies *latencies)
+static void set_latencies(json_t *message, const struct admin_calls *calls)
 {
 	static const char *const shares[] = { "0", "25", "50", "75", "90", "95", "99", "99.5", "100" };
 	static const char *const keys[] = { "latencyExecute", "latencyTotal" };
 	uint64_t count = 0;
 
-	for (size_t i = 0; i <= latencies->bound_count; i++)
-		count += latencies->buckets[i];
+	for (size_t i = 0; i <= calls->bound_count; i++)
+		count += calls->buckets[i];
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
 		json_t *values = json_object();
 		char mean[32];
 
 		for (size_t j = 0; j < sizeof shares / sizeof shares[0]; j++)
-			set_number(values, shares[j], latency_at(latencies, count, strtod(shares[j], NULL)));
+			set_number(values, shares[j], latency_at(calls, count, strtod(shares[j], NULL)));
 		snprintf(mean, sizeof mean, "%s_mean", keys[i]);
-		set_number(message, mean, count == 0 ? 0 : latencies->sum_us / count / 1000);
+		set_number(message, mean, count == 0 ? 0 : calls->sum_us / count / 1000);
 		json_object_set_new(message, keys[i], values);
 	}
 }
 
-static void set_rolling(json_t *message, const struct hystrix_totals *rolling)
+static void set_rolling(json_t *message, const struct admin_calls *calls)
 {
 	static const char *const nothing[] = {
-		"rollingCountBadRequests", "rollingCountCollapsedRequests", "rollingCountEmit", "rollingCountExceptionsThrown",
-		"rollingCountFallbackEmit", "rollingCountFallbackFailure", "rollingCountFallbackMissing",
+		"rollingCountCollapsedRequests", "rollingCountEmit", "rollingCountFallbackEmit", "rollingCountFallbackFailure",
 		"rollingCountFallbackRejection", "rollingCountResponsesFromCache", "rollingCountThreadPoolRejected",
-		"rollingCountTimeout",
 	};
-	uint64_t calls = rolling->successes + rolling->failures + rolling->rejected;
-	uint64_t errors = rolling->failures + rolling->rejected;
+	uint64_t errors = calls->failures + calls->timeouts + calls->rejected, requests = calls->successes + errors;
 
 	for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++)
 		set_number(message, nothing[i], 0);
-	set_number(message, "requestCount", calls);
+	set_number(message, "requestCount", requests);
 	set_number(message, "errorCount", errors);
-	set_number(message, "errorPercentage", calls == 0 ? 0 : errors * 100 / calls);
-	set_number(message, "rollingCountSuccess", rolling->successes);
-	set_number(message, "rollingCountFailure", rolling->failures); /* timeouts, too */
-	set_number(message, "rollingCountShortCircuited", rolling->not_permitted);
-	set_number(message, "rollingCountSemaphoreRejected", rolling->rejected);
-	set_number(message, "rollingCountFallbackSuccess", rolling->not_permitted + rolling->rejected);
+	set_number(message, "errorPercentage", requests == 0 ? 0 : errors * 100 / requests);
+	set_number(message, "rollingCountSuccess", calls->successes);
+	set_number(message, "rollingCountFailure", calls->failures);
+	set_number(message, "rollingCountTimeout", calls->timeouts);
+	set_number(message, "rollingCountBadRequests", calls->bad_requests);
+	set_number(message, "rollingCountShortCircuited", calls->short_circuited);
+	set_number(message, "rollingCountSemaphoreRejected", calls->rejected);
+	set_number(message, "rollingCountFallbackSuccess", calls->fallbacks);
+	set_number(message, "rollingCountFallbackMissing", calls->thrown);
+	set_number(message, "rollingCountExceptionsThrown", calls->thrown);
 }
 
 static void set_properties(json_t *message, const struct upstream_settings *settings, enum breaker_state state)
@@ -159,41 +182,25 @@ static void set_properties(json_t *message, const struct upstream_settings *sett
 	set_truth(message, "propertyValue_requestLogEnabled", false);
 }
 
-static struct hystrix_totals totals_of(const struct admin_view *view, const struct upstream_settings *settings,
-                                       const struct breaker_view *breaker)
-{
-	struct hystrix_totals totals = {
-		.successes = breaker->successes_total,
-		.failures = breaker->failures_total,
-		.not_permitted = breaker->not_permitted,
-		.rejected = atomic_load(&settings->upstream->bulkhead.rejected_total),
-	};
-
-	if (view->latencies == NULL || !view->latencies(view->context, settings->name, &totals.latencies))
-		totals.latencies = (struct admin_latencies){ 0 };
-	return totals;
-}
-
 json_t *hystrix_message(struct hystrix_history *history, const struct admin_view *view,
                         const struct upstream_settings *settings)
 {
 	struct breaker_view breaker = breaker_look(settings->upstream->breaker, &settings->breaker, clock_now_ms());
-	uint32_t in_flight = bulkhead_in_flight(&settings->upstream->bulkhead);
-	struct hystrix_totals now = totals_of(view, settings, &breaker), rolling;
+	struct hystrix_totals now = { .in_flight = bulkhead_in_flight(&settings->upstream->bulkhead) }, rolling;
 	json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "type", "HystrixCommand", "name", settings->name, "group",
 	                            GROUP, "threadPool", GROUP, "currentTime", (json_int_t)clock_wall_ms(), "reportingHosts", 1);
 
+	if (view->calls == NULL || !view->calls(view->context, settings->name, &now.calls))
+		now.calls = (struct admin_calls){ 0 };
 	if (history->taken == 0 && settings->breaker.window == BREAKER_WINDOW_TIME)
 		begin_ring(history, &now, &breaker);
 	rolling = turn_ring(history, &now);
-	if (in_flight > history->most_in_flight)
-		history->most_in_flight = in_flight;
 	set_truth(message, "isCircuitBreakerOpen",
 	          breaker.state == BREAKER_OPEN || breaker.state == BREAKER_HALF_OPEN || breaker.state == BREAKER_FORCED_OPEN);
-	set_number(message, "currentConcurrentExecutionCount", in_flight);
-	set_number(message, "rollingMaxConcurrentExecutionCount", history->most_in_flight);
-	set_rolling(message, &rolling);
-	set_latencies(message, &rolling.latencies);
+	set_number(message, "currentConcurrentExecutionCount", now.in_flight);
+	set_number(message, "rollingMaxConcurrentExecutionCount", rolling.in_flight);
+	set_rolling(message, &rolling.calls);
+	set_latencies(message, &rolling.calls);
 	set_properties(message, settings, breaker.state);
 	return message;
 }

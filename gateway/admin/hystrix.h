@@ -14,15 +14,14 @@ enum {
 
 /* What there was since the start, at one moment. */
 struct hystrix_totals {
-	uint64_t successes, failures, not_permitted, rejected;
-	struct admin_latencies latencies;
+	struct admin_calls calls;
+	uint32_t in_flight;
 };
 
 /* Zero-initialised: nothing yet. */
 struct hystrix_history {
 	struct hystrix_totals ring[HYSTRIX_RING];
 	size_t taken, current; /* snapshots in the ring; the newest */
-	uint32_t most_in_flight;
 };
 
 /* Once a turn. NULL: memory is short. */

@@ -7,6 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct figures metrics_read_series(const struct series *series)
+{
+	struct figures figures = { 0 };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < METRICS_BUCKETS; i++)
+		sum += figures.buckets[i] = counter_read(&series->buckets[i]);
+	figures.count = counter_read(&series->count);
+	/* Another thread's stores may be seen in any order. */
+	if (figures.count < sum)
+		figures.count = sum;
+	figures.sum_us = counter_read(&series->sum_us);
+	figures.max_us = counter_read(&series->max_us);
+	return figures;
+}
+
+const struct series *metrics_series_at(const struct metrics_shard *shard, size_t index)
+{
+	return index >= METRICS_SERIES_MAX
+	               ? NULL
+	               : atomic_load_explicit((_Atomic(struct series *) *)&shard->series[index], memory_order_acquire);
+}
+
 void lines_begin(struct lines *lines)
 {
 	*lines = (struct lines){ 0 };

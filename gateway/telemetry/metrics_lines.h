@@ -16,6 +16,10 @@ struct figures {
 	uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
 };
 
+struct figures metrics_read_series(const struct series *series);
+/* NULL: there are not so many. */
+const struct series *metrics_series_at(const struct metrics_shard *shard, size_t index);
+
 struct line {
 	size_t at;          /* of its labels in the text */
 	const char *labels; /* once merged */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/telemetry/metrics_calls.h"
 #include "gateway/telemetry/metrics_lines.h"
 #include "gateway/telemetry/metrics_services.h"
 
@@ -35,29 +36,6 @@ struct samples {
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-static struct figures read_series(const struct series *series)
-{
-	struct figures figures = { 0 };
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < METRICS_BUCKETS; i++)
-		sum += figures.buckets[i] = counter_read(&series->buckets[i]);
-	figures.count = counter_read(&series->count);
-	/* Another thread's stores may be seen in any order. */
-	if (figures.count < sum)
-		figures.count = sum;
-	figures.sum_us = counter_read(&series->sum_us);
-	figures.max_us = counter_read(&series->max_us);
-	return figures;
-}
-
-static const struct series *series_at(const struct metrics_shard *shard, size_t index)
-{
-	return index >= METRICS_SERIES_MAX
-	               ? NULL
-	               : atomic_load_explicit((_Atomic(struct series *) *)&shard->series[index], memory_order_acquire);
-}
-
 static bool add_sample(struct samples *samples, size_t *room, const struct metrics_route *route, const struct series *series)
 {
 	if (samples->count == *room) {
@@ -75,7 +53,7 @@ static bool add_sample(struct samples *samples, size_t *room, const struct metri
 		.status = series->status & METRICS_STATUS_MASK,
 		.outcome = series->outcome,
 		.replaced = series->status >> METRICS_REPLACED_SHIFT,
-		.figures = read_series(series),
+		.figures = metrics_read_series(series),
 	};
 	return true;
 }
@@ -90,7 +68,7 @@ static bool read_samples(const struct metrics_input *input, struct samples *samp
 		for (unsigned j = 0; j < route->metrics->shard_count; j++) {
 			const struct series *series;
 
-			for (size_t k = 0; (series = series_at(&route->metrics->shards[j], k)) != NULL; k++)
+			for (size_t k = 0; (series = metrics_series_at(&route->metrics->shards[j], k)) != NULL; k++)
 				if (!add_sample(samples, &room, route, series))
 					return false;
 		}
@@ -232,43 +210,6 @@ static void write_spring_requests(const struct metrics_input *input, const struc
 	lines_free(&lines);
 }
 
-/* NULL: no call of the upstream. */
-static const char *kind_of(enum outcome outcome, enum replaced replaced)
-{
-	switch (outcome_table[outcome].verdict) {
-	case BREAKER_SUCCESS:
-		return "successful";
-	case BREAKER_FAILURE:
-		return "failed";
-	case BREAKER_NEITHER:
-		break;
-	}
-	if (outcome == OUTCOME_REPLACED)
-		return replaced == REPLACED_SUCCESS || replaced == REPLACED_BAD_REQUEST ? "successful" : "failed";
-	return outcome == OUTCOME_CLIENT_ABORTED || outcome == OUTCOME_CLIENT_STALLED ? "ignored" : NULL;
-}
-
-void metrics_add_latencies(const struct route_metrics *metrics, uint64_t buckets[METRICS_BUCKETS + 1], uint64_t *sum_us)
-{
-	for (unsigned i = 0; i < metrics->shard_count; i++) {
-		const struct series *series;
-
-		for (size_t j = 0; (series = series_at(&metrics->shards[i], j)) != NULL; j++) {
-			struct figures figures;
-
-			if (kind_of(series->outcome, series->status >> METRICS_REPLACED_SHIFT) == NULL)
-				continue;
-			figures = read_series(series);
-			*sum_us += figures.sum_us;
-			buckets[METRICS_BUCKETS] += figures.count;
-			for (size_t k = 0; k < METRICS_BUCKETS; k++) {
-				buckets[k] += figures.buckets[k];
-				buckets[METRICS_BUCKETS] -= figures.buckets[k]; /* read_series(): the count is never below their sum */
-			}
-		}
-	}
-}
-
 static void add_call(struct lines *lines, const char *upstream, const char *kind, const struct figures *figures)
 {
 	FILE *text = lines_add(lines, figures);
@@ -290,7 +231,7 @@ static void write_breaker_calls(const struct metrics_input *input, const struct 
 			add_call(&lines, input->services[i].settings->name, kinds[j], &(struct figures){ 0 });
 	for (size_t i = 0; i < samples->count; i++) {
 		const struct sample *sample = &samples->list[i];
-		const char *kind = kind_of(sample->outcome, sample->replaced);
+		const char *kind = metrics_call_kind(metrics_call_events(sample->status, sample->outcome, sample->replaced));
 
 		if (sample->route->upstream != NULL && kind != NULL)
 			add_call(&lines, sample->route->upstream, kind, &sample->figures);

@@ -35,9 +35,6 @@ struct metrics_input {
 	uint64_t config_wall_ms; /* when the current configuration was taken */
 };
 
-/* Adds how long the requests of a route took that reached its upstream; what is above the last bound goes last. */
-void metrics_add_latencies(const struct route_metrics *metrics, uint64_t buckets[METRICS_BUCKETS + 1], uint64_t *sum_us);
-
 void metrics_write(const struct metrics_input *input, FILE *to);
 
 #endif

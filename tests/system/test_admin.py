@@ -190,24 +190,69 @@ def test_what_the_process_takes(services):
     assert 0 < found.sum("process_uptime_seconds") < 3600
 
 
-@pytest.mark.parametrize("path", ["/hystrix.stream", "/actuator/hystrix.stream"])
-def test_hystrix_stream(services, path):
-    connection = http.client.HTTPConnection("127.0.0.1", services.admin_port, timeout=10)
+def watch(started, path="/hystrix.stream"):
+    connection = http.client.HTTPConnection("127.0.0.1", started.admin_port, timeout=10)
     connection.request("GET", path)
     response = connection.getresponse()
     assert response.status == 200 and response.headers["Content-Type"].startswith("text/event-stream")
+    return response
+
+
+def next_turn(response, names):
     messages = {}
-    while set(messages) != {"patient", "reception"}:
+    while set(messages) != set(names):
         line = response.readline().decode()
         assert line
         if line.startswith("data:"):
             message = json.loads(line[5:])
             if message["type"] == "HystrixCommand":
                 messages[message["name"]] = message
-    connection.close()
+    return messages
+
+
+@pytest.mark.parametrize("path", ["/hystrix.stream", "/actuator/hystrix.stream"])
+def test_hystrix_stream(services, path):
+    response = watch(services, path)
+    messages = next_turn(response, ("patient", "reception"))
+    response.close()
     for message in messages.values():
         assert not set(HYSTRIX_FIELDS) - message.keys()
     assert messages["patient"]["isCircuitBreakerOpen"] is True and messages["reception"]["isCircuitBreakerOpen"] is False
+
+
+def test_hystrix_stream_agrees_with_what_happened(gateway, upstream, client):
+    def handler(connection, request):
+        status = request.target.rpartition("/")[2]
+        if status == "slow":
+            connection.more()  # until the gateway gives up
+        connection.reply(int(status))
+
+    service, retry = upstream(handler), {"attempts": 0}
+    started = gateway({"patient": {"url": service, "timeouts": {"response": "200ms"}, "retry": retry},
+                       "bare": {"url": service, "breaker": "off", "retry": retry},
+                       "gone": {"url": f"http://127.0.0.1:{free_port()}", "retry": retry}},
+                      [{"path": "/", "upstream": "patient", "fallback": {"on_statuses": [410, 503]}},
+                       {"path": "/bare", "upstream": "bare"}, {"path": "/gone", "upstream": "gone"}])
+    response = watch(started)
+    next_turn(response, ("patient", "bare", "gone"))
+    connection = client(started)
+    wanted = ["/200"] * 3 + ["/404"] * 4 + ["/slow"] * 2 + ["/500", "/410", "/503"] + ["/bare/200"] * 5 + ["/gone/200"] * 2
+    for target in wanted:
+        connection.request(target=target)
+    found = next_turn(response, ("patient", "bare", "gone"))
+    while found["gone"]["rollingCountFailure"] < 2:  # made before the last request was over
+        found = next_turn(response, ("patient", "bare", "gone"))
+    response.close()
+
+    def counted(name):
+        prefix = "rollingCount"
+        return {key.removeprefix(prefix): value for key, value in found[name].items() if key.startswith(prefix) and value}
+
+    assert counted("patient") == {"Success": 3, "BadRequests": 5, "Timeout": 2, "Failure": 2, "FallbackSuccess": 4,
+                                  "FallbackMissing": 1, "ExceptionsThrown": 1}
+    assert (found["patient"]["requestCount"], found["patient"]["errorCount"]) == (7, 4)
+    assert counted("bare") == {"Success": 5} and found["bare"]["requestCount"] == 5
+    assert counted("gone") == {"Failure": 2, "FallbackSuccess": 2}
 
 
 def test_the_admin_listener_may_be_off(gateway, upstream, client):

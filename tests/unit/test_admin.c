@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "gateway/admin/admin.h"
+#include "gateway/admin/hystrix.h"
 #include "gateway/base/clock.h"
 
 enum { REPLY_MAX = 512 * 1024, PATIENCE_MS = 10000 };
@@ -43,7 +44,7 @@ static struct {
 	size_t event_count;
 	bool is_live, is_ready;
 	bool is_empty; /* no services at all */
-	uint64_t latencies[4]; /* buckets, sum */
+	struct admin_calls calls; /* of patient */
 	uint16_t port;
 	char reply[REPLY_MAX];
 } world;
@@ -113,11 +114,12 @@ static bool view_quarantined(void *context, const struct admin_service *service,
 
 static const uint32_t bounds_us[] = { 10000, 20000 };
 
-static bool view_latencies(void *context, const char *upstream, struct admin_latencies *latencies)
+static bool view_calls(void *context, const char *upstream, struct admin_calls *calls)
 {
 	(void)context;
-	*latencies = (struct admin_latencies){ bounds_us, 2, { world.latencies[0], world.latencies[1], world.latencies[2] },
-		                               world.latencies[3] };
+	*calls = world.calls;
+	calls->bounds_us = bounds_us;
+	calls->bound_count = 2;
 	return strcmp(upstream, "patient") == 0;
 }
 
@@ -178,7 +180,7 @@ static int setup(void **state)
 	world.is_live = world.is_ready = true;
 	world.view = (struct admin_view){ &world,       view_config,      view_is_live, view_is_ready,     view_service_count,
 		                          view_service, view_event_count, view_event,   view_write_metrics,
-		                          view_latencies, view_quarantined };
+		                          view_calls, view_quarantined };
 	world.base = event_base_new();
 	make_services();
 	for (int i = 0; i < 10 && world.admin == NULL; i++) {
@@ -665,17 +667,28 @@ static void test_stream(void **state)
 	expect_number(value, "latencyExecute.99", 0);
 	json_decref(value);
 	fail_calls(7);
-	world.latencies[0] = 50; /* evenly up to 10 ms */
-	world.latencies[1] = 49; /* from 10 to 20 */
-	world.latencies[2] = 1;
-	world.latencies[3] = 1200000;
+	world.calls = (struct admin_calls){
+		.successes = 90, .failures = 3, .timeouts = 1, .bad_requests = 7, .short_circuited = 4, .rejected = 6, .fallbacks = 12,
+		.thrown = 2,
+		.buckets = { 50, 49, 1 }, /* evenly up to 10 ms, from 10 to 20, above */
+		.sum_us = 1200000,
+	};
 	used = 0;
 	assert_true(listen_to(fd, &used, "\"name\":\"reception\""));
 	value = message_of("patient");
 	assert_true(json_is_true(at(value, "isCircuitBreakerOpen")));
-	expect_number(value, "requestCount", 4);
-	expect_number(value, "errorPercentage", 100);
-	expect_number(value, "rollingCountShortCircuited", 3);
+	expect_number(value, "requestCount", 100); /* without bad requests and what was short-circuited */
+	expect_number(value, "errorCount", 10);
+	expect_number(value, "errorPercentage", 10);
+	expect_number(value, "rollingCountSuccess", 90);
+	expect_number(value, "rollingCountFailure", 3);
+	expect_number(value, "rollingCountTimeout", 1);
+	expect_number(value, "rollingCountBadRequests", 7);
+	expect_number(value, "rollingCountShortCircuited", 4);
+	expect_number(value, "rollingCountSemaphoreRejected", 6);
+	expect_number(value, "rollingCountFallbackSuccess", 12);
+	expect_number(value, "rollingCountFallbackMissing", 2);
+	expect_number(value, "rollingCountExceptionsThrown", 2);
 	expect_number(value, "latencyExecute.0", 0);
 	expect_number(value, "latencyExecute.25", 5);
 	expect_number(value, "latencyExecute.50", 10);
@@ -697,6 +710,28 @@ static void test_stream(void **state)
 	json_decref(value);
 	world.is_empty = true;
 	close(fd);
+}
+
+/* Everything shown is of the last ten seconds. */
+static void test_what_is_shown_falls_again(void **state)
+{
+	const struct upstream_settings *settings = &world.config->upstreams[0];
+	struct hystrix_history history = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 7; i++)
+		bulkhead_enter(&settings->upstream->bulkhead, 10);
+	for (unsigned i = 0; i < HYSTRIX_RING + 2; i++) {
+		json_t *value = hystrix_message(&history, &world.view, settings);
+
+		expect_number(value, "currentConcurrentExecutionCount", i == 0 ? 7 : 0);
+		expect_number(value, "rollingMaxConcurrentExecutionCount", i < HYSTRIX_RING ? 7 : 0);
+		expect_number(value, "requestCount", i >= 1 && i < HYSTRIX_RING ? 5 : 0);
+		json_decref(value);
+		for (unsigned j = 0; i == 0 && j < 7; j++)
+			bulkhead_leave(&settings->upstream->bulkhead);
+		world.calls.successes = 5;
+	}
 }
 
 static void test_streams_are_few(void **state)
@@ -794,7 +829,7 @@ int main(void)
 		TEST(test_health), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_routes), TEST(test_changing_a_breaker),
 		TEST(test_refused_changes), TEST(test_events), TEST(test_methods_and_paths), TEST(test_limits),
 		TEST(test_slow_clients), TEST(test_many_connections),
-		TEST(test_stream), TEST(test_streams_are_few), TEST(test_addresses),
+		TEST(test_stream), TEST(test_what_is_shown_falls_again), TEST(test_streams_are_few), TEST(test_addresses),
 	};
 
 	return cmocka_run_group_tests_name("admin", tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <pthread.h>
 
+#include "gateway/telemetry/metrics_calls.h"
 #include "gateway/telemetry/metrics_text.h"
 
 enum { SERIES_MAX = 20000 };
@@ -378,23 +379,43 @@ static void test_what_could_not_be_counted(void **state)
 	assert_true(sum_of("gateway_requests_total") == value_of("gateway_requests_received_total"));
 }
 
-static void test_latencies(void **state)
+static void test_calls(void **state)
 {
-	uint64_t buckets[METRICS_BUCKETS + 1] = { 0 }, sum_us = 0, sum = 0;
+	static const uint64_t expected[CALL_EVENTS] = {
+		[CALL_SUCCESS] = 4, [CALL_FAILURE] = 4, [CALL_TIMEOUT] = 2, [CALL_BAD_REQUEST] = 2, [CALL_SHORT_CIRCUITED] = 1,
+		[CALL_REJECTED] = 1, [CALL_CANCELLED] = 1, [CALL_FALLBACK] = 8, [CALL_THROWN] = 2,
+	};
+	struct metrics_calls calls = { 0 };
+	uint64_t sum = 0;
 
 	(void)state;
 	count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 400);
-	count(0, 1, METHOD_GET, 500, OUTCOME_ANSWERED_FAILURE, 600);
 	count(0, 1, METHOD_GET, 200, OUTCOME_ANSWERED, 20000000);
-	count(0, 1, METHOD_GET, 503, OUTCOME_BREAKER_OPEN, 100); /* did not get there */
-	metrics_add_latencies(world.metrics[0], buckets, &sum_us);
-	assert_int_equal(sum_us, 20001000);
-	assert_int_equal(buckets[0], 1);
-	assert_int_equal(buckets[1], 1);
-	assert_int_equal(buckets[METRICS_BUCKETS], 1);
+	count(0, 0, METHOD_GET, 101, OUTCOME_UPGRADED, 0);
+	count(0, 1, METHOD_GET, 404, OUTCOME_ANSWERED, 0);
+	count(0, 1, METHOD_GET, 500, OUTCOME_ANSWERED_FAILURE, 600);
+	count(0, 1, METHOD_GET, 429, OUTCOME_ANSWERED_FAILURE, 0); /* one of failure_statuses */
+	count(0, 0, METHOD_GET, 503, OUTCOME_UPSTREAM_RESET, 0);
+	count(0, 0, METHOD_GET, 503, OUTCOME_RESPONSE_TIMEOUT, 0);
+	count(0, 0, METHOD_GET, 503, OUTCOME_CONNECT_TIMEOUT, 0);
+	count(0, 0, METHOD_GET, 503 | REPLACED_SUCCESS << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 0);
+	count(0, 0, METHOD_GET, 503 | REPLACED_BAD_REQUEST << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 0);
+	count(0, 0, METHOD_GET, 503 | REPLACED_FAILURE << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 0);
+	count(0, 0, METHOD_GET, 499, OUTCOME_CLIENT_ABORTED, 0);
+	/* These did not get there. */
+	count(0, 1, METHOD_GET, 503, OUTCOME_BREAKER_OPEN, 100);
+	count(0, 1, METHOD_GET, 503, OUTCOME_OVERLOADED, 100);
+	metrics_add_calls(world.metrics[0], &calls);
+	for (unsigned i = 0; i < CALL_EVENTS; i++)
+		if (calls.events[i] != expected[i])
+			fail_msg("event %u: %u, not %u", i, (unsigned)calls.events[i], (unsigned)expected[i]);
+	assert_int_equal(calls.sum_us, 20001000);
+	assert_int_equal(calls.buckets[0], 11);
+	assert_int_equal(calls.buckets[1], 1);
+	assert_int_equal(calls.buckets[METRICS_BUCKETS], 1);
 	for (unsigned i = 0; i <= METRICS_BUCKETS; i++)
-		sum += buckets[i];
-	assert_int_equal(sum, 3);
+		sum += calls.buckets[i];
+	assert_int_equal(sum, 13);
 }
 
 static void test_every_label(void **state)
@@ -501,7 +522,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_replaced), TEST(test_what_could_not_be_counted),
-		TEST(test_latencies), TEST(test_every_label),
+		TEST(test_calls), TEST(test_every_label),
 		TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
 	};
 
