@@ -137,6 +137,44 @@ static void build(struct reader *reader, const struct yaml_node *node, const str
 		route->has_fallback_on_statuses = route->has_fallback_on_statuses || parts->on_statuses[i] != 0;
 }
 
+/* A browser that may read the upstream's answers (CORS) shall be able to read the fallback, too. Not what is about the body: it
+ * is another one. */
+static bool goes_on_fallback(const struct header_edit *edit)
+{
+	static const char *const OWN_NAMES[] = {"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Type", "Date",
+	                                        "ETag", "Expires", "Last-Modified", "Retry-After"};
+
+	for (size_t i = 0; i < sizeof(OWN_NAMES) / sizeof(OWN_NAMES[0]); i++)
+		if (strcasecmp(edit->name, OWN_NAMES[i]) == 0)
+			return false;
+	return edit->kind != HEADER_REMOVE;
+}
+
+void fallback_add_headers(struct reader *reader, struct route *route)
+{
+	struct fallback *fallback = &route->fallback;
+	const struct header_edits *edits = &route->response_headers;
+	size_t length = fallback->head_length;
+	char *head, *to;
+
+	for (size_t i = 0; i < edits->count; i++)
+		if (goes_on_fallback(&edits->edits[i]))
+			length += edits->edits[i].name_length + edits->edits[i].value_length + 4;
+	if (fallback->head == NULL || length == fallback->head_length)
+		return;
+	head = arena_allocate(reader->memory, length + 1);
+	if (head == NULL) {
+		reader->is_memory_short = true;
+		return;
+	}
+	to = mempcpy(head, fallback->head, fallback->head_length);
+	for (size_t i = 0; i < edits->count; i++)
+		if (goes_on_fallback(&edits->edits[i]))
+			to += sprintf(to, "%s: %s\r\n", edits->edits[i].name, edits->edits[i].value);
+	fallback->head = head;
+	fallback->head_length = length;
+}
+
 void fallback_default(struct reader *reader, struct route *route)
 {
 	struct fallback_parts parts = {0};

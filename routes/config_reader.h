@@ -111,5 +111,7 @@ struct fallback_parts {
 };
 /* The fallback of a route that has none written. */
 void fallback_default(struct reader *reader, struct route *route);
+/* When the whole route is read: what response_headers sets and adds is on the fallback, too. */
+void fallback_add_headers(struct reader *reader, struct route *route);
 
 #endif

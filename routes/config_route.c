@@ -187,6 +187,7 @@ static bool read_route(struct reader *reader, const struct yaml_node *node, stru
 		reader_error(reader, node, "the route has no upstream");
 	if (yaml_find(node, "fallback") == NULL)
 		fallback_default(reader, route);
+	fallback_add_headers(reader, route);
 	check_strip_prefix(reader, node, route);
 	if (route->path == NULL || route->upstream == NULL)
 		return false;

@@ -155,3 +155,15 @@ def test_an_absolute_target_goes_on_as_a_path(gateway, upstream, client):
 def test_the_operator_has_the_last_word_on_the_date(gateway, upstream, client, edits, dates):
     started = gateway(upstream(), [{"path": "/", "response_headers": edits}])
     assert client(started).request().all("Date") == dates
+
+
+def test_what_is_set_is_on_the_fallback_too(gateway, client):
+    """Else a page of another origin could not read it. What speaks of the upstream's body does not."""
+    edits = {"set": {"Access-Control-Allow-Origin": "*", "Content-Type": "application/json", "Cache-Control": "max-age=60"},
+             "add": {"X-More": "1"}, "remove": ["Retry-After"]}
+    started = gateway("http://127.0.0.1:1", [{"path": "/", "response_headers": edits, "fallback": "later"}])
+    answer = client(started).request()
+    assert (answer.status, answer.body) == (503, b"later")
+    assert [answer.all(name) for name in ("Access-Control-Allow-Origin", "X-More")] == [["*"], ["1"]]
+    assert [answer.all(name) for name in ("Content-Type", "Cache-Control")] == [["text/plain; charset=utf-8"], ["no-store"]]
+    assert len(answer.all("Retry-After")) == 1
