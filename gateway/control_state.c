@@ -242,6 +242,7 @@ static void view_write_metrics(void *context, FILE *to)
 				      .workers = workers,
 				      .worker_count = control->worker_count,
 				      .now_ms = clock_now_ms(),
+				      .started_ms = control->started_ms,
 				      .started_wall_ms = control->started_wall_ms,
 				      .reloads = control->reloads,
 				      .reload_failures = control->reload_failures,
@@ -286,6 +287,7 @@ static bool view_calls(void *context, const char *upstream, struct admin_calls *
 
 bool control_state_init(struct control *control)
 {
+	control->started_ms = clock_now_ms();
 	control->view = (struct admin_view){
 		.context = control,
 		.config = view_config,

@@ -7,8 +7,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "gateway/base/clock.h"
-
 static const struct {
 	const char *name, *type, *help;
 	size_t offset;
@@ -119,8 +117,7 @@ void metrics_write_process(const struct metrics_input *input, FILE *to)
 	          (double)input->config_wall_ms / 1e3);
 	write_one(to, "process_start_time_seconds", "gauge", "When the gateway started, since 1970.",
 	          (double)input->started_wall_ms / 1e3);
-	write_one(to, "process_uptime_seconds", "gauge", "Time since then.",
-	          (double)(clock_wall_ms() - input->started_wall_ms) / 1e3);
+	write_one(to, "process_uptime_seconds", "gauge", "Time since then.", (double)(input->now_ms - input->started_ms) / 1e3);
 	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", cpu_seconds());
 	write_memory(to);
 	write_files(to);

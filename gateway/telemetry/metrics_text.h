@@ -29,7 +29,7 @@ struct metrics_input {
 	size_t service_count;
 	const struct worker_counters *const *workers;
 	size_t worker_count;
-	uint64_t now_ms;        /* monotonic */
+	uint64_t now_ms, started_ms; /* monotonic */
 	uint64_t started_wall_ms;
 	uint64_t reloads, reload_failures;
 	uint64_t config_wall_ms; /* when the current configuration was taken */
