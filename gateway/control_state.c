@@ -206,6 +206,14 @@ static struct admin_event view_event(void *context, size_t index)
 	return control->events[(oldest + index) % CONTROL_EVENTS];
 }
 
+static bool is_removed(const struct control *control, const struct counted_route *route)
+{
+	for (size_t i = 0; control->config != NULL && i < control->config->route_count; i++)
+		if (control->config->routes[i].counters == route->metrics)
+			return false;
+	return route->upstream != NULL;
+}
+
 static void view_write_metrics(void *context, FILE *to)
 {
 	const struct control *control = context;
@@ -217,7 +225,7 @@ static void view_write_metrics(void *context, FILE *to)
 	if (routes != NULL && services != NULL && workers != NULL) {
 		for (size_t i = 0; i < control->route_count; i++)
 			routes[i] = (struct metrics_route){ control->routes[i].uri, control->routes[i].id, control->routes[i].upstream,
-				                            control->routes[i].metrics };
+				                            control->routes[i].metrics, is_removed(control, &control->routes[i]) };
 		for (size_t i = 0; i < service_count; i++) {
 			const struct upstream_settings *settings = &control->config->upstreams[i];
 			struct discovery_view known = discovery_look(control->discovery, settings->upstream);

@@ -243,8 +243,11 @@ static void write_breaker_calls(const struct metrics_input *input, const struct 
 
 static void add_outcome(struct lines *lines, const struct metrics_route *route, const char *outcome, uint64_t count)
 {
-	FILE *text = lines_add(lines, &(struct figures){ .count = count });
+	FILE *text;
 
+	if (count == 0 && route->is_removed)
+		return;
+	text = lines_add(lines, &(struct figures){ .count = count });
 	if (text == NULL)
 		return;
 	metrics_label(text, "outcome", outcome);
@@ -252,7 +255,8 @@ static void add_outcome(struct lines *lines, const struct metrics_route *route, 
 	metrics_label(text, ",upstream", route->upstream == NULL ? "" : route->upstream);
 }
 
-/* Every outcome of every route, seen or not: an alert on a rate needs the zero before the first. */
+/* Every outcome of every route, seen or not: an alert on a rate needs the zero before the first. One that a reload took out has no
+ * first any more, and reloads are many. */
 static void write_outcomes(const struct metrics_input *input, const struct samples *samples, FILE *to)
 {
 	struct lines lines;

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_TELEMETRY_METRICS_TEXT_H
 #define GATEWAY_TELEMETRY_METRICS_TEXT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "gateway/telemetry/metrics.h"
@@ -13,6 +14,7 @@ struct metrics_route {
 	const char *route;  /* its id: path, with host and methods when it has such */
 	const char *upstream; /* NULL for UNKNOWN */
 	const struct route_metrics *metrics;
+	bool is_removed; /* a reload took it out: it counts no more, but for what is still under way */
 };
 
 struct metrics_service {

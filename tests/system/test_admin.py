@@ -168,6 +168,20 @@ def test_outcomes_sum_up_to_the_requests(services, client):
         assert {"answered", "answered_failure", "breaker_open", "not_found", "request_refused"} <= found.keys()
 
 
+def test_a_route_that_a_reload_removed_keeps_what_it_counted(gateway, upstream, client):
+    service = upstream()
+    started = gateway(service, [{"path": "/old"}, {"path": "/kept"}])
+    client(started).request(target="/old")
+    started.configure(service, [{"path": "/kept"}, {"path": "/new"}])
+    started.reload()
+
+    def outcomes(route):
+        return {labels["outcome"]: value for labels, value in started.metrics().find("gateway_requests_total", route=route)}
+
+    assert outcomes("/old") == {"answered": 1}
+    assert outcomes("/kept").keys() == outcomes("/new").keys() > {"answered", "breaker_open"}
+
+
 def test_metrics_are_well_formed(services):
     status, headers, text = services.ask_admin("/actuator/prometheus")
     assert status == 200 and headers["Content-Type"].startswith("text/plain")

@@ -89,10 +89,10 @@ static int setup(void **state)
 		world.metrics[i] = metrics_new(2);
 		assert_non_null(world.metrics[i]);
 	}
-	world.routes[0] = (struct metrics_route){ "/patient", "/patient", "patient", world.metrics[0] };
-	world.routes[1] = (struct metrics_route){ "/patient", "a.example/patient", "odd \"one\"\\\n", world.metrics[1] };
-	world.routes[2] = (struct metrics_route){ "UNKNOWN", "UNKNOWN", NULL, world.metrics[2] };
-	world.routes[3] = (struct metrics_route){ "/a\"b\\c\nd", "/patient", "gone", world.metrics[3] };
+	world.routes[0] = (struct metrics_route){ "/patient", "/patient", "patient", world.metrics[0], false };
+	world.routes[1] = (struct metrics_route){ "/patient", "a.example/patient", "odd \"one\"\\\n", world.metrics[1], false };
+	world.routes[2] = (struct metrics_route){ "UNKNOWN", "UNKNOWN", NULL, world.metrics[2], false };
+	world.routes[3] = (struct metrics_route){ "/a\"b\\c\nd", "/patient", "gone", world.metrics[3], false };
 	world.workers[0] = &world.counters[0];
 	world.workers[1] = &world.counters[1];
 	world.input = (struct metrics_input){
@@ -380,6 +380,27 @@ static void test_what_could_not_be_counted(void **state)
 	assert_true(sum_of("gateway_requests_total") == value_of("gateway_requests_received_total"));
 }
 
+static bool has_series(const char *series)
+{
+	for (size_t i = 0; i < read_back.count; i++)
+		if (strcmp(read_back.list[i].series, series) == 0)
+			return true;
+	return false;
+}
+
+/* What it counted stays, what it never will does not. */
+static void test_a_route_that_was_removed(void **state)
+{
+	(void)state;
+	world.routes[0].is_removed = true;
+	count(0, 1, METHOD_GET, 200, OUTCOME_ANSWERED, 400);
+	write_text();
+	expect("gateway_requests_total{outcome=\"answered\",route=\"/patient\",upstream=\"patient\"}", 1);
+	assert_false(has_series("gateway_requests_total{outcome=\"not_found\",route=\"/patient\",upstream=\"patient\"}"));
+	assert_false(has_series("gateway_requests_total{outcome=\"uncounted\",route=\"/patient\",upstream=\"patient\"}"));
+	expect("gateway_requests_total{outcome=\"not_found\",route=\"/patient\",upstream=\"gone\"}", 0);
+}
+
 static void test_calls(void **state)
 {
 	static const uint64_t expected[CALL_EVENTS] = {
@@ -523,7 +544,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_replaced), TEST(test_what_could_not_be_counted),
-		TEST(test_calls), TEST(test_every_label),
+		TEST(test_a_route_that_was_removed), TEST(test_calls), TEST(test_every_label),
 		TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
 	};
 
