@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/notify.h"
 #include "gateway/control_state.h"
+#include "gateway/net/beacon.h"
 #include "gateway/net/listener.h"
 #include "gateway/net/reserve.h"
 
@@ -239,10 +240,12 @@ static bool open_admin(struct control *control, const struct config *config)
 	if (config->admin.family == 0)
 		return true;
 	control->admin = admin_new(control->base, &config->admin, &control->view, error, sizeof error);
-	if (control->admin != NULL)
-		return true;
-	log_error("admin: %s", error);
-	return false;
+	if (control->admin == NULL) {
+		log_error("admin: %s", error);
+		return false;
+	}
+	beacon_light(config->file, &config->admin); /* until the process ends; without it the file says where */
+	return true;
 }
 
 static bool watch_signals(struct control *control)

@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "gateway/control.h"
+#include "gateway/net/beacon.h"
 #include "gateway/net/fetch.h"
 #include "routes/config.h"
 
 enum { EXIT_FINE = 0, EXIT_CANNOT_RUN = 1, EXIT_USAGE = 2 };
-enum { HEALTHCHECK_TIMEOUT_MS = 3000 };
+enum { HEALTHCHECK_TIMEOUT_MS = 3000, BEACONS_MOST = 8 };
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_PRINT, ACTION_HEALTHCHECK };
 
@@ -61,28 +62,46 @@ static bool is_any_address(const struct address *address)
 	return memcmp(address->ip, zeros, address->family == 4 ? 4 : 16) == 0;
 }
 
-static int check_health(const struct config *config)
+static bool is_alive(struct address admin)
 {
-	struct address admin = config->admin;
 	char url[ADDRESS_TEXT_MAX + 32], text[ADDRESS_TEXT_MAX], error[256] = "";
+	uint16_t port = admin.port;
 	unsigned status;
 
-	if (admin.family == 0) {
-		fputs("gateway: there is no admin listener to ask (admin: off)\n", stderr);
-		return EXIT_CANNOT_RUN;
-	}
 	if (is_any_address(&admin))
 		address_parse_ip(&admin, admin.family == 4 ? "127.0.0.1" : "::1");
-	admin.port = config->admin.port;
+	admin.port = port;
 	address_format(&admin, text);
 	snprintf(url, sizeof url, "http://%s/livez", text);
 	status = fetch_once(url, HEALTHCHECK_TIMEOUT_MS, error, sizeof error);
-	if (status == 200)
-		return EXIT_FINE;
 	if (status == 0)
 		fprintf(stderr, "gateway: %s: %s\n", url, error);
-	else
+	else if (status != 200)
 		fprintf(stderr, "gateway: %s answered %u\n", url, status);
+	return status == 200;
+}
+
+/* Asks the gateway that runs with this file, wherever it is; the file, which may be NULL, is the second choice. Of several it is
+ * the one that the file, filled in from this environment, means. */
+static int check_health(const char *file, const struct config *config)
+{
+	struct address found[BEACONS_MOST];
+	size_t count = beacon_find(file, found, BEACONS_MOST);
+
+	if (config == NULL && count == 0)
+		return EXIT_CANNOT_RUN;
+	if (count == 0 && config->admin.family == 0) {
+		fputs("gateway: there is no admin listener to ask (admin: off)\n", stderr);
+		return EXIT_CANNOT_RUN;
+	}
+	for (size_t i = 0; config != NULL && i < count; i++)
+		if (address_equal(&found[i], &config->admin))
+			count = 0;
+	if (count == 0)
+		found[count++] = config->admin;
+	for (size_t i = 0; i < count; i++)
+		if (is_alive(found[i]))
+			return EXIT_FINE;
 	return EXIT_CANNOT_RUN;
 }
 
@@ -105,8 +124,8 @@ static int act(enum action action, const char *file)
 	struct config *config = read_config(action, file);
 	int status = EXIT_FINE;
 
-	if (config == NULL)
-		return action == ACTION_HEALTHCHECK ? EXIT_CANNOT_RUN : EXIT_USAGE;
+	if (config == NULL && action != ACTION_HEALTHCHECK)
+		return EXIT_USAGE;
 	switch (action) {
 	case ACTION_RUN:
 		return control_run(config);
@@ -121,7 +140,7 @@ static int act(enum action action, const char *file)
 		}
 		break;
 	case ACTION_HEALTHCHECK:
-		status = check_health(config);
+		status = check_health(file, config);
 		break;
 	}
 	config_release(config);

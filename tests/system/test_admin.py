@@ -2,12 +2,14 @@
 import http.client
 import json
 import os
+import signal
+import subprocess
 import time
 
 import pytest
 
-from harness import failing, free_port, plain
-from process import run
+from harness import failing, free_port, plain, until
+from process import BINARY, run
 
 HYSTRIX_FIELDS = """reportingHosts type name group isCircuitBreakerOpen errorPercentage errorCount requestCount
 rollingCountCollapsedRequests rollingCountExceptionsThrown rollingCountFailure rollingCountFallbackFailure
@@ -286,14 +288,40 @@ def test_healthcheck(services):
     assert run("--healthcheck", "--config", services.file + ".none").returncode == 1
 
 
-def test_healthcheck_after_the_file_was_broken(services):
+@pytest.mark.parametrize("text", [
+    "admin: 127.0.0.1:{admin}\nlisten: [nonsense]\n", "admin: 127.0.0.1:{admin}\n\t- x\n",
+    "admin: 127.0.0.1:{admin}\nroutes: [{{ path: /\n", "", "admin: off\n", "admin: 127.0.0.1:{other}\n", None])
+def test_healthcheck_after_the_file_was_changed(gateway, upstream, text):
     """What runs is well and keeps its old configuration: nobody shall kill it for a file that it has not taken."""
-    services.write(f"admin: 127.0.0.1:{services.admin_port}\nlisten: [nonsense]\n")
-    checked = run("--healthcheck", "--config", services.file)
-    assert checked.returncode == 0 and "gateway.yml:2:10: error:" in checked.stderr
-    assert run("--check", "--config", services.file).returncode == 2
-    services.stop()
-    assert run("--healthcheck", "--config", services.file).returncode == 1
+    started = gateway(upstream())
+    if text is None:
+        os.remove(started.file)
+    else:
+        started.write(text.format(admin=started.admin_port, other=free_port()))
+    checked = run("--healthcheck", "--config", started.file)
+    assert checked.returncode == 0, checked.stderr
+    assert "nonsense" not in (text or "") or "gateway.yml:2:10: error:" in checked.stderr
+    started.stop()
+    assert run("--healthcheck", "--config", started.file).returncode == 1
+
+
+def test_healthcheck_asks_the_gateway_of_its_own_file(gateway, upstream):
+    """Others may run beside it, and one file may serve several."""
+    behind = upstream()
+    first, second = gateway(behind), gateway(behind)
+    first.stop()
+    assert run("--healthcheck", "--config", first.file).returncode == 1
+    assert run("--healthcheck", cwd=second.folder).returncode == 0
+    other = free_port()
+    second.configure(behind, listen=free_port(), admin="127.0.0.1:${OTHER}")
+    env = {**os.environ, "OTHER": str(other)}
+    with subprocess.Popen([BINARY, "--config", second.file], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as third:
+        until(lambda: b"ready" in third.stderr.readline(), "ready")
+        assert run("--healthcheck", "--config", second.file, env=env).returncode == 0
+        third.send_signal(signal.SIGSTOP)
+        assert run("--healthcheck", "--config", second.file, env=env).returncode == 1
+        third.send_signal(signal.SIGCONT)
+        third.terminate()
 
 
 GOOD = """upstreams:

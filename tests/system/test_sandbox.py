@@ -2,6 +2,7 @@
 the filters refuse what they should is shown by tests/unit/test_filter.c; that nothing needs what they refuse by all other tests.)"""
 import os
 import signal
+import socket
 
 import pytest
 
@@ -34,7 +35,8 @@ def test_every_thread_has_given_up_what_it_does_not_need(gateway, upstream):
 
 
 def test_it_needs_no_docker_socket(gateway, upstream, dns):
-    """Nor any other of this host's: whoever takes the gateway over has no engine to talk to."""
+    """Nor any other of this host's: whoever takes the gateway over has no engine to talk to. By the name of one of its own the
+    health check finds it; that one is in a state that can't be connected."""
     behind = upstream()
     dns.set("tasks.patient", behind.address)
     running = gateway(f"http://tasks.patient:{behind.port}", dns={"servers": [f"127.0.0.1:{dns.port}"], "refresh": "100ms"})
@@ -43,7 +45,12 @@ def test_it_needs_no_docker_socket(gateway, upstream, dns):
     folder = f"/proc/{running.process.pid}"
     held = {os.readlink(f"{folder}/fd/{fd}") for fd in os.listdir(f"{folder}/fd")}
     with open(f"{folder}/net/unix") as unix:
-        of_this_host = {f"socket:[{line.split()[6]}]" for line in unix}
+        lines = [line.split() for line in unix]
+    own = [line for line in lines if line[-1].startswith("@gateway/") and line[-1].endswith(f"/127.0.0.1:{running.admin_port}")]
+    of_this_host = {f"socket:[{line[6]}]" for line in lines if line not in own}
+    assert [line[3] for line in own] == ["00010000"], "it listens"
+    with socket.socket(socket.AF_UNIX) as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect("\0" + own[0][-1][1:])
     assert any(name.startswith("socket:") for name in held) and not held & of_this_host
 
 
