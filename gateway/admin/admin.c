@@ -48,6 +48,7 @@ static const struct page {
 	{ "/actuator/gateway/routes", true, false, routes_page, "gateway-routes", "routes" },
 	{ "/actuator/hystrix.stream", false, false, stream_page, "hystrix.stream", "for the Hystrix dashboard" },
 	{ "/hystrix.stream", false, false, stream_page, NULL, "the same" },
+	{ "/turbine.stream", false, false, stream_page, NULL, "the same: of this gateway alone" },
 	{ "/upstreams", true, false, upstreams_page, NULL, "upstreams and their endpoints" },
 };
 

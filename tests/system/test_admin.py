@@ -226,7 +226,7 @@ def next_turn(response, names):
     return messages
 
 
-@pytest.mark.parametrize("path", ["/hystrix.stream", "/actuator/hystrix.stream"])
+@pytest.mark.parametrize("path", ["/hystrix.stream", "/actuator/hystrix.stream", "/turbine.stream"])
 def test_hystrix_stream(services, path):
     response = watch(services, path)
     messages = next_turn(response, ("patient", "reception"))
