@@ -1,8 +1,12 @@
 #include "gateway/telemetry/metrics_calls.h"
 
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "gateway/telemetry/metrics_lines.h"
+#include "gateway/telemetry/metrics_services.h"
 
 enum {
 	ANSWERS = 1 << CALL_SUCCESS | 1 << CALL_BAD_REQUEST,
@@ -81,6 +85,7 @@ static void add_series(struct metrics_calls *calls, const struct series *series)
 	for (unsigned i = 0; i < CALL_EVENTS; i++)
 		if ((events & 1U << i) != 0)
 			calls->events[i] += figures.count;
+	calls->requests += events == 0 ? 0 : figures.count;
 	if (metrics_call_kind(events) == NULL)
 		return;
 	calls->sum_us += figures.sum_us;
@@ -98,5 +103,87 @@ void metrics_add_calls(const struct route_metrics *metrics, struct metrics_calls
 
 		for (size_t j = 0; (series = metrics_series_at(&metrics->shards[i], j)) != NULL; j++)
 			add_series(calls, series);
+	}
+}
+
+/* ---- their text ---------------------------------------------------------------------------------------------------- */
+
+/* `is_terminal`: Hystrix' word for what the caller got. */
+static const struct {
+	const char *name;
+	bool is_terminal;
+	enum call_event event;
+} hystrix_rows[] = {
+	{ "success", true, CALL_SUCCESS },
+	{ "failure", false, CALL_FAILURE },
+	{ "timeout", false, CALL_TIMEOUT },
+	{ "bad_request", true, CALL_BAD_REQUEST },
+	{ "short_circuited", false, CALL_SHORT_CIRCUITED },
+	{ "semaphore_rejected", false, CALL_REJECTED },
+	{ "cancelled", true, CALL_CANCELLED },
+	{ "fallback_success", true, CALL_FALLBACK },
+	{ "fallback_missing", true, CALL_THROWN },
+	{ "exception_thrown", false, CALL_THROWN },
+};
+
+static struct metrics_calls calls_of(const struct metrics_input *input, const char *upstream)
+{
+	struct metrics_calls calls = { 0 };
+
+	for (size_t i = 0; i < input->route_count; i++)
+		if (input->routes[i].upstream != NULL && strcmp(input->routes[i].upstream, upstream) == 0)
+			metrics_add_calls(input->routes[i].metrics, &calls);
+	return calls;
+}
+
+static void write_executions(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	for (size_t i = 0; i < sizeof hystrix_rows / sizeof hystrix_rows[0]; i++) {
+		fputs("hystrix_execution_total{group=\"" METRICS_HYSTRIX_GROUP "\"", to);
+		metrics_label(to, ",key", upstream);
+		fprintf(to, ",event=\"%s\",terminal=\"%s\"} %" PRIu64 "\n", hystrix_rows[i].name,
+		        hystrix_rows[i].is_terminal ? "true" : "false", calls->events[hystrix_rows[i].event]);
+	}
+}
+
+static void write_terminals(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	fputs("hystrix_execution_terminal_total{group=\"" METRICS_HYSTRIX_GROUP "\"", to);
+	metrics_label(to, ",key", upstream);
+	fprintf(to, "} %" PRIu64 "\n", calls->requests);
+}
+
+static void write_time_limited(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	const uint64_t figures[] = { calls->events[CALL_SUCCESS] + calls->events[CALL_BAD_REQUEST], calls->events[CALL_FAILURE],
+		                     calls->events[CALL_TIMEOUT] };
+	static const char *const kinds[] = { "successful", "failed", "timeout" };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		fprintf(to, "resilience4j_timelimiter_calls_total{kind=\"%s\"", kinds[i]);
+		metrics_label(to, ",name", upstream);
+		fprintf(to, "} %" PRIu64 "\n", figures[i]);
+	}
+}
+
+void metrics_write_calls(const struct metrics_input *input, FILE *to)
+{
+	static const struct {
+		const char *name, *help;
+		void (*write)(const char *upstream, const struct metrics_calls *calls, FILE *to);
+	} families[] = {
+		{ "hystrix_execution_total", "What became of requests; one can be several.", write_executions },
+		{ "hystrix_execution_terminal_total", "Requests that are over.", write_terminals },
+		{ "resilience4j_timelimiter_calls_total", "Calls, by whether a timeout ended them.", write_time_limited },
+	};
+
+	for (size_t i = 0; input->service_count > 0 && i < sizeof families / sizeof families[0]; i++) {
+		metrics_head(to, families[i].name, "counter", families[i].help);
+		for (size_t j = 0; j < input->service_count; j++) {
+			const char *upstream = input->services[j].settings->name;
+			struct metrics_calls calls = calls_of(input, upstream);
+
+			families[i].write(upstream, &calls, to);
+		}
 	}
 }

@@ -1,4 +1,4 @@
-/* The parts of the metrics text that are no timers: breakers, bulkheads, endpoints, the process. Used by metrics_text.c. */
+/* The parts of the metrics text that are no timers: calls, breakers, bulkheads, endpoints, the process. Used by metrics_text.c. */
 #ifndef GATEWAY_TELEMETRY_METRICS_SERVICES_H
 #define GATEWAY_TELEMETRY_METRICS_SERVICES_H
 
@@ -11,6 +11,10 @@ void metrics_label(FILE *to, const char *name, const char *value);
 /* "OK", "SERVICE_UNAVAILABLE", as Spring's HttpStatus; the number where Spring has no name for it. */
 void metrics_status_name(char *text, size_t size, unsigned status);
 
+/* As Spring Cloud Gateway 2 called it. */
+#define METRICS_HYSTRIX_GROUP "HystrixGatewayFilterFactory"
+
+void metrics_write_calls(const struct metrics_input *input, FILE *to); /* metrics_calls.c */
 void metrics_write_services(const struct metrics_input *input, FILE *to);
 void metrics_write_process(const struct metrics_input *input, FILE *to);
 

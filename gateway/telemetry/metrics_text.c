@@ -241,6 +241,37 @@ static void write_breaker_calls(const struct metrics_input *input, const struct 
 	lines_free(&lines);
 }
 
+static void add_latency(struct lines *lines, const char *upstream, const struct figures *figures)
+{
+	FILE *text = lines_add(lines, figures);
+
+	if (text == NULL)
+		return;
+	fputs("group=\"" METRICS_HYSTRIX_GROUP "\"", text);
+	metrics_label(text, ",key", upstream);
+}
+
+static void write_hystrix_latencies(const struct metrics_input *input, const struct samples *samples, FILE *to)
+{
+	struct lines lines;
+
+	lines_begin(&lines);
+	for (size_t i = 0; i < input->service_count; i++)
+		add_latency(&lines, input->services[i].settings->name, &(struct figures){ 0 });
+	for (size_t i = 0; i < samples->count; i++) {
+		const struct sample *sample = &samples->list[i];
+
+		if (sample->route->upstream != NULL &&
+		    metrics_call_kind(metrics_call_events(sample->status, sample->outcome, sample->replaced)) != NULL)
+			add_latency(&lines, sample->route->upstream, &sample->figures);
+	}
+	if (lines_merge(&lines)) {
+		write_timer(to, "hystrix_latency_execution_seconds", "Calls of the upstream.", false, &lines);
+		write_timer(to, "hystrix_latency_total_seconds", "The same: there is no thread to wait for.", false, &lines);
+	}
+	lines_free(&lines);
+}
+
 static void add_outcome(struct lines *lines, const struct metrics_route *route, const char *outcome, uint64_t count)
 {
 	FILE *text;
@@ -289,9 +320,11 @@ void metrics_write(const struct metrics_input *input, FILE *to)
 		write_server_requests(&samples, to);
 		write_spring_requests(input, &samples, to);
 		write_breaker_calls(input, &samples, to);
+		write_hystrix_latencies(input, &samples, to);
 		write_outcomes(input, &samples, to);
 	}
 	free(samples.list);
+	metrics_write_calls(input, to);
 	metrics_write_services(input, to);
 	metrics_write_process(input, to);
 }

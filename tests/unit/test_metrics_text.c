@@ -431,6 +431,7 @@ static void test_calls(void **state)
 	for (unsigned i = 0; i < CALL_EVENTS; i++)
 		if (calls.events[i] != expected[i])
 			fail_msg("event %u: %u, not %u", i, (unsigned)calls.events[i], (unsigned)expected[i]);
+	assert_int_equal(calls.requests, 15);
 	assert_int_equal(calls.sum_us, 20001000);
 	assert_int_equal(calls.buckets[0], 11);
 	assert_int_equal(calls.buckets[1], 1);
@@ -438,6 +439,20 @@ static void test_calls(void **state)
 	for (unsigned i = 0; i <= METRICS_BUCKETS; i++)
 		sum += calls.buckets[i];
 	assert_int_equal(sum, 13);
+	write_text();
+#define HYSTRIX "group=\"HystrixGatewayFilterFactory\",key=\"patient\""
+	expect("hystrix_execution_total{" HYSTRIX ",event=\"success\",terminal=\"true\"}", 4);
+	expect("hystrix_execution_total{" HYSTRIX ",event=\"timeout\",terminal=\"false\"}", 2);
+	expect("hystrix_execution_total{" HYSTRIX ",event=\"short_circuited\",terminal=\"false\"}", 1);
+	expect("hystrix_execution_total{" HYSTRIX ",event=\"fallback_success\",terminal=\"true\"}", 8);
+	expect("hystrix_execution_total{" HYSTRIX ",event=\"fallback_missing\",terminal=\"true\"}", 2);
+	expect("hystrix_execution_terminal_total{" HYSTRIX "}", 15);
+	expect("hystrix_latency_execution_seconds_count{" HYSTRIX "}", 13);
+	expect("hystrix_latency_total_seconds_sum{" HYSTRIX "}", 20.001);
+	expect("hystrix_latency_total_seconds_max{" HYSTRIX "}", 20);
+	expect("resilience4j_timelimiter_calls_total{kind=\"successful\",name=\"patient\"}", 6);
+	expect("resilience4j_timelimiter_calls_total{kind=\"failed\",name=\"patient\"}", 4);
+	expect("resilience4j_timelimiter_calls_total{kind=\"timeout\",name=\"patient\"}", 2);
 }
 
 static void test_every_label(void **state)
@@ -493,6 +508,7 @@ static void test_breakers_and_endpoints(void **state)
 	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\"}", 100);
 	expect("resilience4j_bulkhead_available_concurrent_calls{name=\"patient\"}", 0); /* not -1 */
 	expect("gateway_bulkhead_in_flight{upstream=\"patient\"}", 11);
+	expect("hystrix_concurrent_execution_current{key=\"patient\",group=\"HystrixGatewayFilterFactory\"}", 11);
 	expect("gateway_bulkhead_waiting{upstream=\"patient\"}", 3);
 	expect("gateway_bulkhead_waited_total{upstream=\"patient\"}", 8);
 	expect("gateway_bulkhead_rejected_total{upstream=\"patient\"}", 1);
