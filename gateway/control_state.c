@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gateway/base/cgroup.h"
 #include "gateway/base/log.h"
 #include "gateway/discovery/name.h"
 #include "gateway/telemetry/metrics_calls.h"
@@ -216,7 +217,7 @@ static bool is_removed(const struct control *control, const struct counted_route
 
 static void view_write_metrics(void *context, FILE *to)
 {
-	const struct control *control = context;
+	struct control *control = context;
 	size_t service_count = view_service_count(context);
 	struct metrics_route *routes = calloc(control->route_count + 1, sizeof *routes);
 	struct metrics_service *services = calloc(service_count + 1, sizeof *services);
@@ -251,6 +252,7 @@ static void view_write_metrics(void *context, FILE *to)
 				      .worker_count = control->worker_count,
 				      .now_ms = clock_now_ms(),
 				      .started_ms = control->started_ms,
+				      .cpu = &control->cpu,
 				      .started_wall_ms = control->started_wall_ms,
 				      .reloads = control->reloads,
 				      .reload_failures = control->reload_failures,
@@ -296,6 +298,7 @@ static bool view_calls(void *context, const char *upstream, struct admin_calls *
 bool control_state_init(struct control *control)
 {
 	control->started_ms = clock_now_ms();
+	control->cpu = (struct metrics_cpu){ .cpus = cgroup_cpus(), .before.at_ms = control->started_ms };
 	control->view = (struct admin_view){
 		.context = control,
 		.config = view_config,

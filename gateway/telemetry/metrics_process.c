@@ -55,6 +55,16 @@ static double cpu_seconds(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+static void write_cpu(const struct metrics_input *input, FILE *to)
+{
+	if (input->cpu == NULL)
+		return;
+	metrics_cpu_look(input->cpu, input->now_ms);
+	write_one(to, "process_cpu_usage", "gauge", "Share of the CPUs that the gateway may use, lately.", input->cpu->process_usage);
+	if (input->cpu->before.system_ticks != 0)
+		write_one(to, "system_cpu_usage", "gauge", "Share of the machine's CPUs in use, lately.", input->cpu->system_usage);
+}
+
 static void write_size(FILE *to, const char *name, const char *help, uint64_t value)
 {
 	metrics_head(to, name, "gauge", help);
@@ -119,6 +129,7 @@ void metrics_write_process(const struct metrics_input *input, FILE *to)
 	          (double)input->started_wall_ms / 1e3);
 	write_one(to, "process_uptime_seconds", "gauge", "Time since then.", (double)(input->now_ms - input->started_ms) / 1e3);
 	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", cpu_seconds());
+	write_cpu(input, to);
 	write_memory(to);
 	write_files(to);
 }

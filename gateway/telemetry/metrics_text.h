@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "gateway/telemetry/metrics.h"
+#include "gateway/telemetry/metrics_cpu.h"
 #include "routes/config.h"
 #include "routes/upstream.h"
 
@@ -32,6 +33,7 @@ struct metrics_input {
 	const struct worker_counters *const *workers;
 	size_t worker_count;
 	uint64_t now_ms, started_ms; /* monotonic */
+	struct metrics_cpu *cpu;     /* NULL: its gauges are left out */
 	uint64_t started_wall_ms;
 	uint64_t reloads, reload_failures;
 	uint64_t config_wall_ms; /* when the current configuration was taken */

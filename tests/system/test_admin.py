@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import failing, free_port, plain, until
+from harness import failing, free_port, plain, until, until
 from process import BINARY, run
 
 HYSTRIX_FIELDS = """reportingHosts type name group isCircuitBreakerOpen errorPercentage errorCount requestCount
@@ -204,6 +204,19 @@ def test_what_the_process_takes(services):
         assert 0 <= found.sum(name) - len(os.listdir(process + "/fd")) <= 1, "the question's own connection"
     assert 2**20 < found.sum("process_resident_memory_bytes") < found.sum("process_virtual_memory_bytes")
     assert 0 < found.sum("process_uptime_seconds") < 3600
+
+
+def test_how_much_of_the_cpus_it_takes(services, client):
+    """In the sandbox, too; since the start at first, and no sooner than after a second."""
+    connection = client(services)
+
+    def has_both():
+        for _ in range(200):
+            connection.request(target="/reception")
+        found = services.metrics()
+        return found.sum("process_cpu_usage") > 0 and 0 < found.sum("system_cpu_usage") <= 1
+
+    until(has_both, "some usage")
 
 
 def watch(started, path="/hystrix.stream"):

@@ -388,6 +388,34 @@ static bool has_series(const char *series)
 	return false;
 }
 
+static void test_cpu(void **state)
+{
+	struct metrics_cpu cpu = { .cpus = 2, .before = { .at_ms = 1000 } };
+
+	(void)state;
+	metrics_cpu_note(&cpu, &(struct cpu_times){ 1999, 1000000, 100, 10 });
+	assert_true(cpu.process_usage == 0); /* too early to tell */
+	metrics_cpu_note(&cpu, &(struct cpu_times){ 2000, 500000, 1000, 750 });
+	assert_true(cpu.process_usage == 0.25 && cpu.system_usage == 0.25);
+	metrics_cpu_note(&cpu, &(struct cpu_times){ 2500, 9000000, 9999, 750 });
+	assert_true(cpu.process_usage == 0.25 && cpu.system_usage == 0.25); /* as the other scraper saw it */
+	metrics_cpu_note(&cpu, &(struct cpu_times){ 4000, 6500000, 1100, 740 }); /* 3 of 2 CPUs, more than all of the machine's */
+	assert_true(cpu.process_usage == 1 && cpu.system_usage == 1);
+	metrics_cpu_note(&cpu, &(struct cpu_times){ 5000, 6500000, 1200, 840 });
+	assert_true(cpu.process_usage == 0 && cpu.system_usage == 0);
+	write_text();
+	assert_false(has_series("process_cpu_usage"));
+	world.input.cpu = &cpu;
+	cpu.process_usage = 0.5;
+	cpu.before.at_ms = world.input.now_ms - 1; /* so that it stays */
+	write_text();
+	expect("process_cpu_usage", 0.5);
+	expect("system_cpu_usage", 0);
+	cpu.before = (struct cpu_times){ .at_ms = 1000 };
+	write_text();
+	assert_true(value_of("process_cpu_usage") <= 1 && value_of("system_cpu_usage") <= 1 && value_of("system_cpu_usage") > 0);
+}
+
 /* What it counted stays, what it never will does not. */
 static void test_a_route_that_was_removed(void **state)
 {
@@ -560,7 +588,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_replaced), TEST(test_what_could_not_be_counted),
-		TEST(test_a_route_that_was_removed), TEST(test_calls), TEST(test_every_label),
+		TEST(test_a_route_that_was_removed), TEST(test_cpu), TEST(test_calls), TEST(test_every_label),
 		TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
 	};
 
