@@ -43,12 +43,11 @@ static void drop_local(struct worker *worker, struct local_upstream *local)
 	*local = (struct local_upstream){ .upstream = NULL };
 }
 
-void snapshot_release(struct worker *worker, struct snapshot *snapshot)
+/* Out of line: each request gives back a use, and few are the last. */
+static __attribute__((noinline)) void end_snapshot(struct worker *worker, struct snapshot *snapshot)
 {
 	struct config *config = snapshot->config;
 
-	if (--snapshot->uses > 0)
-		return;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		struct local_upstream *local = worker_local(worker, config->upstreams[i].upstream);
 
@@ -57,6 +56,12 @@ void snapshot_release(struct worker *worker, struct snapshot *snapshot)
 	}
 	config_release(config);
 	free(snapshot);
+}
+
+void snapshot_release(struct worker *worker, struct snapshot *snapshot)
+{
+	if (--snapshot->uses == 0)
+		end_snapshot(worker, snapshot);
 }
 
 static bool grow(void **array, size_t *count, size_t index, size_t size)
