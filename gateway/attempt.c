@@ -295,7 +295,7 @@ static void reset_attempt(struct exchange *exchange)
 	exchange->connected_us = exchange->sent_us = exchange->response_us = 0;
 	exchange->received_ms = 0;
 	buffer_clear(&exchange->partial);
-	exchange->is_deaf = false;
+	exchange->is_deaf = exchange->is_client_late = false;
 	exchange->keeps_connection = false;
 	exchange_enter(exchange, EXCHANGE_CONNECTING);
 }

@@ -155,7 +155,8 @@ void exchange_fail(struct exchange *exchange, enum outcome outcome)
 	bool has_begun_answer = exchange->state == EXCHANGE_STREAMING || exchange->state == EXCHANGE_TUNNEL;
 
 	exchange->outcome = outcome;
-	exchange->is_client_late = exchange_is_client_late(exchange);
+	/* A host that acknowledges nothing is gone, whatever its client does. */
+	exchange->is_client_late = outcome != OUTCOME_UPSTREAM_UNREACHABLE && exchange_is_client_late(exchange);
 	attempt_end(exchange);
 	if (!has_begun_answer && attempt_may_repeat(exchange, outcome)) {
 		attempt_repeat(exchange);

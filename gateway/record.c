@@ -209,7 +209,8 @@ static char *put_combined(char *to, const struct exchange *exchange)
 	return text_put_literal(put_or_dash(to, exchange->user_agent, AGENT_ROOM), "\"\n");
 }
 
-/* As the breaker was told, by the settings of this moment: a reload may change them. */
+/* What the upstream said, by the settings of this moment, as a reload may change them. The breaker heard the same, but for failures
+ * that say nothing of the service (exchange_settle()). */
 static enum replaced replaced_of(const struct exchange *exchange)
 {
 	if (upstream_settings_is_failure_status(exchange_upstream(exchange), exchange->replaced_status))

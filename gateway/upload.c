@@ -14,6 +14,7 @@ void exchange_resume_client(struct exchange *exchange)
 	case EXCHANGE_CONNECTING: /* its body waits in the kernel until somebody takes it */
 		if (!exchange->upload.is_whole)
 			stream_pause(&exchange->client->stream);
+		exchange_watch_client(exchange); /* it is not waited for any more */
 		return;
 	case EXCHANGE_AWAITING:
 	case EXCHANGE_STREAMING:
@@ -64,7 +65,7 @@ bool exchange_is_rest_late(const struct exchange *exchange)
 	if (client->deadline.at_ms == 0 || stream_is_pending(&client->stream))
 		return false;
 	now_ms = worker_now_ms(exchange->worker);
-	age_ms = now_ms - exchange->began_us / 1000;
+	age_ms = now_ms - exchange->attempt_us / 1000;
 	waited_ms = now_ms + exchange->snapshot->config->limits.body_timeout_ms - client->deadline.at_ms;
 	return waited_ms >= SLOW_MS || (age_ms >= SLOW_MS && exchange->upload.bytes * 1000 < age_ms * SLOW_BYTES_PER_S);
 }

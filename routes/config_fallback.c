@@ -141,9 +141,11 @@ static void build(struct reader *reader, const struct yaml_node *node, const str
  * is another one. */
 static bool goes_on_fallback(const struct header_edit *edit)
 {
-	static const char *const OWN_NAMES[] = {"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Type", "Date",
-	                                        "ETag", "Expires", "Last-Modified", "Retry-After"};
+	static const char *const OWN_NAMES[] = {"Date", "ETag", "Expires", "Last-Modified", "Retry-After", "Surrogate-Control"};
 
+	if (strcasestr(edit->name, "Cache-Control") != NULL || /* a CDN has one of its own (RFC 9213) */
+	    (strncasecmp(edit->name, "Content-", 8) == 0 && strncasecmp(edit->name, "Content-Security-Policy", 23) != 0))
+		return false;
 	for (size_t i = 0; i < sizeof(OWN_NAMES) / sizeof(OWN_NAMES[0]); i++)
 		if (strcasecmp(edit->name, OWN_NAMES[i]) == 0)
 			return false;
@@ -157,10 +159,12 @@ void fallback_add_headers(struct reader *reader, struct route *route)
 	size_t length = fallback->head_length;
 	char *head, *to;
 
+	if (reader->is_memory_short || fallback->head == NULL)
+		return;
 	for (size_t i = 0; i < edits->count; i++)
 		if (goes_on_fallback(&edits->edits[i]))
 			length += edits->edits[i].name_length + edits->edits[i].value_length + 4;
-	if (fallback->head == NULL || length == fallback->head_length)
+	if (length == fallback->head_length)
 		return;
 	head = arena_allocate(reader->memory, length + 1);
 	if (head == NULL) {

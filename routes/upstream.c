@@ -66,11 +66,12 @@ void endpoint_release(struct endpoint *endpoint)
 		free(endpoint);
 }
 
-void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old)
+void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old, bool with_health)
 {
 	uint64_t requests = atomic_load(&old->requests_total);
 
-	endpoint->health = old->health;
+	if (with_health)
+		endpoint->health = old->health;
 	atomic_init(&endpoint->ejection.failures, atomic_load(&old->ejection.failures));
 	atomic_init(&endpoint->ejection.times, atomic_load(&old->ejection.times));
 	atomic_init(&endpoint->ejection.until_ms, atomic_load(&old->ejection.until_ms));

@@ -61,8 +61,8 @@ struct upstream {
 struct endpoint *endpoint_new(const struct address *address, unsigned index, uint64_t now_ms, const char *discovered_by);
 struct endpoint *endpoint_reference(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);
-/* Likewise, of the old one's endpoint of this address: its health, its rest and its totals. */
-void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old);
+/* Likewise, of the old one's endpoint of this address: its rest, its totals and, where it is checked on, its health. */
+void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old, bool with_health);
 /* A request to it that its client has not sent whole: nobody can expect an answer. */
 static inline void endpoint_excuse(struct endpoint *endpoint)
 {

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Whether it is heard is the manager's business: errors are not ours to act on. */
+/* Whether it is heard is the manager's business: errors are not ours to act on, and it is not waited for for long. */
 static void tell(const char *state)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
@@ -23,7 +24,8 @@ static void tell(const char *state)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_usec = 100000 }, sizeof(struct timeval));
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
 	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
 	close(fd);
 }

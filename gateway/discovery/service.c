@@ -243,8 +243,8 @@ void service_take_over(struct service *service)
 	for (size_t i = 0; service->known != NULL && i < service->known->count; i++) {
 		struct endpoint *endpoint = service->known->endpoints[i], *was = find_endpoint(old->known, &endpoint->address);
 
-		if (was != NULL)
-			endpoint_take_over(endpoint, was);
+		if (was != NULL && was->address.port == endpoint->address.port) /* on another port it is another process */
+			endpoint_take_over(endpoint, was, service->prepared_settings->health.enabled);
 	}
 	if (service->known != NULL)
 		publish(service);

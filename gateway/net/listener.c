@@ -23,6 +23,8 @@ int *listener_bind(const struct address *list, size_t count, unsigned workers)
 {
 	int *fds = calloc(count * workers, sizeof *fds);
 
+	if (fds == NULL)
+		log_error("can't listen: memory is short");
 	/* All before the first is taken: one list may have 0.0.0.0:80 and 127.0.0.1:80. */
 	for (size_t i = 0; fds != NULL && i < count; i++) {
 		if (!socket_is_free(&list[i])) {

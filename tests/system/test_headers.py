@@ -159,7 +159,8 @@ def test_the_operator_has_the_last_word_on_the_date(gateway, upstream, client, e
 
 def test_what_is_set_is_on_the_fallback_too(gateway, client):
     """Else a page of another origin could not read it. What speaks of the upstream's body does not."""
-    edits = {"set": {"Access-Control-Allow-Origin": "*", "Content-Type": "application/json", "Cache-Control": "max-age=60"},
+    edits = {"set": {"Access-Control-Allow-Origin": "*", "Content-Type": "application/json", "Cache-Control": "max-age=60",
+                     "CDN-Cache-Control": "max-age=60", "Content-Language": "de", "Content-Security-Policy": "default-src *"},
              "add": {"X-More": "1"}, "remove": ["Retry-After"]}
     started = gateway("http://127.0.0.1:1", [{"path": "/", "response_headers": edits, "fallback": "later"}])
     answer = client(started).request()
@@ -167,3 +168,4 @@ def test_what_is_set_is_on_the_fallback_too(gateway, client):
     assert [answer.all(name) for name in ("Access-Control-Allow-Origin", "X-More")] == [["*"], ["1"]]
     assert [answer.all(name) for name in ("Content-Type", "Cache-Control")] == [["text/plain; charset=utf-8"], ["no-store"]]
     assert len(answer.all("Retry-After")) == 1
+    assert [name for name in answer.names() if name in ("cdn-cache-control", "content-language", "content-security-policy")] == ["content-security-policy"]

@@ -156,6 +156,26 @@ def test_health_outlives_another_window_of_the_breaker(gateway, upstream):
     started.configure(patient("20s", "1h"))
     started.reload()
     assert endpoint()["state"] == "unhealthy" and endpoint()["requests"] == 1
+    started.configure({"patient": {"url": ill.url, "breaker": {"window": "30s"}}})
+    started.reload()
+    assert endpoint()["state"] == "available", "nobody checks any more, so nobody would ever say that it is well again"
+
+
+def test_another_port_is_another_process(gateway, upstream):
+    ill = upstream(lambda connection, request: connection.reply(503 if request.target == "/health" else 200))
+    well = upstream()
+
+    def patient(behind, interval):
+        return {"patient": {"url": behind.url, "health_check": {"path": "/health", "interval": interval}}}
+
+    def endpoint():
+        return started.admin("/upstreams/patient")["endpoints"][0]
+
+    started = gateway(patient(ill, "100ms"))
+    until(lambda: endpoint()["state"] == "unhealthy", "it is ill")
+    started.configure(patient(well, "1h"))
+    started.reload()
+    assert endpoint()["state"] == "available" and endpoint()["lastError"] is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a library is covered up")
