@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/telemetry/metrics_lines.h"
@@ -177,13 +178,15 @@ void metrics_write_calls(const struct metrics_input *input, FILE *to)
 		{ "resilience4j_timelimiter_calls_total", "Calls, by whether a timeout ended them.", write_time_limited },
 	};
 
-	for (size_t i = 0; input->service_count > 0 && i < sizeof families / sizeof families[0]; i++) {
-		metrics_head(to, families[i].name, "counter", families[i].help);
-		for (size_t j = 0; j < input->service_count; j++) {
-			const char *upstream = input->services[j].settings->name;
-			struct metrics_calls calls = calls_of(input, upstream);
+	/* Read once, so that the families agree with each other. */
+	struct metrics_calls *calls = calloc(input->service_count + 1, sizeof *calls);
 
-			families[i].write(upstream, &calls, to);
-		}
+	for (size_t i = 0; calls != NULL && i < input->service_count; i++)
+		calls[i] = calls_of(input, input->services[i].settings->name);
+	for (size_t i = 0; calls != NULL && input->service_count > 0 && i < sizeof families / sizeof families[0]; i++) {
+		metrics_head(to, families[i].name, "counter", families[i].help);
+		for (size_t j = 0; j < input->service_count; j++)
+			families[i].write(input->services[j].settings->name, &calls[j], to);
 	}
+	free(calls);
 }

@@ -210,6 +210,12 @@ static void write_spring_requests(const struct metrics_input *input, const struc
 	lines_free(&lines);
 }
 
+/* metrics_call_kind(): NULL where it was no call of the upstream. */
+static const char *kind_of(const struct sample *sample)
+{
+	return metrics_call_kind(metrics_call_events(sample->status, sample->outcome, sample->replaced));
+}
+
 static void add_call(struct lines *lines, const char *upstream, const char *kind, const struct figures *figures)
 {
 	FILE *text = lines_add(lines, figures);
@@ -231,7 +237,7 @@ static void write_breaker_calls(const struct metrics_input *input, const struct 
 			add_call(&lines, input->services[i].settings->name, kinds[j], &(struct figures){ 0 });
 	for (size_t i = 0; i < samples->count; i++) {
 		const struct sample *sample = &samples->list[i];
-		const char *kind = metrics_call_kind(metrics_call_events(sample->status, sample->outcome, sample->replaced));
+		const char *kind = kind_of(sample);
 
 		if (sample->route->upstream != NULL && kind != NULL)
 			add_call(&lines, sample->route->upstream, kind, &sample->figures);
@@ -261,8 +267,7 @@ static void write_hystrix_latencies(const struct metrics_input *input, const str
 	for (size_t i = 0; i < samples->count; i++) {
 		const struct sample *sample = &samples->list[i];
 
-		if (sample->route->upstream != NULL &&
-		    metrics_call_kind(metrics_call_events(sample->status, sample->outcome, sample->replaced)) != NULL)
+		if (sample->route->upstream != NULL && kind_of(sample) != NULL)
 			add_latency(&lines, sample->route->upstream, &sample->figures);
 	}
 	if (lines_merge(&lines)) {
