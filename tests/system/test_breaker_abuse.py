@@ -22,6 +22,14 @@ def serve(gateway, behind, breaker=None, **keys):
                    [{"path": "/", "fallback": FALLBACK, "request_body": "1MiB"}], **keys)
 
 
+def expect_nothing_counted(started):
+    """Neither by the breaker nor against the endpoint."""
+    breaker = started.breaker()
+    assert (breaker["state"], breaker["bufferedCalls"], breaker["failedCalls"]) == ("CLOSED", 0, 0)
+    (endpoint,) = started.admin("/upstreams/patient")["endpoints"]
+    assert endpoint["failures"] == 0
+
+
 def leave(connection):
     connection.reset()
 
@@ -59,10 +67,7 @@ def test_what_clients_do_is_neither_success_nor_failure(gateway, upstream, abuse
             except OSError:
                 pass  # refused before all of it was sent
     assert {line["outcome"] for line in started.log(6)} == {outcome}
-    breaker = started.breaker()
-    assert (breaker["state"], breaker["bufferedCalls"], breaker["failedCalls"]) == ("CLOSED", 0, 0)
-    (endpoint,) = started.admin("/upstreams/patient")["endpoints"]
-    assert endpoint["failures"] == 0
+    expect_nothing_counted(started)
     released.set()
     behind.handler = read_then_reply
     assert Client(started.port).request().status == 200
@@ -103,10 +108,7 @@ def test_whose_request_is_not_whole_says_nothing_of_the_upstream(gateway, upstre
         connection.send(sent)
     assert [connection.answer().status for connection in clients] == [status] * 6
     assert {line["outcome"] for line in started.log(6)} == {outcome}
-    breaker = started.breaker()
-    assert (breaker["state"], breaker["bufferedCalls"], breaker["failedCalls"]) == ("CLOSED", 0, 0)
-    (endpoint,) = started.admin("/upstreams/patient")["endpoints"]
-    assert endpoint["failures"] == 0
+    expect_nothing_counted(started)
     released.set()
 
 
