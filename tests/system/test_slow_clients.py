@@ -2,7 +2,7 @@
 not notice.
 
 SLOW_SECONDS=60 is the long form; from it on the probe's 99th percentile must stay under 50 ms. The short form runs wherever
-tests run, beside whatever else the machine does, and allows half a second."""
+tests run, beside whatever else the machine does: there half of the probe's requests must take less than half a second."""
 import os
 import resource
 import subprocess
@@ -14,7 +14,7 @@ from harness import BUILD, Client, free_port, until
 from process import IS_SANITIZED
 
 SECONDS = int(os.environ.get("SLOW_SECONDS", "10"))
-MOST_S = 0.05 if SECONDS >= 60 else 0.5
+MOST_S, SHARE = (0.05, 99) if SECONDS >= 60 else (0.5, 50)
 CONNECTIONS, PATIENCE_S = 4000, 60
 MODES = {
     "headers": ["-H", "-i", "2", "-x", "24", "-t", "GET"],
@@ -83,5 +83,5 @@ def test_slow_clients_hurt_nobody(gateway, service, tmp_path, mode):
     print(f"\n{mode}: {metrics.sum('gateway_connections_accepted_total') - len(took):.0f} slow connections, {len(took)} "
           f"requests beside them: p50 {took[len(took) // 2] * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, most {took[-1] * 1e3:.1f} ms; "
           f"at most {most_mib:.1f} MiB resident; shed {metrics.sum('gateway_connections_shed_total'):.0f}")
-    assert IS_SANITIZED or p99 < MOST_S
+    assert IS_SANITIZED or took[len(took) * SHARE // 100] < MOST_S
     assert IS_SANITIZED or most_mib < 64
