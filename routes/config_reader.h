@@ -71,7 +71,7 @@ void suggestion_offer(struct suggestion *suggestion, const char *candidate);
 /* The text of a scalar with the environment put in; NULL after a complaint. Never empty unless quoted. */
 const char *reader_text(struct reader *reader, const struct yaml_node *node, const char *what);
 /* All of a file, in the configuration's memory and with a NUL behind it; its path is seen from the folder of the
- * configuration. NULL after a complaint. (config_fallback.c) */
+ * configuration. NULL after a complaint. (config_file.c) */
 char *reader_file(struct reader *reader, const struct yaml_node *node, const char *file, size_t most_bytes,
                   size_t *read_bytes);
 /* Nothing was written after the colon. */
