@@ -274,7 +274,7 @@ def test_a_truncated_answer_is_asked_for_again_over_tcp(service, serve):
     service.start(ONE)
     _, connection = serve("TRUNCATE", ONE)
     until(lambda: connection.request().body == ONE.encode(), "found over TCP")
-    assert any(query[2] == "tcp" for query in service.dns.queries)
+    until(lambda: any(query[2] == "tcp" for query in service.dns.queries), "the server says so")
 
 
 def test_two_hundred_addresses(service, serve):
