@@ -115,17 +115,19 @@ static bool is_too_old(const struct connection *connection, uint64_t now_ms, str
 struct connection *pool_take(struct pool *pool, struct pool_limits limits)
 {
 	uint64_t now_ms = io_now_ms(pool->io);
-	struct connection *connection;
+	struct connection *connection, *older;
 
-	while ((connection = pool->newest) != NULL) {
-		if (!is_too_old(connection, now_ms, limits)) {
+	for (connection = pool->newest; connection != NULL; connection = older) {
+		older = connection->older;
+		if (is_too_old(connection, now_ms, limits)) {
+			connection_close(connection, false);
+		} else if (!stream_has_news(&connection->stream)) {
 			remove_idle(connection);
 			pool->busy++;
 			connection->is_reused = true;
 			deadline_clear(&connection->deadline);
 			return connection;
-		}
-		connection_close(connection, false);
+		} /* else its end, or bytes that would be taken for the response to what is sent now */
 	}
 	return NULL;
 }

@@ -148,6 +148,11 @@ void stream_resume(struct stream *stream);
 /* Has the peer's host left what was sent to it unacknowledged for `silent_ms`? (RFC 9293 section 3.8.3 leaves it to the
  * user how long that may be.) A host that acknowledges but takes no more is reachable. */
 bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms);
+/* Is something to be read, as this turn of the loop knows already, though it has not come to it yet? Costs no system call. */
+static inline bool stream_has_news(const struct stream *stream)
+{
+	return (stream->read_event.ev_evcallback.evcb_flags & EVLIST_ACTIVE) != 0;
+}
 /* Is there nothing to read, not even an end? For a connection that is about to be used for what must not be sent twice: its
  * end may have come in this very turn of the loop. */
 bool stream_is_quiet(const struct stream *stream);

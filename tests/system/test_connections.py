@@ -1,6 +1,7 @@
 """The life of connections to upstreams: how long they may be idle, how old they become, and that a dead peer is noticed."""
 import ctypes
 import os
+import signal
 import socket
 import threading
 import time
@@ -25,6 +26,24 @@ def test_idle_no_longer_than_the_peer_said(gateway, upstream, client):
     assert connection.request().status == 200
     until(lambda: ends, "the gateway closes it")
     assert ends[0] >= 0.49, "not at once either"
+
+
+def test_what_comes_behind_a_response_is_not_the_next_ones(gateway, upstream, client):
+    """It and the next request come in one turn of the loop, and the request is looked at first."""
+    first = []
+
+    def answer(connection, request):
+        first.append(connection)
+        connection.reply(body=request.target.encode())
+
+    running = gateway(upstream(answer), workers=1)
+    asked = client(running)
+    assert asked.request(target="/first").body == b"/first"
+    running.signal(signal.SIGSTOP)
+    asked.ask(target="/second")
+    first[0].send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    running.signal(signal.SIGCONT)
+    assert asked.answer().body == b"/second"
 
 
 def test_what_the_peer_says_is_no_reason_to_wait_longer(gateway, upstream, client):
