@@ -3,10 +3,11 @@
 #   make                   build/gateway, installing what the build needs when it is missing
 #   make deps              install every Debian package the targets below need
 #   make run               the gateway on 127.0.0.1:8080 with a small hospital behind it
-#   make test              unit, thread, system, fault and lint tests, and make differential
-#   make faults            what holds when replicas, networks, disks and memory fail, on loopback, in three minutes
+#   make test              make unit, thread, system, faults, differential, lint and bench-gate
+#   make unit              unit tests under ASan and UBSan; thread: under TSan; system: against the built gateway
+#   make faults            what holds when replicas, networks, disks and memory fail; on loopback, in three minutes
 #   make swarm-test        the same gateway on a real Docker swarm of three nodes (needs root)
-#   make chaos             all that can break, on loopback and on a swarm, beside haproxy and nginx; 30 minutes and more
+#   make chaos             the long form of both, beside haproxy and nginx; writes RESULTS.md; 30 minutes and more
 #   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
 #   make bench-gate        user instructions and system calls per request against the budget
 #   make differential      the request parser against python3-h11, DIFFERENTIAL_SECONDS (10) of it
@@ -15,11 +16,11 @@
 #   make lint              layering rules, compiler warnings as errors, formatting traps
 #   make analyze           gcc -fanalyzer and clang-tidy
 #   make peers             what haproxy and nginx do with the messages of tests/data
-#   make install           PREFIX=/usr/local, DESTDIR= for packagers
-#   make clean
+#   make install           the program and an example configuration; PREFIX=/usr/local, DESTDIR= for packagers
+#   make clean             remove build/
 #
-# Variables: SANITIZER=address,undefined or thread (builds into a folder of its own), V=1 (show commands),
-# CC, CFLAGS, LDFLAGS.
+# Variables: SANITIZER=address,undefined or thread (builds into a folder of its own), V=1 (shows commands), CC, CFLAGS,
+# LDFLAGS.
 
 SANITIZER ?=
 V         ?= 0
