@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* By an operator: forced_open rejects until told otherwise; disabled admits everything and counts nothing; metrics_only admits
+/* Set by an operator: forced_open rejects until told otherwise; disabled admits everything and counts nothing; metrics_only admits
  * everything, counts, and never opens. */
 #define BREAKER_STATES(X) \
 	X(CLOSED, "closed") \
@@ -37,7 +37,7 @@ enum breaker_window {
 
 struct breaker_settings {
 	bool enabled; /* false: every call is admitted and nothing is counted */
-	bool observe; /* counts and changes state, but never rejects; what it would have rejected is no probe */
+	bool observe; /* counts and changes state, but never rejects; what it would have rejected is not a probe */
 	enum breaker_window window;
 	uint32_t window_size;
 	uint32_t minimum_calls; /* above the size of a count window: that size */
@@ -47,13 +47,13 @@ struct breaker_settings {
 	uint32_t open_for_ms;
 	uint32_t open_for_max_ms;
 	uint32_t half_open_calls; /* 1 to 100 */
-	uint32_t half_open_timeout_ms; /* at most 30 minutes, more is taken as that; up to 128 ms late */
+	uint32_t half_open_timeout_ms; /* at most 30 minutes, more counts as that; up to 128 ms late */
 };
 
 enum breaker_verdict {
 	BREAKER_SUCCESS,
 	BREAKER_FAILURE,
-	BREAKER_NEITHER, /* says nothing about the upstream: the client left, the answer was ours */
+	BREAKER_NEITHER, /* says nothing about the upstream: the client left, or the answer was our own */
 };
 
 /* Proof that a call was admitted. Zero-initialised = none held; settling none is allowed and does nothing. */
@@ -102,14 +102,14 @@ struct breaker;
 /* Born closed. NULL when memory is short. on_transition may be NULL. */
 struct breaker *breaker_new(const struct breaker_settings *settings, uint64_t now_ms,
                             breaker_on_transition *on_transition, void *context);
-/* For a new one that no other thread knows yet: takes over the state of `old` (with what is left of an open time) and its totals,
- * when a reload changes the shape of the window. What is settled on the old one later does not reach the new one. */
+/* When a reload changes the shape of the window: gives a new breaker, which no other thread may know yet, the state of `old` (with
+ * what is left of an open time) and its totals. What is settled on the old one later does not reach the new one. */
 void breaker_take_over(struct breaker *breaker, struct breaker *old);
 void breaker_free(struct breaker *breaker);
 
-/* May this call go to the upstream? True: `permit` must be settled exactly once. False: *retry_after_ms tells how
- * long the breaker will reject at least (never 0; nobody can know while half-open, then 1, and while forced open, then
- * open_for_ms). `random` is any uniform 32-bit number (jitter).
+/* May this call go to the upstream? True: `permit` must be settled exactly once. False: the breaker will go on rejecting
+ * for *retry_after_ms at least, which is never 0; where nobody can know, it is 1 (half-open) or open_for_ms (forced open).
+ * `random` is any uniform 32-bit number (jitter).
  * Settings may differ from call to call (a reload), but not in window and window_size: those are fixed at birth. */
 bool breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
                    struct breaker_permit *permit, uint64_t *retry_after_ms);
@@ -118,10 +118,10 @@ bool breaker_admit(struct breaker *breaker, const struct breaker_settings *setti
 void breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
                     struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms);
 
-/* Is this permit one of the few of a half-open breaker? */
+/* Is this permit one of the few that a half-open breaker gives? */
 bool breaker_permit_is_probe(const struct breaker_permit *permit);
 
-/* An operator's wish: BREAKER_CLOSED, BREAKER_FORCED_OPEN, BREAKER_DISABLED or BREAKER_METRICS_ONLY. */
+/* What an operator asks for: BREAKER_CLOSED, BREAKER_FORCED_OPEN, BREAKER_DISABLED or BREAKER_METRICS_ONLY. */
 void breaker_force(struct breaker *breaker, enum breaker_state state, uint64_t now_ms);
 
 /* One load, for log lines. BREAKER_DISABLED when settings say so. */

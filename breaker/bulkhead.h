@@ -1,7 +1,7 @@
 /*
  * Limits that hold exactly over all threads: how many calls an upstream may have in flight, how many may wait for a
- * place, and how many of the recent calls may be retries. Who of those that wait is next is queue.h's. Any thread;
- * atomics only; time is a parameter.
+ * place, and how many of the recent calls may be retries. Which of the waiting calls is next is for queue.h to say.
+ * Any thread; atomics only; time is a parameter.
  */
 #ifndef BREAKER_BULKHEAD_H
 #define BREAKER_BULKHEAD_H
@@ -12,15 +12,15 @@
 
 struct bulkhead {
 	_Atomic uint64_t word; /* in flight in the lower half, waiting in the upper: no two numbers that must agree */
-	_Atomic uint32_t pressure; /* 0: no overload; since then, refused calls less those that found a place free */
+	_Atomic uint32_t pressure; /* 0: no overload; else grows with refused calls, falls with those that found a place free */
 	_Atomic uint64_t short_ms; /* when the queue was last seen short */
-	_Atomic uint64_t least_demand; /* that waited or had been refused, a span later or ever since */
+	_Atomic uint64_t least_demand; /* calls waiting or refused so far: the least since the queue has been long for a span */
 	_Atomic uint64_t rejected_total;
 };
 
 /* A place, unless `max_in_flight` are in already or others wait for one. */
 bool bulkhead_try(struct bulkhead *bulkhead, uint32_t max_in_flight);
-/* The same for who does not want to wait: false is counted as rejected. */
+/* The same for a call that does not wait: false is counted as rejected. */
 bool bulkhead_enter(struct bulkhead *bulkhead, uint32_t max_in_flight);
 /* Gives the place back. True: somebody waits and has to be called (queue.h). */
 bool bulkhead_leave(struct bulkhead *bulkhead);
@@ -33,11 +33,11 @@ struct bulkhead_limits {
 
 /* A place, or a place among those that wait, or neither, counted as rejected. */
 enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, const struct bulkhead_limits *limits, uint64_t now_ms);
-/* Do more wait than may, as it is overload? Then the oldest have to go. */
+/* Do more wait than may in an overload? Then the oldest have to go. */
 bool bulkhead_is_too_long(const struct bulkhead *bulkhead, const struct bulkhead_limits *limits);
-/* One that waited gets a place. False: none is free, it waits on. */
+/* One that waited takes a place. False: none is free, it goes on waiting. */
 bool bulkhead_take(struct bulkhead *bulkhead, uint32_t max_in_flight);
-/* One waits no more. `is_rejected`: because it was its time. */
+/* One waits no more. `is_rejected`: because its time is up. */
 void bulkhead_give_up(struct bulkhead *bulkhead, bool is_rejected);
 /* Is there a place, and somebody who waits for one? */
 bool bulkhead_must_call(const struct bulkhead *bulkhead, uint32_t max_in_flight);
@@ -45,7 +45,7 @@ bool bulkhead_must_call(const struct bulkhead *bulkhead, uint32_t max_in_flight)
 uint32_t bulkhead_in_flight(const struct bulkhead *bulkhead);
 uint32_t bulkhead_waiting(const struct bulkhead *bulkhead);
 
-/* Retries may be `percent` of the calls of the last 10 s, and 3 a second always. */
+/* Retries may be `percent` of the calls of the last 10 s, and always 3 a second. */
 enum { RETRY_BUDGET_SLICES = 10, RETRY_BUDGET_SLICE_MS = 1000, RETRY_BUDGET_MINIMUM_PER_SECOND = 3 };
 
 struct retry_budget {

@@ -23,14 +23,14 @@ struct ejection_settings {
 };
 
 struct ejection {
-	_Atomic uint32_t failures;        /* in a row, weighed */
+	_Atomic uint32_t failures;        /* in a row, weighted */
 	_Atomic uint32_t times;           /* ejections that count for the next rest */
 	_Atomic uint64_t until_ms;        /* 0 or past: in rotation */
 	_Atomic uint64_t ejections_total; /* since birth, for people */
 };
 
-/* True when this failure ejected the endpoint (for the log line; exactly one caller gets it). With `is_last`, where there is no
- * other, it is only counted. */
+/* True when this failure ejected the endpoint (for the log line; exactly one caller gets it). With `is_last`, when there is no
+ * other endpoint, the failure is only counted. */
 bool ejection_failure(struct ejection *ejection, const struct ejection_settings *settings, uint64_t now_ms,
                       uint32_t random, bool is_connection_failure, bool is_last);
 void ejection_success(struct ejection *ejection);

@@ -7,10 +7,10 @@
  *     epoch         slice            count             epoch and slice together: the slice's number
  *
  * A word that is a little ahead of ours belongs to threads that are further on: in a later epoch, or in a later slice
- * while we slept for a whole turn of the ring. Our count is dropped, it is too old to matter, and to overwrite the word
- * would spoil theirs. Any other number is the past and is overwritten. Both parts go round, which is why "ahead" means
- * a little ahead only: a word left from long ago must not be taken for the future. A word that counts nothing never is.
- * The count stops at its most, 67 million in one slice.
+ * because we slept for a whole turn of the ring. Then our count is dropped: it is too old to matter, and overwriting the
+ * word would spoil theirs. Any other number is the past and is overwritten. Both parts wrap around, which is why "ahead"
+ * means only a little ahead: a word left from long ago must not be taken for the future. A word that counts nothing never
+ * is. The count stops at its maximum, 67 million in one slice.
  */
 #ifndef BREAKER_NUMBERED_H
 #define BREAKER_NUMBERED_H
@@ -78,7 +78,7 @@ static inline uint64_t numbered_add(_Atomic uint64_t *word, uint64_t number)
 	return next & NUMBERED_COUNT_MAX;
 }
 
-/* Lets nothing stand of the epochs before this one: a word that is left alone for a whole round of them would be ahead again. */
+/* Removes what is left of the epochs before this one: after a whole round of epochs it would be ahead again. */
 static inline void numbered_forget_before(_Atomic uint64_t *word, uint64_t epoch)
 {
 	const uint64_t mask = (1u << NUMBERED_EPOCH_BITS) - 1;
@@ -89,7 +89,7 @@ static inline void numbered_forget_before(_Atomic uint64_t *word, uint64_t epoch
 		;
 }
 
-/* Takes out what was counted under an earlier number, before it is so old that it comes round; what is further on stays. */
+/* Removes what was counted under an earlier number, before that number comes round again; what is further on stays. */
 static inline void numbered_forget_earlier(_Atomic uint64_t *word, uint64_t number)
 {
 	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);

@@ -17,7 +17,7 @@ enum {
 	STATE_GENERATIONS = 1 << 16,  /* the generation is counted modulo this */
 	STATE_PROBES_MAX = 100,       /* most half_open_calls */
 	STATE_REOPENINGS_MAX = 15,    /* re-openings in a row are counted up to this: open_for times 32768 */
-	STATE_TICK_MS = 64,           /* a half-open word knows its beginning to this grain */
+	STATE_TICK_MS = 64,           /* the grain in which a half-open word knows when it began */
 	STATE_HALF_OPEN_TIMEOUT_MAX_MS = 30 * 60 * 1000,
 };
 
@@ -55,7 +55,7 @@ uint64_t state_settle(uint64_t word, enum breaker_verdict verdict, bool is_slow)
 uint64_t state_review(uint64_t word, uint64_t now, const struct breaker_settings *settings, uint32_t random,
                       enum breaker_reason *reason);
 
-/* An operator's wish. Closing always begins a new generation, also when closed: that is what clears the window. */
+/* What an operator asks for. Closing always begins a new generation, also when closed: that is what clears the window. */
 uint64_t state_force(uint64_t word, enum breaker_state state);
 
 /* The word for a successor that takes over: probes in flight stay behind with the old breaker. */

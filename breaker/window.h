@@ -1,6 +1,7 @@
 /*
- * The calls a closed breaker decides on: those of the last while (time window) or the last so many (count window), in
- * a ring of slices. Any thread; atomics only; `now` is in milliseconds since the breaker's birth.
+ * The calls that a closed breaker decides on: those of the last window_size milliseconds (time window), or the last
+ * window_size calls (count window), in a ring of slices. Any thread; atomics only; `now` is in milliseconds since the
+ * breaker's birth.
  *
  * Granularity: a time window has 10 slices of window_size / 10 (rounded up), the newest still filling: it looks back
  * between nine and ten tenths of its size. A count window has slices of one call up to 100 calls and is exact;
@@ -45,7 +46,7 @@ void window_init(struct window *window, enum breaker_window kind, uint32_t size)
 /* Counts a settled call under `generation`, the breaker's at the time. */
 void window_add(struct window *window, uint32_t generation, uint64_t now, bool is_failure, bool is_slow);
 
-/* Takes out what was counted before `generation`. To be called at least once in 4000 generations: what stands in the window for
+/* Removes what was counted before `generation`. To be called at least once in 4000 generations: what stays in the window for
  * longer is taken for the future, and nothing is counted in its place. */
 void window_forget_before(struct window *window, uint32_t generation);
 

@@ -24,7 +24,7 @@ size_t address_format(const struct address *address, char text[ADDRESS_TEXT_MAX]
 size_t address_format_ip(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 bool address_is_loopback(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b); /* family, ip and port */
-/* An order of family and ip, whatever the port: below, at or above 0. */
+/* Orders by family and ip, whatever the port: below, at or above 0. */
 int address_compare(const struct address *a, const struct address *b);
 
 struct prefix { /* a CIDR */

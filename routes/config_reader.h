@@ -5,7 +5,7 @@
  * read function per kind of key; config_value.c has those for plain values, config_upstream.c and config_route.c those
  * for what is special there. Complaints never stop the reading; a value that was complained of keeps its default.
  * Memory: `memory` lives as long as the configuration, `scratch` as long as the reading. When memory is short, the flag
- * says so, read functions leave what they were about, and config_parse() gives up at the end.
+ * says so, read functions give up what they were doing, and config_parse() fails at the end.
  */
 #ifndef ROUTES_CONFIG_READER_H
 #define ROUTES_CONFIG_READER_H
@@ -70,7 +70,7 @@ void suggestion_offer(struct suggestion *suggestion, const char *candidate);
 /* ---- scalars ----------------------------------------------------------------------------------------------------- */
 /* The text of a scalar with the environment put in; NULL after a complaint. Never empty unless quoted. */
 const char *reader_text(struct reader *reader, const struct yaml_node *node, const char *what);
-/* All of a file, in the configuration's memory and with a NUL behind it; its path is seen from the folder of the
+/* All of a file, in the configuration's memory and with a NUL behind it; its path is relative to the folder of the
  * configuration. NULL after a complaint. (config_file.c) */
 char *reader_file(struct reader *reader, const struct yaml_node *node, const char *file, size_t most_bytes,
                   size_t *read_bytes);
@@ -88,7 +88,7 @@ void key_store(const struct key *key, void *structure, uint64_t value);
 /* The keys of a mapping into the structure that the scope's fields belong to. `what` is its name in messages. */
 void section_read(struct reader *reader, const struct yaml_node *node, enum key_scope scope, const char *what,
                   void *into);
-/* Every default of the scope and of the sections in it, by the same way that a written value takes. */
+/* Every default of the scope and of the sections in it, read in the same way as a written value. */
 void section_defaults(struct reader *reader, enum key_scope scope, void *into);
 
 key_read read_number, read_choice, read_statuses, read_plain_text;                        /* config_value.c */
@@ -109,7 +109,7 @@ struct fallback_parts {
 	const char *content_type, *body, *file;
 	uint64_t on_statuses[10];
 };
-/* The fallback of a route that has none written. */
+/* The fallback of a route that names none. */
 void fallback_default(struct reader *reader, struct route *route);
 /* When the whole route is read: what response_headers sets and adds is on the fallback, too. */
 void fallback_add_headers(struct reader *reader, struct route *route);

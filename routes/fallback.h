@@ -1,5 +1,5 @@
 /*
- * The response that stands ready when the upstream can't give one.
+ * The response that is ready for when the upstream can't give one.
  *
  * Built when the configuration is read; serving it needs no memory: the caller sends head, then its own
  * per-request fields (Date, Retry-After, Proxy-Status, Connection), then body.

@@ -1,5 +1,5 @@
 /*
- * Every key of gateway.yml: its name, what kind of value it takes, where that goes, default, least, most, and one line
+ * Every key of gateway.yml: its name, what kind of value it takes, where that is kept, default, least, most, and one line
  * of help. Whatever needs the keys expands this table: the reader, --print-config, the "did you mean", the unit test
  * that compares gateway.yml with it. A key that is not here is unknown to the gateway.
  *

@@ -30,7 +30,7 @@ struct path_result {
 };
 /* `path` starts with '/' and holds no query. `room` must have `length` bytes. */
 struct path_result path_normalise(const char *path, size_t length, char *room);
-/* What of it comes before the first "..", in whatever spelling; `length` when there is none. */
+/* How much of it comes before the first "..", however that is spelled; `length` when there is none. */
 size_t path_before_dots(const char *path, size_t length);
 
 enum route_verdict { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_METHOD_NOT_ALLOWED };

@@ -30,7 +30,7 @@ struct endpoint {
 	const char *discovered_by; /* "dns" or "address" */
 	struct health health;      /* the control thread's alone: workers are told who serves */
 	_Alignas(64) _Atomic uint32_t in_flight;
-	_Atomic uint64_t joined_ms; /* when others served already; 0: it was one of the first */
+	_Atomic uint64_t joined_ms; /* when it joined others that served already; 0: it was one of the first */
 	struct ejection ejection;
 	_Atomic uint64_t requests_total;
 	_Atomic uint64_t answered; /* requests_total when it last answered: those that came since are unanswered */
@@ -61,9 +61,9 @@ struct upstream {
 struct endpoint *endpoint_new(const struct address *address, unsigned index, uint64_t now_ms, const char *discovered_by);
 struct endpoint *endpoint_reference(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);
-/* Likewise, of the old one's endpoint of this address: its rest, its totals and, where it is checked on, its health. */
+/* From the old upstream's endpoint of the same address: its rest, its totals and, `with_health`, what its checks found. */
 void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old, bool with_health);
-/* A request to it that its client has not sent whole: nobody can expect an answer. */
+/* Discounts a request whose client has not sent it whole: nobody can expect an answer to that. */
 static inline void endpoint_excuse(struct endpoint *endpoint)
 {
 	atomic_fetch_add_explicit(&endpoint->answered, 1, memory_order_relaxed);
@@ -84,7 +84,7 @@ void endpoint_set_release(struct endpoint_set *set);
 /* NULL: memory is short. */
 struct upstream *upstream_new(const struct upstream_settings *settings, unsigned index, uint64_t now_ms,
                               breaker_on_transition *on_transition, void *context);
-/* For a new one that no worker knows yet: the breaker's state and all totals of an old one of the same name. */
+/* Gives a new one, which no worker may know yet, the breaker's state and all totals of an old one of the same name. */
 void upstream_take_over(struct upstream *upstream, struct upstream *old);
 /* May `upstream` serve these settings too, or is a new one needed? */
 bool upstream_fits(const struct upstream *upstream, const struct upstream_settings *settings,
