@@ -9,7 +9,7 @@
  *     2  what a connection costs without such bytes: 0.7 KiB when it is idle, under 3 KiB with a request under way
  *     2  the rest: program and libraries, scratch buffers, exchanges kept for use again, logs, the control thread
  *
- * In 64 MiB that is 32 MiB of bytes and 5461 connections of 3 KiB. The kernel's socket buffers come on top; it makes them
+ * In 64 MiB that is 32 MiB of bytes and 5462 connections of 3 KiB. The kernel's socket buffers come on top; it makes them
  * smaller by itself when a container's memory is short.
  */
 #include "gateway/capacity.h"

@@ -1,5 +1,6 @@
 /*
- * One client connection: reads request heads, hands requests to exchanges one after the other, keeps what came too early.
+ * One client connection: reads request heads, hands requests to exchanges one after the other, and keeps what
+ * comes too early.
  */
 #ifndef GATEWAY_CLIENT_H
 #define GATEWAY_CLIENT_H
@@ -55,9 +56,9 @@ void client_read_fresh(struct client *client, char *bytes, size_t length); /* no
 void client_read_held(struct client *client);                              /* `held` has grown, or its turn has come */
 /* The exchange is over already, and the next request came with its last bytes. */
 void client_hold_next(struct client *client, const char *bytes, size_t length);
-/* The part of a head that is held never becomes whole. */
+/* The head of which a part is held will never be whole. */
 void client_give_up_head(struct client *client, enum outcome outcome);
-/* What it sends can't be kept; `bytes` begin its request. It goes: a line in the log, as for every request, and it is counted. */
+/* What it sends can't be kept; `bytes` begin its request. Closes it: counted, and with a line in the log as for every request. */
 void client_shed(struct client *client, const char *bytes, size_t length);
 static inline bool client_has_held(const struct client *client)
 {

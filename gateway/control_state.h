@@ -17,7 +17,7 @@ struct counted_route {
 	struct route_metrics *metrics;
 };
 
-/* When a worker was last asked to turn its loop, and how often it had then. */
+/* When a worker was last asked to turn its loop, and how many turns it had made by then. */
 struct pulse {
 	uint64_t turns, asked_ms;
 };

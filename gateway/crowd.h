@@ -1,9 +1,9 @@
 /*
  * How many connections each client has, over all workers: the one exact count that limits.connections_per_client needs. A client
- * is an IPv4 address or, as every household has one, an IPv6 /64.
+ * is an IPv4 address or, since that is what a household has, an IPv6 /64.
  *
- * One mutex around one table: it is locked for a look-up at each accept and at each close, never for a request. Memory is
- * bounded by the limit of connections. Any thread.
+ * One mutex around one table: it is locked for a look-up at each accept and each close, never for a request. Memory is bounded
+ * by the limit of connections. Any thread.
  */
 #ifndef GATEWAY_CROWD_H
 #define GATEWAY_CROWD_H

@@ -1,7 +1,7 @@
 /*
  * THE SPINE: one request with its response.
  *
- *   exchange_begin --> find_route --> admit --> attempt --> (connection.c's events) --> answer --> settle --> record
+ *   exchange_begin --> find_route --> admit --> attempt --> (connection's events) --> answer --> settle --> record
  *                                      ^ |          ^ |
  *                     waits for a place+-+          +-+ another endpoint, while the client has got nothing
  *                                        +--> fallback
@@ -68,7 +68,7 @@ struct exchange {
 	bool wants_keep_alive, wants_upgrade;
 	bool expects_continue; /* and has not been told to: it is the upstream's turn */
 	struct slice method_text, target, user_agent, referer, trace_id;
-	struct slice asked_for; /* the address whose request a trusted proxy says it is; empty: the client's own */
+	struct slice asked_for; /* the client's address that a trusted proxy names; empty: there is none, the peer is the client */
 	uint8_t request_id_length;
 
 	bool has_lost_body; /* more of the body came than is kept */
@@ -139,8 +139,8 @@ void exchange_leave_bulkhead(struct exchange *exchange);
 
 /* Tells the breaker, once. */
 void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict);
-/* To the client; `is_last`: nothing of its answer follows, and exchange_finish() does in the same turn. Where the connection ends
- * with it, its end goes in the same packet. */
+/* To the client; `is_last`: no more of the answer follows, and exchange_finish() is called in the same turn. Where the connection
+ * ends with it, the FIN goes in the same packet. */
 static inline enum send_result exchange_send(struct exchange *exchange, struct iovec *parts, int count, bool is_last)
 {
 	struct stream *client = &exchange->client->stream;
@@ -171,7 +171,7 @@ void admission_forget(struct worker *worker, struct local_upstream *local);
 
 /* upload.c: sets the deadline for what the client should send or take next */
 void exchange_watch_client(struct exchange *exchange);
-/* Is the client waited for, for the rest of its request, and has been for a while, or sends next to nothing? Then what becomes of
+/* Has the client been waited for, for the rest of its request, for a while, or does it send next to nothing? Then what becomes of
  * the request says nothing about the upstream. */
 enum { SLOW_MS = 500, SLOW_BYTES_PER_S = 4096 };
 bool exchange_is_rest_late(const struct exchange *exchange); /* of a request that is not whole */

@@ -1,6 +1,6 @@
 /*
  * Heads on their way through: what the gateway takes away from a message, what it adds (RFC 9110 sections 7.6 and 7.8).
- * Pure: from parsed structs to bytes in a room whose size was asked for beforehand.
+ * Pure: from parsed structs to bytes, in room whose size the caller has asked for beforehand (..._bound).
  */
 #ifndef GATEWAY_FORWARD_H
 #define GATEWAY_FORWARD_H

@@ -2,7 +2,7 @@
  * Every way an exchange can end: the one table from which log words, metrics labels, the breaker's verdict, retries and
  * what the client gets are all read. Nothing else decides these from a status code.
  *
- * fault:   whose it was; an attacker or a slow client must never open a breaker.
+ * fault:   whose it was; an attacker's or a slow client's must never open a breaker.
  * verdict: what the breaker of the upstream is told.
  * retry:   may another endpoint be tried, as long as the client has got nothing?
  * answer:  what the client gets then.
@@ -28,7 +28,7 @@ enum answer {
 	ANSWER_PASSED,   /* the upstream's own */
 	ANSWER_FALLBACK, /* the route's */
 	ANSWER_ERROR,    /* a line of text with the status */
-	ANSWER_CUT,      /* the connection is reset: a head is out that can't be kept, or nobody listens */
+	ANSWER_CUT,      /* the connection is reset: a head is out that can't be fulfilled, or nobody listens */
 };
 
 /* name, label, status, fault, verdict, retry, answer, proxy_error, words */

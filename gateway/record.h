@@ -1,4 +1,4 @@
-/* What stays of an exchange: one line in the access log and some counters. Always, however it ended. */
+/* What remains of an exchange: one line in the access log and some counters. Always, however it ended. */
 #ifndef GATEWAY_RECORD_H
 #define GATEWAY_RECORD_H
 

@@ -1,12 +1,12 @@
 /*
- * What the process gives up once it is ready to serve, so that somebody who takes it over from outside finds little to use.
+ * What the process gives up once it is ready to serve, so that an attacker who takes it over finds little to use.
  *
  *   all of it     no new privileges, no core dump and no debugger of the same user, no file but what a reload needs (Landlock)
  *   workers       only the system calls that serving takes: no file, no process, no socket but TCP
  *   control       no program is started, no other process reached
  *
- * `sandbox: off` leaves all of that out, for debuggers. What the kernel does not have is left out, too; one line in the log says
- * what there is.
+ * `sandbox: off` leaves all of that out, for debuggers. What the kernel does not have is missing, too; one line in the log says
+ * what is in force.
  */
 #ifndef GATEWAY_SANDBOX_H
 #define GATEWAY_SANDBOX_H

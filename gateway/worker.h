@@ -40,11 +40,11 @@ enum worker_message {
 	WORKER_ENDPOINTS,  /* subject: upstream (a reference), object: endpoint_set (a reference) */
 	WORKER_CONFIG,     /* object: config (a reference); its upstreams' endpoints were sent before */
 	WORKER_CALL,       /* subject: upstream (a reference): there may be a place for who waits, or its breaker has opened */
-	WORKER_LEAVE,      /* accept still, but at once: a drain is to follow */
+	WORKER_LEAVE,      /* go on accepting, but without waiting for the first byte: a drain is to follow */
 	WORKER_DRAIN,      /* accept no more, finish what is under way */
 	WORKER_STOP,       /* end what is still under way, and the thread */
 	WORKER_LOG,        /* subject: the access log's descriptor and 1, as a number; NULL: none */
-	WORKER_PING,       /* turn once: somebody wants to see that you can */
+	WORKER_PING,       /* turn the loop once, to show that it turns */
 };
 
 enum control_message {
@@ -146,8 +146,8 @@ static inline uint64_t worker_now_ms(struct worker *worker)
 {
 	return io_now_ms(&worker->io);
 }
-/* For a breaker, which rarely needs it: all workers share the breaker, so a spread over the nodes will do, and the microsecond at
- * which each of them asks is that, once its last bits are stirred into all others (Fibonacci hashing). */
+/* For a breaker, which rarely needs it: all workers share the breaker, so nodes only have to differ, and the microseconds at which
+ * they ask do, once the low bits are mixed into all others (Fibonacci hashing). */
 static inline uint32_t worker_jitter(struct worker *worker)
 {
 	return (uint32_t)(io_now_us(&worker->io) * UINT64_C(0x9e3779b97f4a7c15) >> 32);

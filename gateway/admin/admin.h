@@ -2,7 +2,7 @@
  * The admin listener: health, metrics, breakers, routes, endpoints, for people and their tools. The room of evhttp.
  *
  * Lives on the control thread's loop and sees the gateway through the functions of `struct admin_view`, all called on that
- * thread. What it shows are snapshots; the only thing it changes is a breaker's state (POST /actuator/circuitbreakers/NAME).
+ * thread. It shows snapshots; the only thing it changes is a breaker's state (POST /actuator/circuitbreakers/NAME).
  */
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H

@@ -33,7 +33,7 @@ struct page_request {
 
 /* Takes the reference to `value`; NULL: memory was short while it was made, the answer is a 500. */
 void page_json(struct page_request *request, int status, const char *content_type, json_t *value);
-/* Takes `text`, which is the free()'s. */
+/* Takes `text`, which it free()s. */
 void page_text(struct page_request *request, int status, const char *content_type, char *text, size_t length);
 /* {"status": ..., "error": ..., "message": ...}, as Spring words it. `message` is UTF-8. */
 void page_error(struct page_request *request, int status, const char *message);

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /*
- * What the buffers of this thread have allocated, and from where on none may grow beyond BUFFER_ALWAYS_BYTES: then what is large
- * fails, and small requests go on. Others who keep bytes for a peer add theirs, and ask buffer_may_keep() before.
+ * What this thread's buffers have allocated, and the sum above which none may grow beyond BUFFER_ALWAYS_BYTES: then large requests
+ * fail, and small ones go on. Others that keep bytes for a peer add them here, and ask buffer_may_keep() first.
  */
 enum { BUFFER_ALWAYS_BYTES = 8 * 1024 };
 extern _Thread_local size_t buffer_kept_bytes, buffer_most_bytes;

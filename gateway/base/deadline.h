@@ -2,7 +2,7 @@
  * Many deadlines, one clock: a timing wheel for one thread.
  *
  * A deadline that moves later, as nearly all do (every request pushes its connection's idle time ahead), costs one
- * store: it stays in its slot and is put further when that slot comes due. Only one that moves earlier is relinked.
+ * store: it stays in its slot and is moved on when that slot comes due. Only one that moves earlier is relinked.
  * Resolution is DEADLINE_TICK_MS; a deadline is never early and at most two ticks late while the loop turns.
  */
 #ifndef GATEWAY_BASE_DEADLINE_H

@@ -2,7 +2,7 @@
  * Which system calls a thread may still make (seccomp(2)). The room of libseccomp, which knows the calls of every architecture by
  * name and turns a list into the kernel's filter program.
  *
- * A filter is built once and then put on by each thread that it is for: what a thread has put on it never takes off.
+ * A filter is built once and then put on by each thread that it is for; a thread can never take it off again.
  */
 #ifndef GATEWAY_BASE_FILTER_H
 #define GATEWAY_BASE_FILTER_H
@@ -23,7 +23,8 @@ struct filter filter_for_serving(void);
 /* For the control thread, whose libraries open files and make threads: everything but what starts a process or reaches for
  * other processes or the system. */
 struct filter filter_for_control(void);
-/* Both kill the process at a call that no honest thread here ever makes: to execute a program, to trace a process. */
+/* Both kill the process at calls that no honest thread here ever makes: to execute a program, trace or read a process, mount,
+ * load a module, a kernel or BPF. */
 
 /* The calling thread, from now on, and those it starts. Needs no_new_privs. False: errno; ENOSYS, EINVAL: not in this kernel. */
 bool filter_put_on(const struct filter *filter);

@@ -1,5 +1,5 @@
 /*
- * Messages from any thread to one: the only mutex of the program.
+ * Messages from any thread to one, behind a mutex (crowd.h has the only other).
  *
  * The owner waits for inbox_descriptor() to become readable and then takes everything at once. Messages keep their order.
  */
@@ -12,7 +12,7 @@
 struct message {
 	struct message *next;
 	int kind;
-	void *subject, *object; /* what they are, and who owns them, belongs to the kind */
+	void *subject, *object; /* the kind says what they are and who owns them */
 };
 
 struct inbox {

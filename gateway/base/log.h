@@ -2,8 +2,8 @@
  * Diagnostics for people, on stderr, one line each: "2026-03-01T12:00:00.123Z info text". Any thread. Bytes outside
  * printable ASCII are escaped, so nothing that came over the network can forge a line.
  *
- * Nobody waits for whoever reads them: a line that is not taken at once is lost, and the next one that is taken is followed by
- * how many were.
+ * Nothing waits for their reader: a line that is not taken at once is lost, and the next one that is taken is followed by how
+ * many were.
  */
 #ifndef GATEWAY_BASE_LOG_H
 #define GATEWAY_BASE_LOG_H

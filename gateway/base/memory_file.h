@@ -15,7 +15,7 @@ struct memory_file {
 };
 
 void memory_file_open(struct memory_file *memory);
-/* The text, ended with a NUL, which the caller frees; NULL: memory was short at some time. */
+/* The text, which ends with a NUL and which the caller frees; NULL: memory was short at some time. */
 char *memory_file_close(struct memory_file *memory, size_t *length);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* A descriptor of our own for STDOUT_FILENO or STDERR_FILENO. -1 with errno. */
 int output_open(int standard);
-/* A journal's, for output_put(). */
+/* A journal is one; output_put() has to know. */
 bool output_is_socket(int fd);
 /* As write(2). */
 ssize_t output_put(int fd, bool is_socket, const char *bytes, size_t length);

@@ -1,4 +1,4 @@
-/* A list that runs in a ring through its own head: what is in it leaves without knowing whose it is. One thread. */
+/* A circular list through its own head: an entry can leave without knowing which list it is in. One thread. */
 #ifndef GATEWAY_BASE_RING_H
 #define GATEWAY_BASE_RING_H
 

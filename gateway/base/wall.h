@@ -1,4 +1,4 @@
-/* The time of day for people and heads: one thread reads it once in a turn of its loop and writes its texts once a second. */
+/* The time of day, for logs and the Date field: a thread reads it once per turn of its loop and formats its texts once a second. */
 #ifndef GATEWAY_BASE_WALL_H
 #define GATEWAY_BASE_WALL_H
 

@@ -3,8 +3,8 @@
  * often in a row gets no new requests until it is well again; when all fail, all serve. What is known of an endpoint's health
  * lives with the endpoint, over DNS refreshes and reloads.
  *
- * A new endpoint is checked for the first time at some moment of its first interval, and every interval is a tenth shorter at
- * most: neither the endpoints of one gateway nor the gateways of all nodes ask together.
+ * A new endpoint is checked for the first time at a random moment of its first interval, and every interval is shortened by up
+ * to a tenth: neither the checks of one gateway nor those of the gateways of all nodes come together.
  *
  * All functions are for the control thread.
  */
@@ -16,12 +16,12 @@
 struct service;
 struct check;
 
-/* The endpoints or the settings of the service are others now. */
+/* The endpoints or the settings of the service have changed. */
 void checks_follow(struct service *service);
 /* Ends all of them and forgets what they found; tells nobody. */
 void checks_stop(struct service *service);
 
-/* service.c: an endpoint is to be treated otherwise. */
+/* service.c: an endpoint is to be treated differently. */
 void service_health_changed(struct service *service);
 
 #endif

@@ -20,9 +20,9 @@ struct name;
 struct discovery;
 
 struct discovery_events {
-	/* The set of this upstream is another now; both are borrowed. */
+	/* The set of this upstream has changed; both are borrowed. */
 	void (*on_endpoints)(void *context, struct upstream *upstream, struct endpoint_set *set);
-	/* discovery_prepare() is through: every name has had an answer, or its time. */
+	/* discovery_prepare() is through: every name has had an answer, or time enough. */
 	void (*on_prepared)(void *context);
 	/* The breaker of this upstream has changed its state. Any thread; must not block. */
 	void (*on_transition)(void *context, struct upstream *upstream, const struct breaker_transition *transition);

@@ -41,16 +41,16 @@ struct guard {
 	struct event deadline;        /* of those that wait */
 	struct address *admitted;     /* sorted, as last told */
 	size_t admitted_count;
-	bool is_known;                /* `admitted` is something to go by */
+	bool is_known;                /* `admitted` has been decided on */
 	uint64_t quarantines_total;
 };
 
 /* NULL: memory is short. */
 struct guard *guard_new(struct name *name);
 void guard_free(struct guard *guard);
-/* The name has these addresses now. When others are admitted than right after this call, name_guard_changed() tells. */
+/* The name has these addresses now. When the admitted ones change after this call, name_guard_changed() is called. */
 void guard_take(struct guard *guard, const struct address *addresses, size_t count);
-/* Whoever still waits is judged by what is known; tells nobody. */
+/* Addresses that still wait are judged by what is known; calls nobody back. */
 void guard_hurry(struct guard *guard);
 /* Calls off what is under way. */
 void guard_rest(struct guard *guard);

@@ -10,7 +10,7 @@ enum identity {
 	IDENTITY_UNKNOWN, /* the name of something that is no task: a container's, a host's, none */
 };
 
-/* "tasks.patient", also "tasks.patient.NETWORK": only of such names it is known how their addresses are called. */
+/* "tasks.patient", also "tasks.patient.NETWORK": only for such names is it known what their addresses are called. */
 bool identity_is_task_name(const char *host);
 /* `host`: such a name. `names`: all that the address has, ending with NULL; the first that counts is stored in *which, unless
  * the identity is unknown. */

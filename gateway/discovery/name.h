@@ -1,10 +1,10 @@
 /*
- * A name that is asked for, whoever needs it: two upstreams on different ports of one service share it, so what one name may
- * cost its server does not depend on how often it is written.
+ * A DNS name that is asked for, whoever needs it: two upstreams on different ports of one service share it, so what a name
+ * costs its server does not depend on how often it is written.
  *
- * It is asked every dns.refresh, whatever its TTL says (swarm says 600 s and means nothing by it), a little earlier so that many
- * gateways don't ask together, and sooner when a worker could not connect. Never is there more than one question (A and AAAA
- * are one) under way, and never do two begin within NAME_GAP_MS, over reloads, failures and denials:
+ * It is asked for every dns.refresh, whatever its TTL says (swarm says 600 s and means nothing by it), a little earlier so that
+ * many gateways don't ask together, and sooner when a worker could not connect. There is never more than one question (A and AAAA
+ * are one) under way, and two never begin within NAME_GAP_MS, not even over reloads, failures and denials:
  *
  *   answer            known addresses, until the next one
  *   NXDOMAIN, empty   asked once more; twice in a row: no addresses (a service scaled to 0 answers so; one lost race must not)

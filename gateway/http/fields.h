@@ -51,7 +51,7 @@ struct field {
 struct fields {
 	struct field *list; /* the caller's array */
 	size_t count;
-	uint32_t ids; /* the FIELD_BIT() of each, so that nobody walks the list in vain */
+	uint32_t ids; /* the FIELD_BIT() of each: saves walking the list in vain */
 };
 
 #define FIELD_BIT(id) (UINT32_C(1) << (id))

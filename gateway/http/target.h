@@ -1,4 +1,4 @@
-/* The last part of request_parse() that needs a file of its own: the form of the target, and the host. */
+/* A part of request_parse() that has a file of its own: the form of the target, and the host. */
 #ifndef GATEWAY_HTTP_TARGET_H
 #define GATEWAY_HTTP_TARGET_H
 

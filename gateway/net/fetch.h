@@ -21,7 +21,7 @@ unsigned fetch_once(const char *url, unsigned timeout_ms, char *error, size_t si
 /* ---- on an event loop; all functions for its thread ---- */
 
 struct fetcher; /* connections are kept and used again */
-struct fetch;   /* one under way */
+struct fetch;   /* a request under way */
 
 /* NULL: libcurl can't be used; `error` says why. */
 struct fetcher *fetcher_new(struct event_base *base, char *error, size_t size);

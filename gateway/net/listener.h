@@ -1,10 +1,10 @@
 /*
  * One listening socket of one worker (SO_REUSEPORT: every worker has its own, the kernel spreads the clients).
  *
- * Accepts until there is nothing more, but no more than LISTENER_BATCH in one turn of the loop: those who are in come between.
- * When descriptors or memory run out, or the owner says that it is full, it rests: the event is taken off the loop and tried
- * again after LISTENER_REST_MS or when listener_wake() is called, so a full gateway sleeps instead of spinning, and clients
- * wait in the kernel's queue.
+ * Accepts until there is nothing more, but at most LISTENER_BATCH in one turn of the loop: clients that are in get their turn.
+ * When descriptors or memory run out, or the owner says that it is full, it rests: its event is taken off the loop until
+ * LISTENER_REST_MS have passed or listener_wake() is called, so a full gateway sleeps instead of spinning, and clients wait in
+ * the kernel's queue.
  */
 #ifndef GATEWAY_NET_LISTENER_H
 #define GATEWAY_NET_LISTENER_H
@@ -38,7 +38,7 @@ bool listener_open(struct listener *listener, struct event_base *base, int fd, c
 /* Accepts no more for now; `error` is for on_rest. */
 void listener_rest(struct listener *listener, int error);
 void listener_wake(struct listener *listener);
-/* Accepts what is in the kernel's queue, then closes: those clients were told that the connection stands. */
+/* Accepts what is in the kernel's queue, then closes: for those clients the connection is established. */
 void listener_close(struct listener *listener);
 
 #endif

@@ -12,7 +12,7 @@
 #include "routes/upstream.h"
 
 struct pool_limits {
-	uint32_t max_idle; /* what is above it waits a second at most; 0: none waits */
+	uint32_t max_idle; /* more than these wait for a second at most; 0: none waits */
 	uint32_t idle_timeout_ms, max_age_ms;
 };
 

@@ -45,7 +45,7 @@ typedef void resolver_on_answer(void *context, const struct resolver_answer *ans
 struct resolver *resolver_new(struct event_base *base, const struct resolver_settings *settings, char *error, size_t size);
 /* Cancels what is in flight without calling back. */
 void resolver_free(struct resolver *resolver);
-/* They would ask the same servers in the same way. */
+/* Would they ask the same servers in the same way? */
 bool resolver_equals(const struct resolver *a, const struct resolver *b);
 
 struct resolver_query; /* a handle, so that one can be called off */

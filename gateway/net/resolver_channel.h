@@ -26,7 +26,7 @@ bool channel_init(struct channel *channel, struct event_base *base, const struct
 void channel_destroy(struct channel *channel);
 /* After every call that asks: c-ares may want to be woken sooner. */
 void channel_set_timer(struct channel *channel);
-/* The same servers in the same order, with the same patience. */
+/* Do they have the same servers in the same order, with the same timeout? */
 bool channel_equals(const struct channel *a, const struct channel *b);
 
 #endif

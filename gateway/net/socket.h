@@ -11,12 +11,12 @@
 socklen_t socket_address_to(const struct address *address, struct sockaddr_storage *storage);
 void socket_address_from(struct address *address, const struct sockaddr_storage *storage);
 
-/* Whether nobody listens there, this user's other processes included, whom SO_REUSEPORT would let in. False with errno. */
+/* Does nobody listen there, not even another process of this user, which SO_REUSEPORT would let in beside us? False with errno. */
 bool socket_is_free(const struct address *address);
 /* A bound and listening SO_REUSEPORT socket, TCP_NODELAY inherited by what it accepts. -1 with errno. */
 int socket_listen(const struct address *address);
-/* From now on who connects is handed over before its first byte is here. Until then the kernel keeps it to itself, and resets
- * it when the listening socket is closed, although for its sender the connection stood. */
+/* From now on connections can be accepted before their first byte has come. Until then the kernel holds those back, and it would
+ * reset them when the listening socket is closed, although for the client the connection was established. */
 void socket_accept_at_once(int fd);
 /* Begins to connect. -1 with errno; a connection refused at once is reported here, too. */
 int socket_connect(const struct address *address);

@@ -4,9 +4,11 @@
  * Reading: one persistent, level-triggered read event for the socket's whole life and one recv per event, into the thread's
  * scratch buffer: a stream owns no memory while nothing of it waits. A socket that was accepted gets its event when its
  * owner first waits for it, or STREAM_WATCH_MS later: one that brings its request with it and is closed with the answer needs
- * none. Writing: first straight to the socket; what it does not
- * take is kept, in a buffer of just that size, and the write event is added. Whoever feeds a stream that is_pending must
- * stop reading its own source (stream_pause) until on_drained: that is the back-pressure.
+ * none.
+ *
+ * Writing: first straight to the socket; what it does not take is kept, in a buffer of just that size, and the write event is
+ * added. Whoever feeds a stream that is_pending must stop reading its own source (stream_pause) until on_drained: that is the
+ * back-pressure.
  *
  *            recv                          sendmsg
  *   socket --------> io->scratch --owner--------------> socket
