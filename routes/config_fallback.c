@@ -43,7 +43,7 @@ static void check_parts(struct reader *reader, const struct yaml_node *node, con
 	if (is_bodiless(parts->status) && (parts->file != NULL || (parts->body != NULL && parts->body[0] != '\0')))
 		reader_error(reader, yaml_find(node, "status"), "an answer with status %u can't have a body", parts->status);
 	if (parts->content_type != NULL && !is_content_type(parts->content_type))
-		reader_error(reader, yaml_find(node, "content_type"), "\"%.60s\" is no content type", parts->content_type);
+		reader_error(reader, yaml_find(node, "content_type"), "\"%.60s\" is not a content type", parts->content_type);
 	if (parts->file != NULL && parts->body != NULL)
 		reader_error(reader, yaml_find(node, "file"), "a fallback has a body or a file, not both");
 	if (parts->body != NULL && strlen(parts->body) > CONFIG_FALLBACK_BYTES_MAX)

@@ -53,7 +53,7 @@ char *reader_file(struct reader *reader, const struct yaml_node *node, const cha
 	if (descriptor < 0 || fstat(descriptor, &status) != 0) {
 		reader_error(reader, node, "can't read \"%.100s\": %s", path, strerror(errno));
 	} else if (!S_ISREG(status.st_mode) || (size_t)status.st_size > most_bytes) {
-		reader_error(reader, node, "\"%.100s\" is no plain file of up to %zu %s", path,
+		reader_error(reader, node, "\"%.100s\" is not a regular file of up to %zu %s", path,
 		             most_bytes < MIB ? most_bytes / KIB : most_bytes / MIB, most_bytes < MIB ? "KiB" : "MiB");
 	} else {
 		bytes = reader_allocate(reader, (size_t)status.st_size + 1);

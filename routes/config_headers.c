@@ -36,9 +36,9 @@ static bool may_edit(struct reader *reader, const struct yaml_node *node, const 
                      enum header_edit_kind kind, const char *name)
 {
 	if (!is_field_name(name, strlen(name)))
-		reader_error(reader, node, "\"%.60s\" is no name for a header", name);
+		reader_error(reader, node, "\"%.60s\" is not a header name", name);
 	else if (is_own_name(name))
-		reader_error(reader, node, "the gateway itself is in charge of \"%.60s\"", name);
+		reader_error(reader, node, "the gateway itself manages \"%.60s\"", name);
 	else if (strcasecmp(name, "Host") == 0 && (draft->is_response || kind != HEADER_SET))
 		reader_error(reader, node, "Host can only be set, in request_headers");
 	else

@@ -156,7 +156,7 @@ static void check_strip_prefix(struct reader *reader, const struct yaml_node *no
 	if (strncmp(route->path, route->strip_prefix, length) != 0 ||
 	    (route->path[length] != '\0' && route->path[length] != '/'))
 		reader_error(reader, yaml_find(yaml_find(node, "rewrite"), "strip_prefix"),
-		             "strip_prefix \"%.60s\" is no part of the route's path \"%.60s\"", route->strip_prefix, route->path);
+		             "strip_prefix \"%.60s\" is not part of the route's path \"%.60s\"", route->strip_prefix, route->path);
 }
 
 /* A path was percent-encoded where it had to be and a name is a token, so nothing in them needs an escape. */

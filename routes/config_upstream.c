@@ -63,7 +63,7 @@ static const char *parse_authority(struct upstream_settings *settings, char *hos
 			return "the port must be between 1 and 65535";
 		*end = '\0';
 		if (!address_parse_ip(&settings->address, host + 1) || settings->address.family != 6)
-			return "what stands in brackets is no IPv6 address";
+			return "the text in brackets is not an IPv6 address";
 		settings->address.port = settings->port;
 		settings->host = host + 1;
 		return NULL;
@@ -78,12 +78,12 @@ static const char *parse_authority(struct upstream_settings *settings, char *hos
 	for (char *at = host; *at != '\0'; at++)
 		*at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
 	if (!is_host_name(host))
-		return "the host is no valid name";
+		return "the host is not a valid name";
 	/* RFC 6761 section 6.3: localhost is no question for DNS. */
 	if (address_parse_ip(&settings->address, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host))
 		settings->address.port = settings->port;
 	else if (is_numeric(host))
-		return "the host is no valid IPv4 address";
+		return "the host is not a valid IPv4 address";
 	settings->host = host;
 	return NULL;
 }

@@ -63,12 +63,12 @@ bool access_may_ask(struct page_request *request)
 	const char *host = field(request, "Host");
 
 	if (was_forwarded(request)) {
-		page_error(request, 403, "this listener is not reached through a gateway's routes");
+		page_error(request, 403, "this listener can't be reached through a gateway's routes");
 		return false;
 	}
 	if (!request->is_local || host == NULL || is_no_name(host))
 		return true;
-	page_error(request, 403, "this listener is asked by its address, or as localhost");
+	page_error(request, 403, "ask this listener by its address, or as localhost");
 	return false;
 }
 

@@ -157,7 +157,7 @@ static void serve(struct page_request *request, const struct page *page, const c
 		page_header(request, "Allow", page->takes_post ? "GET, HEAD, POST" : "GET, HEAD");
 		page_error(request, 405, "this path does not have this method");
 	} else if (!decode_rest(request, rest)) {
-		page_error(request, 404, "there is no such name");
+		page_error(request, 404, "there is nothing of this name");
 	} else if (!request->is_post || access_may_change(request)) {
 		page->serve(request);
 	}

@@ -278,7 +278,7 @@ static void test_route_mistakes(void **state)
 	    "f:7:56: error: host takes a name without a port, not \"a:80\"\n"
 	    "f:8:43: error: methods is empty; leave it out to take any method\n"
 	    "f:8:53: error: host takes one whole name; patterns like \"*.a\" are not supported\n"
-	    "f:8:85: error: strip_prefix \"/ee\" is no part of the route's path \"/e\"\n");
+	    "f:8:85: error: strip_prefix \"/ee\" is not part of the route's path \"/e\"\n");
 	bad(UPSTREAMS "routes:\n- { path: /, upstream: patient, methods: [GET, CONNECT] }\n",
 	    "f:3:48: error: CONNECT is refused whatever the path, so it can never match\n");
 	parse(UPSTREAMS "routes:\n- { path: /b%2fc, upstream: patient }\n");
@@ -294,16 +294,16 @@ static void test_header_mistakes(void **state)
 {
 	(void)state;
 	bad(WITH_ROUTE("request_headers: { set: { Content-Length: 5, \"X Y\": b, X-A: \"a\\r\\nb\", X-B: }, remove: [Host, te] }"),
-	    "f:2:74: error: the gateway itself is in charge of \"Content-Length\"\n"
-	    "f:2:93: error: \"X Y\" is no name for a header\n"
+	    "f:2:74: error: the gateway itself manages \"Content-Length\"\n"
+	    "f:2:93: error: \"X Y\" is not a header name\n"
 	    "f:2:108: error: the value of X-A has control characters or is longer than 8 KiB\n"
 	    "f:2:123: error: X-B has no value\n"
 	    "f:2:135: error: Host can only be set, in request_headers\n"
-	    "f:2:141: error: the gateway itself is in charge of \"te\"\n");
-	bad(WITH_ROUTE("request_headers: { remove: [expect] }"), "f:2:76: error: the gateway itself is in charge of \"expect\"\n");
+	    "f:2:141: error: the gateway itself manages \"te\"\n");
+	bad(WITH_ROUTE("request_headers: { remove: [expect] }"), "f:2:76: error: the gateway itself manages \"expect\"\n");
 	bad(WITH_ROUTE("response_headers: { set: { Host: a, Proxy-Status: b }, add: [a] }"),
 	    "f:2:75: error: Host can only be set, in request_headers\n"
-	    "f:2:84: error: the gateway itself is in charge of \"Proxy-Status\"\n"
+	    "f:2:84: error: the gateway itself manages \"Proxy-Status\"\n"
 	    "f:2:108: error: add takes a mapping of names to values, as in { X-Name: value }\n");
 }
 
@@ -312,13 +312,13 @@ static void test_fallback_mistakes(void **state)
 	(void)state;
 	bad(WITH_ROUTE("fallback: { status: 199, content_type: \"a\\nb\", body: x, file: away.html, on_statuses: 500 }"),
 	    "f:2:68: error: status must be between 200 and 599, not \"199\"\n"
-	    "f:2:87: error: \"a?b\" is no content type\n"
+	    "f:2:87: error: \"a?b\" is not a content type\n"
 	    "f:2:110: error: a fallback has a body or a file, not both\n"
 	    "f:2:134: error: on_statuses takes a list, as in [a, b]\n");
 	bad(WITH_ROUTE("fallback: { file: gone.html, status: 503 }"),
 	    "f:2:66: error: can't read \"tests/unit/data/gone.html\": No such file or directory\n");
-	bad(WITH_ROUTE("fallback: { file: /dev/zero }"), "f:2:66: error: \"/dev/zero\" is no plain file of up to 1 MiB\n");
-	bad(WITH_ROUTE("fallback: { file: / }"), "f:2:66: error: \"/\" is no plain file of up to 1 MiB\n");
+	bad(WITH_ROUTE("fallback: { file: /dev/zero }"), "f:2:66: error: \"/dev/zero\" is not a regular file of up to 1 MiB\n");
+	bad(WITH_ROUTE("fallback: { file: / }"), "f:2:66: error: \"/\" is not a regular file of up to 1 MiB\n");
 	bad(WITH_ROUTE("fallback: { status: 204, body: x }"),
 	    "f:2:68: error: an answer with status 204 can't have a body\n");
 }
