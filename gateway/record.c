@@ -233,8 +233,11 @@ void record(struct exchange *exchange)
 		status |= (unsigned)replaced_of(exchange) << METRICS_REPLACED_SHIFT;
 	else if (exchange->outcome == OUTCOME_UPGRADED)
 		until_us = exchange->response_us; /* how long people talk is nobody's latency */
+	if (exchange->attempts > 1) {
+		status |= METRICS_RETRIED;
+		counter_add(&worker->counters.retries, exchange->attempts - 1);
+	}
 	metrics_count(metrics, worker->index, exchange->method, status, exchange->outcome, until_us - exchange->began_us);
-	counter_add(&worker->counters.retries, exchange->attempts > 1 ? exchange->attempts - 1 : 0);
 	counter_add(&worker->counters.bytes_in, exchange->upload.bytes);
 	counter_add(&worker->counters.bytes_out, bytes_out(exchange));
 	line = access_log_room(&worker->log);

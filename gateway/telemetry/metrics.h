@@ -20,12 +20,13 @@ extern const uint32_t metrics_bucket_us[METRICS_BUCKETS];
 /* With OUTCOME_REPLACED: what the fallback took the place of, and so what the breaker heard. */
 enum replaced { REPLACED_UNKNOWN, REPLACED_SUCCESS, REPLACED_BAD_REQUEST, REPLACED_FAILURE };
 
-/* It stands above the status that the client got, in one word, so that it costs no other request a comparison. */
-enum { METRICS_REPLACED_SHIFT = 16, METRICS_STATUS_MASK = 0xffff };
+/* What stands above the status that the client got, in one word, so that it costs no other request a comparison: `enum replaced`,
+ * and whether the request took more than one try. */
+enum { METRICS_STATUS_MASK = 0xffff, METRICS_REPLACED_SHIFT = 16, METRICS_REPLACED_MASK = 3, METRICS_RETRIED = 1 << 18 };
 
 struct series {
 	enum method method;
-	unsigned status; /* and `enum replaced` */
+	unsigned status; /* and what stands above it */
 	enum outcome outcome;
 	_Atomic uint64_t count, sum_us, max_us;
 	_Atomic uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
@@ -45,7 +46,7 @@ struct route_metrics {
 /* NULL: memory is short. */
 struct route_metrics *metrics_new(unsigned shard_count);
 void metrics_free(struct route_metrics *metrics);
-/* The thread that owns `shard`. `status`: and `enum replaced`. */
+/* The thread that owns `shard`. `status`: and what stands above it. */
 void metrics_count(struct route_metrics *metrics, unsigned shard, enum method method, unsigned status, enum outcome outcome,
                    uint64_t duration_us);
 

@@ -80,13 +80,17 @@ const char *metrics_call_kind(unsigned events)
 static void add_series(struct metrics_calls *calls, const struct series *series)
 {
 	unsigned events = metrics_call_events(series->status & METRICS_STATUS_MASK, series->outcome,
-	                                      series->status >> METRICS_REPLACED_SHIFT);
+	                                      series->status >> METRICS_REPLACED_SHIFT & METRICS_REPLACED_MASK);
 	struct figures figures = metrics_read_series(series);
 
 	for (unsigned i = 0; i < CALL_EVENTS; i++)
 		if ((events & 1U << i) != 0)
 			calls->events[i] += figures.count;
 	calls->requests += events == 0 ? 0 : figures.count;
+	if ((series->status & METRICS_RETRIED) != 0) {
+		calls->retried_answers += (events & ANSWERS) == 0 ? 0 : figures.count;
+		calls->retried_failures += (events & FAILURES) == 0 ? 0 : figures.count;
+	}
 	if (metrics_call_kind(events) == NULL)
 		return;
 	calls->sum_us += figures.sum_us;
@@ -154,17 +158,36 @@ static void write_terminals(const char *upstream, const struct metrics_calls *ca
 	fprintf(to, "} %" PRIu64 "\n", calls->requests);
 }
 
+static void write_kind(const char *family, const char *kind, const char *upstream, uint64_t count, FILE *to)
+{
+	fprintf(to, "%s{kind=\"%s\"", family, kind);
+	metrics_label(to, ",name", upstream);
+	fprintf(to, "} %" PRIu64 "\n", count);
+}
+
+static uint64_t answers_of(const struct metrics_calls *calls)
+{
+	return calls->events[CALL_SUCCESS] + calls->events[CALL_BAD_REQUEST];
+}
+
+static void write_retried(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	static const char family[] = "resilience4j_retry_calls_total";
+	uint64_t failures = calls->events[CALL_FAILURE] + calls->events[CALL_TIMEOUT];
+
+	write_kind(family, "successful_without_retry", upstream, answers_of(calls) - calls->retried_answers, to);
+	write_kind(family, "successful_with_retry", upstream, calls->retried_answers, to);
+	write_kind(family, "failed_without_retry", upstream, failures - calls->retried_failures, to);
+	write_kind(family, "failed_with_retry", upstream, calls->retried_failures, to);
+}
+
 static void write_time_limited(const char *upstream, const struct metrics_calls *calls, FILE *to)
 {
-	const uint64_t figures[] = { calls->events[CALL_SUCCESS] + calls->events[CALL_BAD_REQUEST], calls->events[CALL_FAILURE],
-		                     calls->events[CALL_TIMEOUT] };
-	static const char *const kinds[] = { "successful", "failed", "timeout" };
+	static const char family[] = "resilience4j_timelimiter_calls_total";
 
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		fprintf(to, "resilience4j_timelimiter_calls_total{kind=\"%s\"", kinds[i]);
-		metrics_label(to, ",name", upstream);
-		fprintf(to, "} %" PRIu64 "\n", figures[i]);
-	}
+	write_kind(family, "successful", upstream, answers_of(calls), to);
+	write_kind(family, "failed", upstream, calls->events[CALL_FAILURE], to);
+	write_kind(family, "timeout", upstream, calls->events[CALL_TIMEOUT], to);
 }
 
 void metrics_write_calls(const struct metrics_input *input, FILE *to)
@@ -175,6 +198,7 @@ void metrics_write_calls(const struct metrics_input *input, FILE *to)
 	} families[] = {
 		{ "hystrix_execution_total", "What became of requests; one can be several.", write_executions },
 		{ "hystrix_execution_terminal_total", "Requests that are over.", write_terminals },
+		{ "resilience4j_retry_calls_total", "Calls, by whether they took more than one try.", write_retried },
 		{ "resilience4j_timelimiter_calls_total", "Calls, by whether a timeout ended them.", write_time_limited },
 	};
 

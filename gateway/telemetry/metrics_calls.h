@@ -21,6 +21,7 @@ enum call_event {
 struct metrics_calls {
 	uint64_t events[CALL_EVENTS];
 	uint64_t requests; /* that were at least one of them */
+	uint64_t retried_answers, retried_failures; /* of the calls, those that took more than one try */
 	/* How long those took that got to the upstream; what is above the last bound goes last. */
 	uint64_t buckets[METRICS_BUCKETS + 1], sum_us;
 };

@@ -52,7 +52,7 @@ static bool add_sample(struct samples *samples, size_t *room, const struct metri
 		.method = series->method,
 		.status = series->status & METRICS_STATUS_MASK,
 		.outcome = series->outcome,
-		.replaced = series->status >> METRICS_REPLACED_SHIFT,
+		.replaced = series->status >> METRICS_REPLACED_SHIFT & METRICS_REPLACED_MASK,
 		.figures = metrics_read_series(series),
 	};
 	return true;

@@ -28,6 +28,20 @@ def test_the_last_answer_passes_through_unchanged(service, serve):  # noqa: F811
     assert [len(replica.requests) for replica in service.replicas.values()] == [10, 10]
 
 
+def test_calls_by_whether_they_took_more_than_one_try(service, serve):  # noqa: F811
+    def last(connection, request):
+        connection.reply(headers=[("Connection", "close")])
+
+    answers = iter([last, resetting, last, resetting, resetting, resetting])
+    service.start(ONE, TWO, handler=lambda connection, request: next(answers)(connection, request))
+    started, connection = serve(ONE, TWO, retry={"attempts": 1, "budget": "100%"}, **CALM)
+    assert [connection.request(method).status for method in ("GET", "GET", "GET", "POST")] == [200, 200, 503, 503]
+    assert [line["attempts"] for line in started.log(4)] == [1, 2, 2, 1]
+    kinds = {labels["kind"]: value
+             for labels, value in started.metrics().find("resilience4j_retry_calls_total", name="patient")}
+    assert kinds == {"successful_without_retry": 1, "successful_with_retry": 1, "failed_without_retry": 1, "failed_with_retry": 1}
+
+
 def test_what_was_wrong_with_the_first_is_not_said_of_the_second(service, serve):  # noqa: F811
     service.start(ONE)
     service.start(TWO, handler=lambda connection, request: connection.send("no HTTP at all\r\n\r\n"))

@@ -446,10 +446,10 @@ static void test_calls(void **state)
 	count(0, 1, METHOD_GET, 500, OUTCOME_ANSWERED_FAILURE, 600);
 	count(0, 1, METHOD_GET, 429, OUTCOME_ANSWERED_FAILURE, 0); /* one of failure_statuses */
 	count(0, 0, METHOD_GET, 503, OUTCOME_UPSTREAM_RESET, 0);
-	count(0, 0, METHOD_GET, 503, OUTCOME_RESPONSE_TIMEOUT, 0);
+	count(0, 0, METHOD_GET, 503 | METRICS_RETRIED, OUTCOME_RESPONSE_TIMEOUT, 0);
 	count(0, 0, METHOD_GET, 503, OUTCOME_CONNECT_TIMEOUT, 0);
 	count(0, 0, METHOD_GET, 503 | REPLACED_SUCCESS << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 0);
-	count(0, 0, METHOD_GET, 503 | REPLACED_BAD_REQUEST << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 0);
+	count(0, 0, METHOD_GET, 503 | METRICS_RETRIED | REPLACED_BAD_REQUEST << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 0);
 	count(0, 0, METHOD_GET, 503 | REPLACED_FAILURE << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 0);
 	count(0, 0, METHOD_GET, 499, OUTCOME_CLIENT_ABORTED, 0);
 	/* These did not get there. */
@@ -478,6 +478,10 @@ static void test_calls(void **state)
 	expect("hystrix_latency_execution_seconds_count{" HYSTRIX "}", 13);
 	expect("hystrix_latency_total_seconds_sum{" HYSTRIX "}", 20.001);
 	expect("hystrix_latency_total_seconds_max{" HYSTRIX "}", 20);
+	expect("resilience4j_retry_calls_total{kind=\"successful_without_retry\",name=\"patient\"}", 5);
+	expect("resilience4j_retry_calls_total{kind=\"successful_with_retry\",name=\"patient\"}", 1);
+	expect("resilience4j_retry_calls_total{kind=\"failed_without_retry\",name=\"patient\"}", 5);
+	expect("resilience4j_retry_calls_total{kind=\"failed_with_retry\",name=\"patient\"}", 1);
 	expect("resilience4j_timelimiter_calls_total{kind=\"successful\",name=\"patient\"}", 6);
 	expect("resilience4j_timelimiter_calls_total{kind=\"failed\",name=\"patient\"}", 4);
 	expect("resilience4j_timelimiter_calls_total{kind=\"timeout\",name=\"patient\"}", 2);
