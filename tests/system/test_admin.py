@@ -280,6 +280,9 @@ def test_hystrix_stream_agrees_with_what_happened(gateway, upstream, client):
     assert counted("patient") == {"Success": 3, "BadRequests": 5, "Timeout": 2, "Failure": 2, "FallbackSuccess": 4,
                                   "FallbackMissing": 1, "ExceptionsThrown": 1}
     assert (found["patient"]["requestCount"], found["patient"]["errorCount"]) == (7, 4)
+    limited = {labels["kind"]: value
+               for labels, value in started.metrics().find("resilience4j_timelimiter_calls_total", name="patient")}
+    assert limited == {"successful": 8, "failed": 2, "timeout": 2}
     assert counted("bare") == {"Success": 5} and found["bare"]["requestCount"] == 5
     assert counted("gone") == {"Failure": 2, "FallbackSuccess": 2}
 
