@@ -151,6 +151,7 @@ static void on_started(struct control *control)
 	control->state = CONTROL_SERVING;
 	control->config_wall_ms = clock_wall_ms();
 	sandbox_enter_control(&control->shared.sandbox, control->config);
+	control->ready_ms = clock_now_ms();
 	log_ready(control);
 	notify_ready();
 	if (control->must_reload_again) {

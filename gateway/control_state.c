@@ -252,6 +252,7 @@ static void view_write_metrics(void *context, FILE *to)
 				      .worker_count = control->worker_count,
 				      .now_ms = clock_now_ms(),
 				      .started_ms = control->started_ms,
+				      .ready_ms = control->ready_ms,
 				      .cpu = &control->cpu,
 				      .started_wall_ms = control->started_wall_ms,
 				      .reloads = control->reloads,

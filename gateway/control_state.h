@@ -42,7 +42,7 @@ struct control {
 	struct admin_event events[CONTROL_EVENTS]; /* a ring; names are ours */
 	size_t event_total;
 	struct metrics_cpu cpu;
-	uint64_t started_ms, started_wall_ms, config_wall_ms, reloads, reload_failures;
+	uint64_t started_ms, ready_ms, started_wall_ms, config_wall_ms, reloads, reload_failures;
 	int exit_status;
 };
 

@@ -105,6 +105,21 @@ static void write_files(FILE *to)
 	write_size(to, "process_files_open_files", "The same.", open_files - 1);
 }
 
+static void write_times(const struct metrics_input *input, FILE *to)
+{
+	double took = (double)(input->ready_ms - input->started_ms) / 1e3;
+
+	write_one(to, "gateway_config_time_seconds", "gauge", "When the configuration in use was taken, since 1970.",
+	          (double)input->config_wall_ms / 1e3);
+	write_one(to, "process_start_time_seconds", "gauge", "When the gateway started, since 1970.",
+	          (double)input->started_wall_ms / 1e3);
+	write_one(to, "process_uptime_seconds", "gauge", "Time since then.", (double)(input->now_ms - input->started_ms) / 1e3);
+	if (input->ready_ms == 0)
+		return;
+	write_one(to, "application_started_time_seconds", "gauge", "Time from the start until it could serve.", took);
+	write_one(to, "application_ready_time_seconds", "gauge", "The same.", took);
+}
+
 void metrics_write_process(const struct metrics_input *input, FILE *to)
 {
 	for (size_t i = 0; i < sizeof worker_rows / sizeof worker_rows[0]; i++) {
@@ -123,11 +138,7 @@ void metrics_write_process(const struct metrics_input *input, FILE *to)
 	fprintf(to, "gateway_reloads_total{result=\"refused\"} %" PRIu64 "\n", input->reload_failures);
 	metrics_head(to, "gateway_build_info", "gauge", "The version.");
 	fprintf(to, "gateway_build_info{version=\"%s\"} 1\n", GATEWAY_VERSION);
-	write_one(to, "gateway_config_time_seconds", "gauge", "When the configuration in use was taken, since 1970.",
-	          (double)input->config_wall_ms / 1e3);
-	write_one(to, "process_start_time_seconds", "gauge", "When the gateway started, since 1970.",
-	          (double)input->started_wall_ms / 1e3);
-	write_one(to, "process_uptime_seconds", "gauge", "Time since then.", (double)(input->now_ms - input->started_ms) / 1e3);
+	write_times(input, to);
 	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", cpu_seconds());
 	write_cpu(input, to);
 	write_memory(to);

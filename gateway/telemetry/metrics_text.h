@@ -32,7 +32,7 @@ struct metrics_input {
 	size_t service_count;
 	const struct worker_counters *const *workers;
 	size_t worker_count;
-	uint64_t now_ms, started_ms; /* monotonic */
+	uint64_t now_ms, started_ms, ready_ms; /* monotonic; ready_ms 0: not yet */
 	struct metrics_cpu *cpu;     /* NULL: its gauges are left out */
 	uint64_t started_wall_ms;
 	uint64_t reloads, reload_failures;

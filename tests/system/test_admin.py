@@ -206,6 +206,14 @@ def test_what_the_process_takes(services):
     assert 0 < found.sum("process_uptime_seconds") < 3600
 
 
+def test_how_long_it_took_to_start(services):
+    found = services.metrics()
+    uptime = found.sum("process_uptime_seconds")
+    for name in ("application_started_time_seconds", "application_ready_time_seconds"):
+        ((_, took),) = found.find(name)
+        assert 0 <= took <= uptime
+
+
 def test_how_much_of_the_cpus_it_takes(services, client):
     """In the sandbox, too; since the start at first, and no sooner than after a second."""
     connection = client(services)

@@ -97,8 +97,8 @@ static int setup(void **state)
 	world.workers[1] = &world.counters[1];
 	world.input = (struct metrics_input){
 		.routes = world.routes, .route_count = 4, .services = world.services, .service_count = 2, .workers = world.workers,
-		.worker_count = 2, .now_ms = 5000, .started_ms = 1000, .started_wall_ms = 1700000000123, .reloads = 3, .reload_failures = 1,
-		.config_wall_ms = 1700000001000,
+		.worker_count = 2, .now_ms = 5000, .started_ms = 1000, .ready_ms = 1250, .started_wall_ms = 1700000000123,
+		.reloads = 3, .reload_failures = 1, .config_wall_ms = 1700000001000,
 	};
 	return 0;
 }
@@ -298,6 +298,8 @@ static void test_nothing_has_happened(void **state)
 	expect("resilience4j_circuitbreaker_state{name=\"patient\",state=\"closed\"}", 1);
 	expect("process_start_time_seconds", 1700000000.123);
 	expect("process_uptime_seconds", 4); /* whatever the wall clock says */
+	expect("application_started_time_seconds", 0.25);
+	expect("application_ready_time_seconds", 0.25);
 	world.input = (struct metrics_input){ .now_ms = 1 };
 	write_text();
 	expect("gateway_workers", 0);
