@@ -27,7 +27,6 @@ struct admin {
 
 static void index_page(struct page_request *request);
 static void links_page(struct page_request *request);
-static void metrics_page(struct page_request *request);
 
 static const struct page {
 	const char *path;
@@ -41,8 +40,8 @@ static const struct page {
 	{ "/readyz", false, false, health_readyz, NULL, "200, or 503 while draining" },
 	{ "/actuator", false, false, links_page, "self", "links, as Spring Boot gives them" },
 	{ "/actuator/health", true, false, health_actuator, "health", "health, with the state of each breaker" },
-	{ "/actuator/prometheus", false, false, metrics_page, "prometheus", "metrics for Prometheus" },
-	{ "/metrics", false, false, metrics_page, NULL, "the same" },
+	{ "/actuator/prometheus", false, false, prometheus_page, "prometheus", "metrics for Prometheus" },
+	{ "/metrics", false, false, prometheus_page, NULL, "the same" },
 	{ "/actuator/circuitbreakers", true, true, breakers_page, "circuitbreakers", "breakers; POST .../NAME changes a state" },
 	{ "/actuator/circuitbreakerevents", true, false, breakers_events, "circuitbreakerevents", "the last transitions" },
 	{ "/actuator/gateway/routes", true, false, routes_page, "gateway-routes", "routes" },
@@ -103,16 +102,6 @@ static void links_page(struct page_request *request)
 		                              "templated", 0));
 	}
 	page_json(request, 200, PAGE_ACTUATOR, json_pack("{s:o}", "_links", links));
-}
-
-static void metrics_page(struct page_request *request)
-{
-	struct memory_file memory;
-
-	memory_file_open(&memory);
-	if (memory.file != NULL)
-		request->view->write_metrics(request->view->context, memory.file);
-	answer_text(request, &memory, "text/plain; version=0.0.4; charset=utf-8");
 }
 
 /* ---- dispatch -------------------------------------------------------------------------------------------------- */

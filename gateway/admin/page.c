@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -122,6 +123,26 @@ json_t *page_body(struct page_request *request)
 		page_error(request, 400, "not a JSON object");
 	}
 	return value;
+}
+
+json_t *page_parameters(struct page_request *request, const char *name)
+{
+	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request->http));
+	struct evkeyvalq parameters;
+	json_t *values = json_array();
+
+	if (evhttp_parse_query_str(query == NULL ? "" : query, &parameters) != 0) {
+		page_error(request, 400, "the query is not NAME=VALUE&...");
+		json_decref(values);
+		return NULL;
+	}
+	if (values == NULL)
+		page_error(request, 500, "memory is short");
+	for (const struct evkeyval *at = parameters.tqh_first; at != NULL; at = at->next.tqe_next)
+		if (strcmp(at->key, name) == 0)
+			json_array_append_new(values, json_string_nocheck(at->value)); /* which may be no UTF-8 */
+	evhttp_clear_headers(&parameters);
+	return values;
 }
 
 bool page_find_service(struct page_request *request, const char *name, struct admin_service *service)

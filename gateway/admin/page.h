@@ -42,6 +42,9 @@ void page_header(struct page_request *request, const char *name, const char *val
 /* The body of a POST, when it is a JSON object; NULL after an error was answered. The caller owns it. */
 json_t *page_body(struct page_request *request);
 
+/* The values of all parameters of that name; NULL after an error was answered. The caller owns it. */
+json_t *page_parameters(struct page_request *request, const char *name);
+
 /* The service of that name in the current configuration. */
 bool page_find_service(struct page_request *request, const char *name, struct admin_service *service);
 
@@ -69,6 +72,11 @@ json_t *breakers_figures(const struct admin_service *service);
 
 /* routes.c */
 void routes_page(struct page_request *request);
+
+/* prometheus.c */
+void prometheus_page(struct page_request *request);
+/* The whole text, which the caller frees; NULL after an error was answered. */
+char *page_metrics(struct page_request *request);
 
 /* upstreams.c */
 void upstreams_page(struct page_request *request);

@@ -83,13 +83,15 @@ static void write_seconds(FILE *to, uint64_t us)
 	fprintf(to, "%" PRIu64 ".%06u\n", us / 1000000, (unsigned)(us % 1000000));
 }
 
+/* Bounds have a point, as OpenMetrics wants them: 1.0. */
 static void write_buckets(FILE *to, const char *name, const struct line *line)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < METRICS_BUCKETS; i++) {
 		sum += line->figures.buckets[i];
-		fprintf(to, "%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name, line->labels, metrics_bucket_us[i] / 1e6, sum);
+		fprintf(to, "%s_bucket{%s,le=\"%g%s\"} %" PRIu64 "\n", name, line->labels, metrics_bucket_us[i] / 1e6,
+		        metrics_bucket_us[i] % 1000000 == 0 ? ".0" : "", sum);
 	}
 	fprintf(to, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, line->labels, line->figures.count);
 }

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import failing, free_port, plain, until, until
-from process import BINARY, run
+from process import BINARY, Metrics, run
 
 HYSTRIX_FIELDS = """reportingHosts type name group isCircuitBreakerOpen errorPercentage errorCount requestCount
 rollingCountCollapsedRequests rollingCountExceptionsThrown rollingCountFailure rollingCountFallbackFailure
@@ -191,6 +191,28 @@ def test_metrics_are_well_formed(services):
     assert len(typed) == len(set(typed)) and text.endswith("\n")
     series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if line and not line.startswith("#")]
     assert len(series) == len(set(series))
+
+
+def test_metrics_by_name(services):
+    status, _, text = services.ask_admin("/actuator/prometheus?includedNames=hystrix_execution,http_server_requests_seconds_count")
+    assert status == 200
+    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} == {
+        "hystrix_execution_total", "http_server_requests_seconds"}
+    assert Metrics(text).sum("hystrix_execution_total", key="patient", event="short_circuited") == 3
+    assert services.ask_admin("/actuator/prometheus?includedNames=nothing")[2] == ""
+
+
+def test_openmetrics(services):
+    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+    status, headers, text = services.ask_admin("/actuator/prometheus", headers={"Accept": accept})
+    assert (status, headers["Content-Type"]) == (200, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+    assert text.endswith("\n# EOF\n") and text.count("# EOF") == 1
+    types = dict(line.split()[2:] for line in text.splitlines() if line.startswith("# TYPE"))
+    assert types["hystrix_execution"] == "counter" and not any(name.endswith("_total") for name in types)
+    metrics = Metrics(text)
+    for name, kind in types.items():
+        assert metrics.find({"counter": name + "_total", "gauge": name}.get(kind, name + "_count")), name
+    assert {le for _, labels, _ in metrics for le in [labels.get("le")]} > {"0.0005", "1.0", "10.0", "+Inf"}
 
 
 def test_what_the_process_takes(services):

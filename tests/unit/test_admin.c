@@ -98,10 +98,24 @@ static struct admin_event view_event(void *context, size_t index)
 	return world.events[index];
 }
 
+#define TIMER \
+	"# HELP gateway_requests_seconds Requests.\n# TYPE gateway_requests_seconds summary\n" \
+	"gateway_requests_seconds_count{routeId=\"/a\",status=\"OK\"} 3\n" \
+	"gateway_requests_seconds_sum{routeId=\"/a\",status=\"OK\"} 0.5\n" \
+	"gateway_requests_seconds_count{routeId=\"/b:\\\"\\\\\\n\",status=\"OK\"} 4\n" \
+	"gateway_requests_seconds_sum{routeId=\"/b:\\\"\\\\\\n\",status=\"OK\"} 0.25\n"
+#define TIMER_MAX \
+	"# HELP gateway_requests_seconds_max Slowest.\n# TYPE gateway_requests_seconds_max gauge\n" \
+	"gateway_requests_seconds_max{routeId=\"/a\",status=\"OK\"} 0.4\n" \
+	"gateway_requests_seconds_max{routeId=\"/b:\\\"\\\\\\n\",status=\"OK\"} 0.1\n"
+#define COUNTER(name) "# HELP gateway_requests" name " Ends.\n# TYPE gateway_requests" name " counter\n"
+#define COUNTED "gateway_requests_total{outcome=\"answered\"} 7\n"
+#define GAUGE "# HELP process_files_open_files Open.\n# TYPE process_files_open_files gauge\nprocess_files_open_files 12\n"
+
 static void view_write_metrics(void *context, FILE *to)
 {
 	(void)context;
-	fputs("gateway_build_info{version=\"1\"} 1\n", to);
+	fputs(TIMER TIMER_MAX COUNTER("_total") COUNTED GAUGE, to);
 }
 
 static bool view_quarantined(void *context, const struct admin_service *service, size_t index,
@@ -267,15 +281,21 @@ static const char *body_of_reply(void)
 	return end == NULL ? "" : end + 4;
 }
 
-static const char *get(const char *path, int status)
+static const char *get_accepting(const char *path, int status, const char *accept)
 {
 	char request[2048];
 
-	snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost:8081\r\nConnection: close\r\n\r\n", path);
+	snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost:8081\r\nConnection: close\r\nAccept: %s\r\n\r\n", path,
+	         accept);
 	ask_raw(request);
 	if (status_of_reply() != status)
 		fail_msg("%s: %s", path, world.reply);
 	return body_of_reply();
+}
+
+static const char *get(const char *path, int status)
+{
+	return get_accepting(path, status, "*/*");
 }
 
 static json_t *get_json(const char *path, int status)
@@ -403,9 +423,6 @@ static void test_lists(void **state)
 	expect_text(value, "_links.health.href", "http://localhost:8081/actuator/health");
 	assert_non_null(strstr(world.reply, "application/vnd.spring-boot.actuator.v3+json"));
 	json_decref(value);
-	assert_string_equal(get("/metrics", 200), "gateway_build_info{version=\"1\"} 1\n");
-	assert_non_null(strstr(world.reply, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
-	assert_string_equal(get("/actuator/prometheus?includedNames=x", 200), "gateway_build_info{version=\"1\"} 1\n");
 	value = get_json("/upstreams", 200);
 	expect_text(value, "upstreams.0.name", "patient");
 	expect_text(value, "upstreams.0.breaker.state", "CLOSED");
@@ -423,6 +440,23 @@ static void test_lists(void **state)
 	expect_text(value, "url", "http://tasks.reception:2223");
 	json_decref(value);
 	json_decref(get_json("/upstreams/nobody", 404));
+}
+
+static void test_metrics(void **state)
+{
+	(void)state;
+	assert_string_equal(get("/metrics", 200), TIMER TIMER_MAX COUNTER("_total") COUNTED GAUGE);
+	assert_non_null(strstr(world.reply, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	assert_string_equal(get("/actuator/prometheus?includedNames=gateway_requests,x,process_files_open_files", 200),
+	                    COUNTER("_total") COUNTED GAUGE);
+	assert_string_equal(get("/metrics?a=b&includedNames=,&includedNames=gateway_requests_seconds_sum", 200), TIMER);
+	assert_string_equal(get("/metrics?includedNames=gateway_requests_seconds_max", 200), TIMER_MAX);
+	assert_string_equal(get("/metrics?includedNames=", 200), "");
+	get("/metrics?includedNames", 400);
+	assert_string_equal(get_accepting("/metrics?includedNames=gateway_requests_total", 200,
+	                                  "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.4"),
+	                    COUNTER("") COUNTED "# EOF\n");
+	assert_non_null(strstr(world.reply, "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
 }
 
 static void test_routes(void **state)
@@ -826,7 +860,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_health), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_routes), TEST(test_changing_a_breaker),
+		TEST(test_health), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_metrics),
+		TEST(test_routes), TEST(test_changing_a_breaker),
 		TEST(test_refused_changes), TEST(test_events), TEST(test_methods_and_paths), TEST(test_limits),
 		TEST(test_slow_clients), TEST(test_many_connections),
 		TEST(test_stream), TEST(test_what_is_shown_falls_again), TEST(test_streams_are_few), TEST(test_addresses),

@@ -326,7 +326,7 @@ static void test_requests(void **state)
 	expect("http_server_requests_seconds_max{" OK "}", 20);
 	expect("http_server_requests_seconds_bucket{" OK ",le=\"0.0005\"}", 1);
 	expect("http_server_requests_seconds_bucket{" OK ",le=\"0.001\"}", 3);
-	expect("http_server_requests_seconds_bucket{" OK ",le=\"10\"}", 3);
+	expect("http_server_requests_seconds_bucket{" OK ",le=\"10.0\"}", 3);
 	expect("http_server_requests_seconds_bucket{" OK ",le=\"+Inf\"}", 4);
 	expect("http_server_requests_seconds_count{exception=\"breaker_open\",method=\"GET\",outcome=\"SERVER_ERROR\","
 	       "status=\"503\",uri=\"/patient\"}", 1);
