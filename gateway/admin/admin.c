@@ -30,25 +30,27 @@ static void links_page(struct page_request *request);
 
 static const struct page {
 	const char *path;
-	bool has_rest, takes_post; /* the table's path may be followed by more; a POST goes there */
+	const char *rest; /* what more may follow the path, as /actuator calls it; NULL: nothing */
+	bool takes_post;  /* at that */
 	void (*serve)(struct page_request *request);
 	const char *link; /* in /actuator; NULL: none */
 	const char *help;
 } pages[] = {
-	{ "/", false, false, index_page, NULL, "this list" },
-	{ "/livez", false, false, health_livez, NULL, "200 while the event loops turn" },
-	{ "/readyz", false, false, health_readyz, NULL, "200, or 503 while draining" },
-	{ "/actuator", false, false, links_page, "self", "links, as Spring Boot gives them" },
-	{ "/actuator/health", true, false, health_actuator, "health", "health, with the state of each breaker" },
-	{ "/actuator/prometheus", false, false, prometheus_page, "prometheus", "metrics for Prometheus" },
-	{ "/metrics", false, false, prometheus_page, NULL, "the same" },
-	{ "/actuator/circuitbreakers", true, true, breakers_page, "circuitbreakers", "breakers; POST .../NAME changes a state" },
-	{ "/actuator/circuitbreakerevents", true, false, breakers_events, "circuitbreakerevents", "the last transitions" },
-	{ "/actuator/gateway/routes", true, false, routes_page, "gateway-routes", "routes" },
-	{ "/actuator/hystrix.stream", false, false, stream_page, "hystrix.stream", "for the Hystrix dashboard" },
-	{ "/hystrix.stream", false, false, stream_page, NULL, "the same" },
-	{ "/turbine.stream", false, false, stream_page, NULL, "the same: of this gateway alone" },
-	{ "/upstreams", true, false, upstreams_page, NULL, "upstreams and their endpoints" },
+	{ "/", NULL, false, index_page, NULL, "this list" },
+	{ "/livez", NULL, false, health_livez, NULL, "200 while the event loops turn" },
+	{ "/readyz", NULL, false, health_readyz, NULL, "200, or 503 while draining" },
+	{ "/actuator", NULL, false, links_page, "self", "links, as Spring Boot gives them" },
+	{ "/actuator/health", "path", false, health_actuator, "health", "health, with the state of each breaker" },
+	{ "/actuator/metrics", "requiredMetricName", false, meters_page, "metrics", "metrics, as Spring Boot gives them" },
+	{ "/actuator/prometheus", NULL, false, prometheus_page, "prometheus", "metrics for Prometheus" },
+	{ "/metrics", NULL, false, prometheus_page, NULL, "the same" },
+	{ "/actuator/circuitbreakers", "name", true, breakers_page, "circuitbreakers", "breakers; POST .../NAME changes a state" },
+	{ "/actuator/circuitbreakerevents", "name", false, breakers_events, "circuitbreakerevents", "the last transitions" },
+	{ "/actuator/gateway/routes", "id", false, routes_page, "gateway-routes", "routes" },
+	{ "/actuator/hystrix.stream", NULL, false, stream_page, "hystrix.stream", "for the Hystrix dashboard" },
+	{ "/hystrix.stream", NULL, false, stream_page, NULL, "the same" },
+	{ "/turbine.stream", NULL, false, stream_page, NULL, "the same: of this gateway alone" },
+	{ "/upstreams", "name", false, upstreams_page, NULL, "upstreams and their endpoints" },
 };
 
 enum { PAGE_COUNT = sizeof pages / sizeof pages[0] };
@@ -87,19 +89,29 @@ static const char *authority(struct page_request *request)
 	return host != NULL && host[0] != '\0' && host[strspn(host, plain)] == '\0' ? host : NULL;
 }
 
+static void add_link(json_t *links, const char *host, const char *name, const char *path, const char *rest)
+{
+	json_t *href = json_sprintf("%s%s%s%s", host == NULL ? "" : "http://", host == NULL ? "" : host, path, rest);
+
+	json_object_set_new(links, name, json_pack("{s:o, s:b}", "href", href, "templated", rest[0] != '\0'));
+}
+
 static void links_page(struct page_request *request)
 {
 	json_t *links = json_object();
 	const char *host = authority(request);
 
 	for (size_t i = 0; i < PAGE_COUNT; i++) {
+		char name[64], rest[64];
+
 		if (pages[i].link == NULL)
 			continue;
-		json_object_set_new(links, pages[i].link,
-		                    json_pack("{s:o, s:b}", "href",
-		                              json_sprintf("%s%s%s", host == NULL ? "" : "http://", host == NULL ? "" : host,
-		                                           pages[i].path),
-		                              "templated", 0));
+		add_link(links, host, pages[i].link, pages[i].path, "");
+		if (pages[i].rest == NULL)
+			continue;
+		snprintf(name, sizeof name, "%s-%s", pages[i].link, pages[i].rest);
+		snprintf(rest, sizeof rest, "/{%s}", pages[i].rest);
+		add_link(links, host, name, pages[i].path, rest);
 	}
 	page_json(request, 200, PAGE_ACTUATOR, json_pack("{s:o}", "_links", links));
 }
@@ -116,7 +128,7 @@ static const char *rest_of(const struct page *page, const char *path)
 	path += length;
 	if (path[0] == '\0' || strcmp(path, "/") == 0)
 		return "";
-	return page->has_rest && path[0] == '/' ? path : NULL;
+	return page->rest != NULL && path[0] == '/' ? path : NULL;
 }
 
 /* False: it is too long or holds what no name of ours does. */

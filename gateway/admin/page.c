@@ -66,7 +66,7 @@ void page_text(struct page_request *request, int status, const char *content_typ
 
 void page_json(struct page_request *request, int status, const char *content_type, json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
 	json_decref(value);
 	if (text == NULL) {

@@ -78,6 +78,9 @@ void prometheus_page(struct page_request *request);
 /* The whole text, which the caller frees; NULL after an error was answered. */
 char *page_metrics(struct page_request *request);
 
+/* meters.c */
+void meters_page(struct page_request *request);
+
 /* upstreams.c */
 void upstreams_page(struct page_request *request);
 

@@ -215,6 +215,38 @@ def test_openmetrics(services):
     assert {le for _, labels, _ in metrics for le in [labels.get("le")]} > {"0.0005", "1.0", "10.0", "+Inf"}
 
 
+def test_meters_agree_with_the_metrics(services):
+    def meter(name, *tags):
+        found = services.admin(f"/actuator/metrics/{name}?" + "&".join(f"tag={tag}" for tag in tags))
+        values = {one["statistic"]: one["value"] for one in found["measurements"]}
+        return values, {one["tag"]: set(one["values"]) for one in found["availableTags"]}, found.get("baseUnit")
+
+    names = services.admin("/actuator/metrics")["names"]
+    assert len(names) == len(set(names)) and all(meter(name)[0] for name in names)
+    values, tags, unit = meter("http.server.requests")
+    assert values["COUNT"] == 17 and 0 < values["MAX"] < values["TOTAL_TIME"] and unit == "seconds"
+    assert tags["status"] == {"200", "404", "500", "503"} and "le" not in tags
+    values, tags, _ = meter("http.server.requests", "uri:/patient", "status:500")
+    assert values["COUNT"] == 5 and not {"uri", "status"} & tags.keys() and tags["method"] == {"GET"}
+    assert meter("resilience4j.circuitbreaker.calls", "name:reception", "kind:successful")[0]["COUNT"] == 8
+    assert meter("resilience4j.circuitbreaker.not.permitted.calls", "name:patient")[0] == {"COUNT": 3}
+    assert meter("gateway.requests", "httpStatusCode:200")[0]["COUNT"] == 8
+    assert meter("gateway.requests.total", "outcome:breaker_open")[0] == {"COUNT": 3}
+    assert meter("process.files.max")[0] == {"VALUE": services.metrics().sum("process_files_max_files")}
+    for wrong, status in (("nothing", 404), ("http.server.requests?tag=uri:/nowhere", 404), ("process.uptime?tag=uri", 400)):
+        services.admin(f"/actuator/metrics/{wrong}", status)
+
+
+def test_links(services):
+    links = services.admin("/actuator")["_links"]
+    for name, link in links.items():
+        assert link["templated"] == ("{" in link["href"])
+        path = link["href"].removeprefix(f"http://127.0.0.1:{services.admin_port}")
+        if not link["templated"] and name != "hystrix.stream":
+            assert services.ask_admin(path)[0] == 200
+    assert links["metrics-requiredMetricName"]["href"].endswith("/actuator/metrics/{requiredMetricName}")
+
+
 def test_what_the_process_takes(services):
     """In the sandbox, too."""
     found, process = services.metrics(), f"/proc/{services.process.pid}"

@@ -459,6 +459,45 @@ static void test_metrics(void **state)
 	assert_non_null(strstr(world.reply, "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
 }
 
+static void expect_meter(const char *path, const char *text)
+{
+	json_t *value = get_json(path, 200), *wanted = json_loads(text, 0, NULL);
+	char *found = json_dumps(value, 0);
+
+	assert_non_null(wanted);
+	if (!json_equal(value, wanted))
+		fail_msg("%s: %s", path, found);
+	free(found);
+	json_decref(wanted);
+	json_decref(value);
+}
+
+static void test_meters(void **state)
+{
+	(void)state;
+	expect_meter("/actuator/metrics", "{\"names\": [\"gateway.requests\", \"gateway.requests.total\", \"process.files.open\"]}");
+	expect_meter("/actuator/metrics/process.files.open",
+	             "{\"name\": \"process.files.open\", \"baseUnit\": \"files\", \"availableTags\": [],"
+	             " \"measurements\": [{\"statistic\": \"VALUE\", \"value\": 12.0}]}");
+	expect_meter("/actuator/metrics/gateway.requests.total",
+	             "{\"name\": \"gateway.requests.total\", \"measurements\": [{\"statistic\": \"COUNT\", \"value\": 7.0}],"
+	             " \"availableTags\": [{\"tag\": \"outcome\", \"values\": [\"answered\"]}]}");
+	expect_meter("/actuator/metrics/gateway.requests",
+	             "{\"name\": \"gateway.requests\", \"baseUnit\": \"seconds\", \"measurements\":"
+	             " [{\"statistic\": \"COUNT\", \"value\": 7.0}, {\"statistic\": \"TOTAL_TIME\", \"value\": 0.75},"
+	             " {\"statistic\": \"MAX\", \"value\": 0.4}], \"availableTags\": ["
+	             "{\"tag\": \"routeId\", \"values\": [\"/a\", \"/b:\\\"\\\\\\n\"]}, {\"tag\": \"status\", \"values\": [\"OK\"]}]}");
+	expect_meter("/actuator/metrics/gateway.requests?tag=routeId:/b:%22%5C%0A&x=y&tag=status:OK",
+	             "{\"name\": \"gateway.requests\", \"baseUnit\": \"seconds\", \"measurements\":"
+	             " [{\"statistic\": \"COUNT\", \"value\": 4.0}, {\"statistic\": \"TOTAL_TIME\", \"value\": 0.25},"
+	             " {\"statistic\": \"MAX\", \"value\": 0.1}], \"availableTags\": []}");
+	json_decref(get_json("/actuator/metrics/gateway.requests?tag=routeId:/a&tag=status:%FF", 404));
+	json_decref(get_json("/actuator/metrics/gateway.requests?tag=routeId", 400));
+	json_decref(get_json("/actuator/metrics/gateway.requests?tag", 400));
+	json_decref(get_json("/actuator/metrics/gateway", 404));
+	json_decref(get_json("/actuator/metrics/gateway_requests", 404));
+}
+
 static void test_routes(void **state)
 {
 	json_t *value = get_json("/actuator/gateway/routes", 200);
@@ -860,7 +899,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_health), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_metrics),
+		TEST(test_health), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_metrics), TEST(test_meters),
 		TEST(test_routes), TEST(test_changing_a_breaker),
 		TEST(test_refused_changes), TEST(test_events), TEST(test_methods_and_paths), TEST(test_limits),
 		TEST(test_slow_clients), TEST(test_many_connections),
