@@ -215,6 +215,11 @@ static bool is_removed(const struct control *control, const struct counted_route
 	return route->upstream != NULL;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct metrics_service *)a)->settings->name, ((const struct metrics_service *)b)->settings->name);
+}
+
 static void view_write_metrics(void *context, FILE *to)
 {
 	struct control *control = context;
@@ -241,6 +246,7 @@ static void view_write_metrics(void *context, FILE *to)
 				.quarantines = guard == NULL ? 0 : guard->quarantines_total,
 			};
 		}
+		qsort(services, service_count, sizeof *services, by_name);
 		for (unsigned i = 0; i < control->worker_count; i++)
 			workers[i] = &control->workers[i].counters;
 		metrics_write(&(struct metrics_input){

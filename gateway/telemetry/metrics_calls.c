@@ -131,13 +131,18 @@ static const struct {
 	{ "exception_thrown", false, CALL_THROWN },
 };
 
-static struct metrics_calls calls_of(const struct metrics_input *input, const char *upstream)
+/* By service. NULL: memory is short. */
+static struct metrics_calls *read_calls(const struct metrics_input *input)
 {
-	struct metrics_calls calls = { 0 };
+	struct metrics_calls *calls = calloc(input->service_count + 1, sizeof *calls);
 
-	for (size_t i = 0; i < input->route_count; i++)
-		if (input->routes[i].upstream != NULL && strcmp(input->routes[i].upstream, upstream) == 0)
-			metrics_add_calls(input->routes[i].metrics, &calls);
+	for (size_t i = 0; calls != NULL && i < input->route_count; i++) {
+		const struct metrics_route *route = &input->routes[i];
+		const struct metrics_service *service = route->upstream == NULL ? NULL : metrics_find_service(input, route->upstream);
+
+		if (service != NULL)
+			metrics_add_calls(route->metrics, &calls[service - input->services]);
+	}
 	return calls;
 }
 
@@ -203,10 +208,8 @@ void metrics_write_calls(const struct metrics_input *input, FILE *to)
 	};
 
 	/* Read once, so that the families agree with each other. */
-	struct metrics_calls *calls = calloc(input->service_count + 1, sizeof *calls);
+	struct metrics_calls *calls = read_calls(input);
 
-	for (size_t i = 0; calls != NULL && i < input->service_count; i++)
-		calls[i] = calls_of(input, input->services[i].settings->name);
 	for (size_t i = 0; calls != NULL && input->service_count > 0 && i < sizeof families / sizeof families[0]; i++) {
 		metrics_head(to, families[i].name, "counter", families[i].help);
 		for (size_t j = 0; j < input->service_count; j++)

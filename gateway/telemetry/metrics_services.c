@@ -66,6 +66,18 @@ void metrics_status_name(char *text, size_t size, unsigned status)
 	snprintf(text, size, "%u", status);
 }
 
+static int by_name(const void *name, const void *service)
+{
+	return strcmp(name, ((const struct metrics_service *)service)->settings->name);
+}
+
+const struct metrics_service *metrics_find_service(const struct metrics_input *input, const char *upstream)
+{
+	if (input->service_count == 0)
+		return NULL;
+	return bsearch(upstream, input->services, input->service_count, sizeof *input->services, by_name);
+}
+
 /* ---- upstreams ----------------------------------------------------------------------------------------------- */
 
 /* One upstream, looked at once for all families. */

@@ -11,6 +11,9 @@ void metrics_label(FILE *to, const char *name, const char *value);
 /* "OK", "SERVICE_UNAVAILABLE", as Spring's HttpStatus; the number where Spring has no name for it. */
 void metrics_status_name(char *text, size_t size, unsigned status);
 
+/* NULL: the upstream is one of an earlier configuration. */
+const struct metrics_service *metrics_find_service(const struct metrics_input *input, const char *upstream);
+
 /* As Spring Cloud Gateway 2 called it. */
 #define METRICS_HYSTRIX_GROUP "HystrixGatewayFilterFactory"
 

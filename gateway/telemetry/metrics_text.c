@@ -173,10 +173,9 @@ static void write_server_requests(const struct samples *samples, FILE *to)
 
 static const char *url_of(const struct metrics_input *input, const char *upstream)
 {
-	for (size_t i = 0; i < input->service_count; i++)
-		if (strcmp(input->services[i].settings->name, upstream) == 0)
-			return input->services[i].settings->url;
-	return upstream; /* of an earlier configuration */
+	const struct metrics_service *service = metrics_find_service(input, upstream);
+
+	return service == NULL ? upstream : service->settings->url;
 }
 
 static void write_spring_requests(const struct metrics_input *input, const struct samples *samples, FILE *to)

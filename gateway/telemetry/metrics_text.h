@@ -28,7 +28,7 @@ struct metrics_service {
 struct metrics_input {
 	const struct metrics_route *routes; /* also those of earlier configurations: counters never fall */
 	size_t route_count;
-	const struct metrics_service *services;
+	const struct metrics_service *services; /* sorted by name */
 	size_t service_count;
 	const struct worker_counters *const *workers;
 	size_t worker_count;

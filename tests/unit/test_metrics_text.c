@@ -83,14 +83,14 @@ static int setup(void **state)
 	(void)state;
 	memset(&world, 0, sizeof world);
 	make_upstream(0, "patient", "http://tasks.patient:2222");
-	make_upstream(1, "odd \"one\"\\\n", "http://odd:1");
+	make_upstream(1, "strange \"one\"\\\n", "http://odd:1");
 	make_endpoints();
 	for (unsigned i = 0; i < 4; i++) {
 		world.metrics[i] = metrics_new(2);
 		assert_non_null(world.metrics[i]);
 	}
 	world.routes[0] = (struct metrics_route){ "/patient", "/patient", "patient", world.metrics[0], false };
-	world.routes[1] = (struct metrics_route){ "/patient", "a.example/patient", "odd \"one\"\\\n", world.metrics[1], false };
+	world.routes[1] = (struct metrics_route){ "/patient", "a.example/patient", "strange \"one\"\\\n", world.metrics[1], false };
 	world.routes[2] = (struct metrics_route){ "UNKNOWN", "UNKNOWN", NULL, world.metrics[2], false };
 	world.routes[3] = (struct metrics_route){ "/a\"b\\c\nd", "/patient", "gone", world.metrics[3], false };
 	world.workers[0] = &world.counters[0];
@@ -347,7 +347,7 @@ static void test_requests(void **state)
 	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"successful\",name=\"patient\"}", 3);
 	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"failed\",name=\"patient\"}", 1);
 	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"ignored\",name=\"patient\"}", 1);
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"successful\",name=\"odd \\\"one\\\"\\\\\\n\"}", 1);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"successful\",name=\"strange \\\"one\\\"\\\\\\n\"}", 1);
 	expect("gateway_requests_total{outcome=\"answered\",route=\"/patient\",upstream=\"patient\"}", 2);
 	expect("gateway_requests_total{outcome=\"upgraded\",route=\"/patient\",upstream=\"patient\"}", 1);
 	expect("gateway_requests_total{outcome=\"not_found\",route=\"UNKNOWN\",upstream=\"\"}", 1);
@@ -535,7 +535,7 @@ static void test_breakers_and_endpoints(void **state)
 	expect("resilience4j_circuitbreaker_state{name=\"patient\",state=\"closed\"}", 0);
 	expect("gateway_breaker_state{upstream=\"patient\",state=\"open\"}", 1);
 	expect("hystrix_circuit_breaker_open{key=\"patient\",group=\"HystrixGatewayFilterFactory\"}", 1);
-	expect("hystrix_circuit_breaker_open{key=\"odd \\\"one\\\"\\\\\\n\",group=\"HystrixGatewayFilterFactory\"}", 0);
+	expect("hystrix_circuit_breaker_open{key=\"strange \\\"one\\\"\\\\\\n\",group=\"HystrixGatewayFilterFactory\"}", 0);
 	expect("resilience4j_circuitbreaker_not_permitted_calls_total{name=\"patient\",kind=\"not_permitted\"}", 1);
 	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",kind=\"failed\"}", 2);
 	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",kind=\"successful\"}", 0);
