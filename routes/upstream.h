@@ -20,6 +20,9 @@
 #include "routes/address.h"
 #include "routes/config.h"
 
+/* The group of all upstreams for what reads Hystrix' metrics, stream and health; as Spring Cloud Gateway 2 called it. */
+#define UPSTREAM_HYSTRIX_GROUP "HystrixGatewayFilterFactory"
+
 struct endpoint {
 	_Atomic unsigned references;
 	unsigned index; /* small and unique among living endpoints: workers keep their pools by it */

@@ -69,7 +69,7 @@ static json_t *hystrix(const struct admin_view *view)
 		struct admin_service service = view->service(view->context, i);
 
 		if (strcmp(status_of(state_of(&service)), "UP") != 0)
-			json_array_append_new(open, json_sprintf("HystrixGatewayFilterFactory::%s", service.settings->name));
+			json_array_append_new(open, json_sprintf(UPSTREAM_HYSTRIX_GROUP "::%s", service.settings->name));
 	}
 	if (json_array_size(open) > 0)
 		return json_pack("{s:s, s:{s:o}}", "status", "CIRCUIT_OPEN", "details", "openCircuitBreakers", open);

@@ -16,8 +16,6 @@
 
 #include "gateway/base/clock.h"
 
-#define GROUP "HystrixGatewayFilterFactory"
-
 /* ---- the last ten seconds ---------------------------------------------------------------------------------------- */
 
 static uint64_t risen(uint64_t from, uint64_t to)
@@ -188,7 +186,8 @@ json_t *hystrix_message(struct hystrix_history *history, const struct admin_view
 	struct breaker_view breaker = breaker_look(settings->upstream->breaker, &settings->breaker, clock_now_ms());
 	struct hystrix_totals now = { .in_flight = bulkhead_in_flight(&settings->upstream->bulkhead) }, rolling;
 	json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "type", "HystrixCommand", "name", settings->name, "group",
-	                            GROUP, "threadPool", GROUP, "currentTime", (json_int_t)clock_wall_ms(), "reportingHosts", 1);
+	                            UPSTREAM_HYSTRIX_GROUP, "threadPool", UPSTREAM_HYSTRIX_GROUP, "currentTime",
+	                            (json_int_t)clock_wall_ms(), "reportingHosts", 1);
 
 	if (view->calls == NULL || !view->calls(view->context, settings->name, &now.calls))
 		now.calls = (struct admin_calls){ 0 };
@@ -207,5 +206,6 @@ json_t *hystrix_message(struct hystrix_history *history, const struct admin_view
 
 json_t *hystrix_deletion(const char *name)
 {
-	return json_pack("{s:s, s:s, s:s, s:s}", "type", "HystrixCommand", "name", name, "group", GROUP, "deleteData", "true");
+	return json_pack("{s:s, s:s, s:s, s:s}", "type", "HystrixCommand", "name", name, "group", UPSTREAM_HYSTRIX_GROUP,
+	                 "deleteData", "true");
 }

@@ -149,7 +149,7 @@ static struct metrics_calls *read_calls(const struct metrics_input *input)
 static void write_executions(const char *upstream, const struct metrics_calls *calls, FILE *to)
 {
 	for (size_t i = 0; i < sizeof hystrix_rows / sizeof hystrix_rows[0]; i++) {
-		fputs("hystrix_execution_total{group=\"" METRICS_HYSTRIX_GROUP "\"", to);
+		fputs("hystrix_execution_total{group=\"" UPSTREAM_HYSTRIX_GROUP "\"", to);
 		metrics_label(to, ",key", upstream);
 		fprintf(to, ",event=\"%s\",terminal=\"%s\"} %" PRIu64 "\n", hystrix_rows[i].name,
 		        hystrix_rows[i].is_terminal ? "true" : "false", calls->events[hystrix_rows[i].event]);
@@ -158,7 +158,7 @@ static void write_executions(const char *upstream, const struct metrics_calls *c
 
 static void write_terminals(const char *upstream, const struct metrics_calls *calls, FILE *to)
 {
-	fputs("hystrix_execution_terminal_total{group=\"" METRICS_HYSTRIX_GROUP "\"", to);
+	fputs("hystrix_execution_terminal_total{group=\"" UPSTREAM_HYSTRIX_GROUP "\"", to);
 	metrics_label(to, ",key", upstream);
 	fprintf(to, "} %" PRIu64 "\n", calls->requests);
 }

@@ -14,9 +14,6 @@ void metrics_status_name(char *text, size_t size, unsigned status);
 /* NULL: the upstream is one of an earlier configuration. */
 const struct metrics_service *metrics_find_service(const struct metrics_input *input, const char *upstream);
 
-/* As Spring Cloud Gateway 2 called it. */
-#define METRICS_HYSTRIX_GROUP "HystrixGatewayFilterFactory"
-
 void metrics_write_calls(const struct metrics_input *input, FILE *to); /* metrics_calls.c */
 void metrics_write_services(const struct metrics_input *input, FILE *to);
 void metrics_write_process(const struct metrics_input *input, FILE *to);

@@ -254,7 +254,7 @@ static void add_latency(struct lines *lines, const char *upstream, const struct 
 
 	if (text == NULL)
 		return;
-	fputs("group=\"" METRICS_HYSTRIX_GROUP "\"", text);
+	fputs("group=\"" UPSTREAM_HYSTRIX_GROUP "\"", text);
 	metrics_label(text, ",key", upstream);
 }
 
