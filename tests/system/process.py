@@ -125,7 +125,17 @@ class Gateway:
         return [json.loads(line) for line in list(self.lines)]
 
     def signal(self, number):
+        """After SIGSTOP: when all its threads stand still, so that none of them sees what comes now."""
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            until(lambda: self.thread_states() == {"T"}, "all stand still")
+
+    def thread_states(self):
+        states, folder = set(), f"/proc/{self.process.pid}/task"
+        for thread in os.listdir(folder):
+            with open(os.path.join(folder, thread, "stat")) as stat:
+                states.add(stat.read().rpartition(") ")[2][0])
+        return states
 
     def reload(self):
         """SIGHUP; waits until it is said how that went."""
