@@ -84,7 +84,7 @@ struct exchange {
 	uint8_t endpoint_text_length;
 	uint64_t began_us, asked_us, attempt_us, connected_us, sent_us, response_us; /* 0: not yet */
 	                                /* asked_us: when the client had said all it has to say so far */
-	uint64_t received_ms; /* when the upstream last sent something */
+	uint64_t received_ms; /* when the upstream last sent something, or its client was last waited for instead */
 	uint32_t watched;     /* where a pending stream stood when its deadline was set */
 
 	/* The response. */

@@ -117,6 +117,8 @@ void exchange_on_client_drained(struct exchange *exchange)
 		return;
 	}
 	exchange_watch_client(exchange);
+	if (exchange->state >= EXCHANGE_STREAMING) /* who was not read could say nothing */
+		exchange->received_ms = worker_now_ms(exchange->worker);
 	if (exchange->state == EXCHANGE_TUNNEL)
 		tunnel_drained(exchange, &exchange->client->stream);
 	if (exchange->connection != NULL) {

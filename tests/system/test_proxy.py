@@ -250,6 +250,32 @@ def test_slow_client_holds_the_upstream_back(gateway, upstream, client):
     connection.reset()
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, client, framing):
+    """For twice timeouts.idle nothing is read of the response, as the client takes nothing."""
+    total, held_back = 32 * 1024 * 1024, threading.Event()
+    head, body = {"length": (b"Content-Length: %d" % total, b"b" * total),
+                  "chunked": (b"Transfer-Encoding: chunked", b"%x\r\n" % total + b"b" * total + b"\r\n0\r\n\r\n")}[framing]
+
+    def answer(connection, request):
+        left = memoryview(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)
+        connection.socket.settimeout(1)
+        while left:
+            try:
+                left = left[connection.socket.send(left):]
+            except TimeoutError:
+                held_back.set()
+                connection.socket.settimeout(60)
+
+    started = gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "500ms"}, "ejection": {"consecutive_failures": 1}}})
+    connection = client(started, receive_buffer=65536)
+    connection.ask()
+    assert held_back.wait(30)
+    assert len(connection.answer().body) == total
+    assert started.log(1)[0]["outcome"] == "answered"
+    assert not started.has_said("is ejected")
+
+
 def test_slow_upstream_holds_the_client_back(gateway, upstream, client):
     release = threading.Event()
 
