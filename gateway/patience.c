@@ -53,7 +53,7 @@ static uint64_t awaiting_due_ms(struct exchange *exchange)
 	uint64_t due_ms, look_ms;
 
 	if (stream_is_pending(&exchange->connection->stream)) {
-		exchange->watched = exchange->connection->stream.progress;
+		exchange->upstream_stood = exchange->connection->stream.progress;
 		due_ms = worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
 		look_ms = exchange_total_due_ms(exchange);
 		return look_ms < due_ms ? look_ms : due_ms;
@@ -63,9 +63,16 @@ static uint64_t awaiting_due_ms(struct exchange *exchange)
 	return look_ms < due_ms ? look_ms : due_ms;
 }
 
+static uint64_t tunnel_due_ms(struct exchange *exchange)
+{
+	if (stream_is_pending(&exchange->client->stream)) /* else it waits for its client */
+		return UINT64_MAX;
+	exchange->upstream_stood = exchange->connection->stream.progress;
+	return exchange->received_ms + exchange_upstream(exchange)->idle_timeout_ms;
+}
+
 void attempt_set_deadline(struct exchange *exchange)
 {
-	const struct upstream_settings *settings = exchange_upstream(exchange);
 	struct deadlines *deadlines = &exchange->worker->io.deadlines;
 	struct deadline *deadline = &exchange->connection->deadline;
 	uint64_t due_ms = UINT64_MAX;
@@ -77,7 +84,7 @@ void attempt_set_deadline(struct exchange *exchange)
 	else if (exchange->state == EXCHANGE_STREAMING)
 		due_ms = streaming_due_ms(exchange);
 	else if (exchange->state == EXCHANGE_TUNNEL)
-		due_ms = exchange->received_ms + settings->idle_timeout_ms;
+		due_ms = tunnel_due_ms(exchange);
 	if (due_ms == UINT64_MAX)
 		deadline_clear(deadline);
 	else
@@ -111,12 +118,25 @@ static void on_awaiting_due(struct exchange *exchange)
 
 	if (stream_is_unreachable(stream, exchange_upstream(exchange)->connect_timeout_ms))
 		exchange_fail(exchange, OUTCOME_UPSTREAM_UNREACHABLE);
-	else if (stream_is_pending(stream) && stream->progress != exchange->watched && now_ms < exchange_total_due_ms(exchange))
+	else if (stream_is_pending(stream) && stream->progress != exchange->upstream_stood && now_ms < exchange_total_due_ms(exchange))
 		attempt_set_deadline(exchange); /* slow, but alive */
 	else if (stream_is_pending(stream) || now_ms >= due_ms)
 		exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);
 	else
 		deadline_set(&exchange->worker->io.deadlines, &exchange->connection->deadline, look_ms < due_ms ? look_ms : due_ms);
+}
+
+static void on_tunnel_due(struct exchange *exchange)
+{
+	const struct stream *upstream = &exchange->connection->stream;
+	uint64_t now_ms = worker_now_ms(exchange->worker);
+
+	if (stream_is_pending(upstream) && upstream->progress != exchange->upstream_stood) /* slow, but alive */
+		exchange->received_ms = now_ms;
+	if (now_ms >= tunnel_due_ms(exchange))
+		exchange_abort(exchange, OUTCOME_UPGRADED);
+	else
+		attempt_set_deadline(exchange);
 }
 
 void attempt_on_due(struct deadline *deadline)
@@ -137,10 +157,7 @@ void attempt_on_due(struct deadline *deadline)
 		on_streaming_due(exchange);
 		return;
 	case EXCHANGE_TUNNEL:
-		if (worker_now_ms(exchange->worker) >= exchange->received_ms + exchange_upstream(exchange)->idle_timeout_ms)
-			exchange_abort(exchange, OUTCOME_UPGRADED);
-		else
-			attempt_set_deadline(exchange);
+		on_tunnel_due(exchange);
 		return;
 	case EXCHANGE_WAITING:
 	case EXCHANGE_ANSWERING:

@@ -122,7 +122,7 @@ static bool is_slow(const struct client *client, uint64_t now_ms)
 		return exchange_is_client_late(exchange);
 	waited_ms = now_ms + exchange->snapshot->config->limits.write_timeout_ms - client->deadline.at_ms;
 	return waited_ms >= SLOW_MS &&
-	       (uint64_t)(client->stream.progress - exchange->watched) * 1000 < waited_ms * SLOW_BYTES_PER_S;
+	       (uint64_t)(client->stream.progress - exchange->client_stood) * 1000 < waited_ms * SLOW_BYTES_PER_S;
 }
 
 static void shed_slow(struct client *client, enum shed_reason reason)

@@ -1,6 +1,6 @@
 /*
  * After a 101 the connection speaks another protocol (RFC 9110 section 7.8): bytes go both ways as they are, an end is passed on
- * as an end, and only silence in both directions or two ends finish it.
+ * as an end, and only silence in both directions, a client that takes nothing or two ends finish it.
  */
 #include "gateway/exchange.h"
 
@@ -27,7 +27,11 @@ void tunnel_begin(struct exchange *exchange, char *rest, size_t length)
 		tunnel_relay(exchange, upstream, buffer_bytes(&held), buffer_length(&held));
 		buffer_free(&held);
 	}
-	if (exchange->state == EXCHANGE_TUNNEL)
+	if (exchange->state != EXCHANGE_TUNNEL)
+		return;
+	if (client->stream.has_ended)
+		tunnel_ended(exchange, &client->stream);
+	else
 		exchange_resume_client(exchange);
 }
 
@@ -43,6 +47,8 @@ void tunnel_relay(struct exchange *exchange, struct stream *to, char *bytes, siz
 		return;
 	case SEND_PENDING:
 		stream_pause(other_side(exchange, to));
+		if (to == &exchange->client->stream)
+			exchange_watch_client(exchange);
 		return;
 	case SEND_FAILED:
 		exchange_abort(exchange, errno == ENOMEM ? OUTCOME_OUT_OF_MEMORY : OUTCOME_UPGRADED);

@@ -7,6 +7,9 @@ import pytest
 
 from harness import until
 
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket"}
+
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "M-SEARCH"])
 def test_method_and_body_arrive(gateway, upstream, client, method):
@@ -208,7 +211,7 @@ def test_early_response_to_a_body_still_on_its_way(gateway, upstream, client):
 def test_upgrade_makes_a_tunnel_both_ways(gateway, upstream, client):
     def answer(connection, request):
         assert request.get("Upgrade") == "websocket" and request.get("Connection").lower() == "upgrade"
-        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst words")
+        connection.send(SWITCHING + b"first words")
         connection.send(connection.read(5).upper())
         connection.send(connection.read(100_000))
         assert not connection.more()
@@ -226,6 +229,75 @@ def test_upgrade_makes_a_tunnel_both_ways(gateway, upstream, client):
     assert connection.read(100_000) == b"z" * 100_000
     connection.half_close()
     assert connection.read_all() == b"last words"
+
+
+
+def test_the_end_of_a_client_before_its_tunnel_is_passed_on(gateway, upstream, client):
+    may_switch = threading.Event()
+
+    def answer(connection, request):
+        if request.target != "/tunnel":
+            connection.reply()
+            return
+        may_switch.wait(10)
+        connection.send(SWITCHING)
+        assert not connection.more()
+        connection.send(b"last words")
+        connection.close()
+
+    started = gateway(upstream(answer), workers=1)
+    connection = client(started)
+    connection.request()
+    connection.ask(target="/tunnel", headers=UPGRADE)
+    connection.half_close()
+    client(started).request()  # after that the gateway has seen the end
+    may_switch.set()
+    assert connection.answer().status == 101
+    assert connection.read_all() == b"last words"
+
+
+def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
+    total, held_back = 32 * 1024 * 1024, threading.Event()
+
+    def answer(connection, request):
+        left = memoryview(SWITCHING + b"t" * total)
+        connection.socket.settimeout(1)
+        while left:
+            try:
+                left = left[connection.socket.send(left):]
+            except TimeoutError:
+                held_back.set()
+                connection.socket.settimeout(60)
+        assert not connection.more()
+
+    connection = client(gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "500ms"}}}), receive_buffer=65536)
+    connection.ask(headers=UPGRADE)
+    assert held_back.wait(30)
+    assert connection.answer().status == 101
+    assert len(connection.read(total)) == total
+
+
+def test_a_tunnel_ends_when_its_client_takes_nothing(gateway, upstream, client):
+    """Though it goes on sending: what waits for it is kept in memory."""
+    def answer(connection, request):
+        threading.Thread(target=connection.more, daemon=True).start()
+        try:
+            connection.send(SWITCHING + b"t" * (64 << 20))
+        except OSError:
+            pass
+
+    started = gateway(upstream(answer), limits={"write_timeout": "500ms"})
+    connection = client(started, receive_buffer=65536)
+    connection.ask(headers=UPGRADE)
+
+    def is_cut():
+        try:
+            connection.send(b"x")
+        except OSError:
+            return True
+
+    until(is_cut, "the end of the tunnel")
+    assert started.log(1)[0]["outcome"] == "client_stalled"
 
 
 def test_slow_client_holds_the_upstream_back(gateway, upstream, client):
