@@ -153,6 +153,12 @@ struct connection *pool_connect(struct pool *pool, const struct stream_events *e
 	return connection;
 }
 
+/* What came with its response, or its end, and was not read with it would be met by the next request. */
+static bool has_leftovers(const struct stream *stream)
+{
+	return stream->may_hold_more && !stream_is_quiet(stream);
+}
+
 void pool_release(struct connection *connection, struct pool_limits limits)
 {
 	struct pool *pool = connection->pool;
@@ -166,7 +172,8 @@ void pool_release(struct connection *connection, struct pool_limits limits)
 		idle_ms = POOL_SURPLUS_MS;
 	stream_resume(&connection->stream);
 	if (pool->is_withdrawn || limits.max_idle == 0 || is_too_old(connection, now_ms, limits) ||
-	    idle_ms == 0 || stream_is_pending(&connection->stream) || !connection->stream.is_reading) {
+	    idle_ms == 0 || stream_is_pending(&connection->stream) || !connection->stream.is_reading ||
+	    has_leftovers(&connection->stream)) {
 		connection_close(connection, false);
 		return;
 	}

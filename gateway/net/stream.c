@@ -43,6 +43,7 @@ void stream_read(struct stream *stream)
 	char *bytes = stream->io->scratch + IO_HEADROOM_BYTES;
 	ssize_t length = receive(stream->fd, bytes, room);
 
+	stream->may_hold_more = length == (ssize_t)room;
 	if (length > 0) {
 		if ((size_t)length == stream->recv_bytes && stream->recv_bytes < IO_SCRATCH_BYTES)
 			stream->recv_bytes *= 2;
@@ -133,6 +134,7 @@ ssize_t stream_splice(struct stream *from, struct stream *to, size_t limit, bool
 		errno = error;
 		return taken;
 	}
+	from->may_hold_more = true; /* as far as is known here */
 	pipe->bytes = (size_t)taken;
 	buffer_kept_bytes += (size_t)taken;
 	to->pipe = pipe;

@@ -104,6 +104,7 @@ struct stream {
 	bool is_watched;             /* the read event is added; else, while is_reading, it soon will be */
 	bool is_connecting;
 	bool has_ended; /* the peer's FIN was read: reading never resumes */
+	bool may_hold_more; /* the last read took all it had room for */
 	uint32_t recv_bytes;
 	char *pending;
 	uint32_t pending_from, pending_to, pending_size;

@@ -79,6 +79,27 @@ def test_bytes_that_are_there_before_the_request_are_not_its_answer(gateway, ups
     assert [len(behind.connections), [request.target for request in behind.requests]] == [2, ["/first", "/second"]]
 
 
+@pytest.mark.parametrize("size", [100, 16384, 65536 * 3], ids=["small", "as much as one read takes", "spliced"])
+def test_bytes_behind_a_response_are_not_the_next(gateway, upstream, client, size):
+    """Whose request has already come: the connection would be used again before the loop looks at it."""
+    def answer(connection, request):
+        if request.target == "/first":
+            connection.reply(body=b"/first")
+            return
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+        length = size - len(head % size)
+        connection.send(head % length + b"x" * length + UNASKED[0])
+
+    behind = upstream(answer)
+    started = gateway(behind, workers=1)
+    connection = client(started)
+    assert connection.request(target="/first").body == b"/first"
+    connection.send(b"GET /second HTTP/1.1\r\nHost: h\r\n\r\nGET /first HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert set(connection.answer().body) == {ord("x")}
+    assert connection.answer().body == b"/first"
+    assert len(behind.connections) == 2
+
+
 OWN_ANSWERS = {
     "no route": (b"POST /elsewhere", 404), "another method": (b"PUT /patient", 405), "an open breaker": (b"POST /patient", 503),
     "too large": (b"POST /patient/small", 413), "a path that leads out": (b"POST /patient/..", 404),
