@@ -182,10 +182,10 @@ static void finish_turn(struct worker *worker)
 {
 	deadlines_run(&worker->io.deadlines, worker_now_ms(worker));
 	run_waiting_clients(worker);
-	if (worker->has_calls)
-		admission_run(worker);
 	if (buffer_kept_bytes > worker->io.memory_bytes)
 		shed_for_memory(worker);
+	if (worker->has_calls) /* after all that may leave a place free */
+		admission_run(worker);
 	dig_graves(worker);
 	flush_log_soon(worker);
 	atomic_store_explicit(&worker->counters.log_lines_lost, worker->log.lost, memory_order_relaxed);
