@@ -106,6 +106,7 @@ bool shed_for_descriptor(struct worker *worker)
 	/* Whoever is accepted now fails likewise; in the kernel's queue there is time until a request is over. */
 	for (size_t i = 0; i < worker->listener_count; i++)
 		listener_rest(&worker->listeners[i], EMFILE);
+	errno = EMFILE; /* what was logged of it may have failed, too */
 	return false;
 }
 

@@ -24,8 +24,8 @@ bool may_shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms);
 bool shed_for_request(struct worker *worker, const struct upstream *upstream);
 /* All probes of an upstream's half-open breaker are out: the same for one of those. */
 bool shed_for_probe(struct worker *worker, const struct upstream *upstream);
-/* A descriptor is wanted for a request: as shed_for_newcomer(), but only clients that have nothing at all under way. False:
- * there is none, and no more are accepted for the moment. */
+/* A descriptor is wanted for a request: as shed_for_newcomer(), but only clients that have nothing at all under way. False,
+ * with errno EMFILE: there is none, and no more are accepted for the moment. */
 bool shed_for_descriptor(struct worker *worker);
 /* Clients and upstreams made the worker keep more bytes than it should: ends exchanges that are slow and heads that are half
  * sent, those that keep some of these bytes. */

@@ -250,6 +250,30 @@ def test_all_descriptors_gone_and_back(gateway, upstream, descriptors):
     until(lambda: is_served(Client(running.port)), "recovered")
 
 
+def test_no_upstream_is_blamed_for_want_of_descriptors(gateway, upstream):
+    """Nobody takes the log, either."""
+    may_answer = threading.Event()
+
+    def answer(connection, request):
+        may_answer.wait(30)
+        connection.reply()
+
+    running = gateway({"patient": {"url": upstream(answer), "retry": {"attempts": 0}}}, prefix=("prlimit", "--nofile=80"),
+                      limits={"connections": 1000}, workers=1, access_log="off")
+    running.stop_reading()
+    opened = [Client(running.port) for _ in range(100)]
+    for connection in opened:
+        connection.ask()
+    until(lambda: sum(not is_open(connection) for connection in opened) >= 3, "some have failed")
+    may_answer.set()
+    for connection in opened:
+        assert connection.answer().status in (200, 503)
+        connection.close()
+    running.go_on_reading()
+    outcomes = {labels["outcome"]: value for labels, value in running.metrics().find("gateway_requests_total") if value}
+    assert set(outcomes) == {"answered", "out_of_memory"} and sum(outcomes.values()) == 100
+
+
 # ---- places in an upstream
 
 
