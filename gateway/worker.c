@@ -118,12 +118,27 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 
 /* ---- the loop ------------------------------------------------------------------------------------------------ */
 
+/*
+ * A timer as late as this was not served because this thread was not: its process was stopped, its container frozen, its machine
+ * moved. What others are waited for may have come meanwhile, and who is heard first is not late. So nothing is due for some
+ * turns, enough to hear of all: libevent asks for 32 events at once, and for twice as many each time when there are more.
+ */
+enum { AWAY_MS = 100, AWAY_TURNS = 10 };
+
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
 	struct worker *worker = context;
 
 	(void)fd, (void)what;
+	if (worker->turns_to_hear == 0 && worker_now_ms(worker) > worker->timer_at_ms + AWAY_MS)
+		worker->turns_to_hear = AWAY_TURNS;
 	worker->timer_at_ms = 0; /* the turn does the rest */
+}
+
+static void run_deadlines(struct worker *worker)
+{
+	if (worker->turns_to_hear == 0 || --worker->turns_to_hear == 0)
+		deadlines_run(&worker->io.deadlines, worker_now_ms(worker));
 }
 
 static void arm_timer(struct worker *worker)
@@ -136,7 +151,7 @@ static void arm_timer(struct worker *worker)
 	wait_ms = next_ms > now_ms ? next_ms - now_ms : 1;
 	if (event_add(&worker->timer, &(struct timeval){ .tv_sec = (time_t)(wait_ms / 1000),
 	                                                  .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000) }) == 0)
-		worker->timer_at_ms = next_ms;
+		worker->timer_at_ms = now_ms + wait_ms;
 }
 
 /* One request of each; who waits again then has its next turn later. Serving one may close another. */
@@ -180,7 +195,7 @@ static void flush_log_soon(struct worker *worker)
 
 static void finish_turn(struct worker *worker)
 {
-	deadlines_run(&worker->io.deadlines, worker_now_ms(worker));
+	run_deadlines(worker);
 	run_waiting_clients(worker);
 	if (buffer_kept_bytes > worker->io.memory_bytes)
 		shed_for_memory(worker);

@@ -121,6 +121,7 @@ struct worker {
 	size_t head_size;
 	struct wall wall;
 	uint64_t timer_at_ms; /* what `timer` was set to; 0: not set */
+	unsigned turns_to_hear; /* before anything is due again */
 	uint64_t rest_logged_ms, shed_logged_ms[SHED_REASONS];
 	uint64_t shed_span_ms; /* began then; so many were shed in it */
 	unsigned shed_in_span;

@@ -1,6 +1,8 @@
 """Work without end on one connection is done in turns with what the others want: tiny chunks, from either side. (Thousands of
-requests on one connection: test_limits.py.)"""
+requests on one connection: test_limits.py.) And after a time without any turn everybody is heard before it is too late."""
+import signal
 import threading
+import time
 
 from harness import Client, until
 
@@ -69,3 +71,28 @@ def test_tiny_chunks_of_an_upstream(gateway, upstream):
 
     check_turns(take_all, done, other, taken)
     assert greedy.held.endswith(b"0\r\n\r\n")
+
+
+def test_what_came_while_the_gateway_stood_still_is_not_late(gateway, upstream):
+    """As in a container that is paused, or a machine that is moved: more answers have come than a turn of the loop hears of."""
+    count, may_answer, answered = 200, threading.Event(), []
+
+    def answer(connection, request):
+        may_answer.wait(30)
+        connection.reply()
+        answered.append(request)
+
+    behind = upstream(answer, backlog=1024)
+    started = gateway({"patient": {"url": behind, "timeouts": {"response": "1s"}, "retry": {"attempts": 0}}}, workers=1)
+    clients = [Client(started.port) for _ in range(count)]
+    for client in clients:
+        client.ask()
+    behind.wait_for(count)
+    sent = time.monotonic()
+    started.signal(signal.SIGSTOP)
+    may_answer.set()
+    until(lambda: len(answered) == count and time.monotonic() > sent + 1.2, "all have answered, and their time is over")
+    started.signal(signal.SIGCONT)
+    assert [client.answer().status for client in clients] == [200] * count
+    for client in clients:
+        client.close()
