@@ -85,7 +85,7 @@ struct exchange {
 	uint64_t began_us, asked_us, attempt_us, connected_us, sent_us, response_us; /* 0: not yet */
 	                                /* asked_us: when the client had said all it has to say so far */
 	uint64_t received_ms; /* when the upstream last sent something, or its client was last waited for instead */
-	uint32_t client_stood, upstream_stood; /* their streams' progress when the deadline of what is pending was set */
+	uint32_t client_took, upstream_took; /* stream_taken(), when the deadline of what is pending was set */
 
 	/* The response. */
 	uint8_t interim_count;

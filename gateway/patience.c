@@ -53,7 +53,7 @@ static uint64_t awaiting_due_ms(struct exchange *exchange)
 	uint64_t due_ms, look_ms;
 
 	if (stream_is_pending(&exchange->connection->stream)) {
-		exchange->upstream_stood = exchange->connection->stream.progress;
+		exchange->upstream_took = stream_taken(&exchange->connection->stream);
 		due_ms = worker_now_ms(exchange->worker) + settings->idle_timeout_ms;
 		look_ms = exchange_total_due_ms(exchange);
 		return look_ms < due_ms ? look_ms : due_ms;
@@ -67,7 +67,8 @@ static uint64_t tunnel_due_ms(struct exchange *exchange)
 {
 	if (stream_is_pending(&exchange->client->stream)) /* else it waits for its client */
 		return UINT64_MAX;
-	exchange->upstream_stood = exchange->connection->stream.progress;
+	if (stream_is_pending(&exchange->connection->stream))
+		exchange->upstream_took = stream_taken(&exchange->connection->stream);
 	return exchange->received_ms + exchange_upstream(exchange)->idle_timeout_ms;
 }
 
@@ -118,7 +119,8 @@ static void on_awaiting_due(struct exchange *exchange)
 
 	if (stream_is_unreachable(stream, exchange_upstream(exchange)->connect_timeout_ms))
 		exchange_fail(exchange, OUTCOME_UPSTREAM_UNREACHABLE);
-	else if (stream_is_pending(stream) && stream->progress != exchange->upstream_stood && now_ms < exchange_total_due_ms(exchange))
+	else if (stream_is_pending(stream) && stream_taken(stream) != exchange->upstream_took &&
+	         now_ms < exchange_total_due_ms(exchange))
 		attempt_set_deadline(exchange); /* slow, but alive */
 	else if (stream_is_pending(stream) || now_ms >= due_ms)
 		exchange_fail(exchange, OUTCOME_RESPONSE_TIMEOUT);
@@ -131,7 +133,7 @@ static void on_tunnel_due(struct exchange *exchange)
 	const struct stream *upstream = &exchange->connection->stream;
 	uint64_t now_ms = worker_now_ms(exchange->worker);
 
-	if (stream_is_pending(upstream) && upstream->progress != exchange->upstream_stood) /* slow, but alive */
+	if (stream_is_pending(upstream) && stream_taken(upstream) != exchange->upstream_took) /* slow, but alive */
 		exchange->received_ms = now_ms;
 	if (now_ms >= tunnel_due_ms(exchange))
 		exchange_abort(exchange, OUTCOME_UPGRADED);

@@ -123,7 +123,7 @@ static bool is_slow(const struct client *client, uint64_t now_ms)
 		return exchange_is_client_late(exchange);
 	waited_ms = now_ms + exchange->snapshot->config->limits.write_timeout_ms - client->deadline.at_ms;
 	return waited_ms >= SLOW_MS &&
-	       (uint64_t)(client->stream.progress - exchange->client_stood) * 1000 < waited_ms * SLOW_BYTES_PER_S;
+	       (uint64_t)(stream_taken(&client->stream) - exchange->client_took) * 1000 < waited_ms * SLOW_BYTES_PER_S;
 }
 
 static void shed_slow(struct client *client, enum shed_reason reason)
@@ -154,11 +154,11 @@ static bool shed_slow_one(struct worker *worker, const struct upstream *upstream
 	for (struct ring *entry = worker->serving.next; entry != &worker->serving; entry = entry->next) {
 		struct client *client = client_of_ring(entry);
 
-		if (!is_slow(client, now_ms) || !holds(client->exchange) ||
-		    exchange_upstream(client->exchange)->upstream != upstream)
-			continue;
-		shed_slow(client, SHED_SLOW);
-		return true;
+		if (client->state == CLIENT_EXCHANGE && holds(client->exchange) &&
+		    exchange_upstream(client->exchange)->upstream == upstream && is_slow(client, now_ms)) {
+			shed_slow(client, SHED_SLOW);
+			return true;
+		}
 	}
 	local->slow_looked_ms = now_ms;
 	return false;

@@ -48,7 +48,7 @@ void exchange_watch_client(struct exchange *exchange)
 	struct deadlines *deadlines = &exchange->worker->io.deadlines;
 
 	if (stream_is_pending(&client->stream)) {
-		exchange->client_stood = client->stream.progress;
+		exchange->client_took = stream_taken(&client->stream);
 		deadline_set(deadlines, &client->deadline, now_ms + limits->write_timeout_ms);
 	} else if (is_awaited(exchange)) {
 		deadline_set(deadlines, &client->deadline, now_ms + limits->body_timeout_ms);
@@ -132,7 +132,7 @@ void exchange_on_client_due(struct exchange *exchange)
 	const struct stream *stream = &exchange->client->stream;
 
 	if (stream_is_pending(stream)) {
-		if (stream->progress != exchange->client_stood)
+		if (stream_taken(stream) != exchange->client_took)
 			exchange_watch_client(exchange); /* slow, but alive */
 		else
 			exchange_abort(exchange, OUTCOME_CLIENT_STALLED);

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,9 +43,9 @@ void stream_read(struct stream *stream)
 	char *bytes = stream->io->scratch + IO_HEADROOM_BYTES;
 	ssize_t length = receive(stream->fd, bytes, room);
 
-	stream->may_hold_more = length == (ssize_t)room;
 	if (length > 0) {
-		if ((size_t)length == stream->recv_bytes && stream->recv_bytes < IO_SCRATCH_BYTES)
+		stream->may_hold_more = (size_t)length == room;
+		if (stream->may_hold_more && room == stream->recv_bytes && room < IO_SCRATCH_BYTES)
 			stream->recv_bytes *= 2;
 		stream->events->on_bytes(stream, bytes, (size_t)length);
 	} else if (length == 0) {
@@ -106,7 +106,6 @@ static bool drain_pipe(struct stream *stream)
 			return moved < 0 && (errno == EAGAIN || errno == EINTR);
 		pipe->bytes -= (size_t)moved;
 		buffer_kept_bytes -= (size_t)moved;
-		stream->progress += (uint32_t)moved;
 	}
 	stream->pipe = NULL;
 	pipe_give_back(stream->io, pipe);
@@ -170,7 +169,6 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 		return;
 	}
 	stream->pending_from += (uint32_t)sent;
-	stream->progress += (uint32_t)sent;
 	if (stream->pending_from < stream->pending_to)
 		return;
 	free_pending(stream);
@@ -269,14 +267,26 @@ void stream_finish(struct stream *stream)
 	shutdown(stream->fd, SHUT_WR);
 }
 
-bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms)
+/* All zero when it can't be had. */
+static struct tcp_info ask_kernel(const struct stream *stream)
 {
 	struct tcp_info info = { .tcpi_state = 0 };
 	socklen_t size = sizeof info;
+
+	(void)getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info;
+}
+
+uint32_t stream_taken(const struct stream *stream)
+{
+	return (uint32_t)ask_kernel(stream).tcpi_bytes_acked;
+}
+
+bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms)
+{
+	struct tcp_info info = ask_kernel(stream);
 	bool is_silent, is_deaf;
 
-	if (getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-		return false;
 	is_silent = info.tcpi_last_ack_recv >= silent_ms - silent_ms / 8;
 	/* Who no longer hears us goes on sending its last answer again, and that counts as something heard. But each time that
 	 * we send again takes twice as long as the last, and begins anew when anything of it was acknowledged; so at least the

@@ -108,7 +108,6 @@ struct stream {
 	uint32_t recv_bytes;
 	char *pending;
 	uint32_t pending_from, pending_to, pending_size;
-	uint32_t progress; /* grows (and wraps) with what is taken of it: who waits sees whether the peer is alive */
 	struct pipe *pipe; /* what was spliced to it and is not yet taken; never together with `pending` */
 	struct io *io;
 	const struct stream_events *events;
@@ -151,6 +150,9 @@ void stream_resume(struct stream *stream);
 /* Has the peer's host left what was sent to it unacknowledged for `silent_ms`? (RFC 9293 section 3.8.3 leaves it to the
  * user how long that may be.) A host that acknowledges but takes no more is reachable. */
 bool stream_is_unreachable(const struct stream *stream, uint32_t silent_ms);
+/* How many bytes the peer has acknowledged so far (it wraps). Whoever waits until nothing is pending sees by it whether the peer
+ * takes anything at all: the kernel's own buffer may be megabytes, and asks for more only when a third of them has gone. */
+uint32_t stream_taken(const struct stream *stream);
 /* Is something to be read, as this turn of the loop knows already, though it has not come to it yet? Costs no system call. */
 static inline bool stream_has_news(const struct stream *stream)
 {

@@ -7,8 +7,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +360,7 @@ static ssize_t may_write(struct file *file, size_t size)
 	size = size < peer->window ? size : peer->window;
 	if (peer->window != SIZE_MAX)
 		peer->window -= size;
+	peer->taken += size;
 	world.progress++;
 	return (ssize_t)size;
 }
@@ -449,7 +450,7 @@ int world_getsockopt(int fd, int level, int option, void *value, socklen_t *size
 		return 0;
 	}
 	CHECK(level == IPPROTO_TCP && option == TCP_INFO && *size >= sizeof *info);
-	*info = (struct tcp_info){ .tcpi_state = 1 };
+	*info = (struct tcp_info){ .tcpi_state = 1, .tcpi_bytes_acked = peer->taken };
 	if (world.is_vanished[peer->server]) {
 		info->tcpi_unacked = info->tcpi_retransmits = 1;
 		info->tcpi_last_ack_recv = 1000 * 1000;

@@ -44,6 +44,7 @@ struct peer {
 	struct bytes inbound;
 	uint64_t sent, read; /* bytes by the peer, and of them by the gateway */
 	size_t window;       /* how much more it takes */
+	uint64_t taken;      /* bytes by the peer */
 	bool has_finished, has_reset, is_reset_known;
 	bool was_finished; /* the gateway has sent a FIN */
 	struct judge received; /* what the gateway sends to it */

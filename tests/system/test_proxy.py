@@ -2,6 +2,7 @@
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -257,7 +258,7 @@ def test_the_end_of_a_client_before_its_tunnel_is_passed_on(gateway, upstream, c
 
 
 def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
-    total, held_back = 32 * 1024 * 1024, threading.Event()
+    total, held_back = 64 * 1024 * 1024, threading.Event()
 
     def answer(connection, request):
         left = memoryview(SWITCHING + b"t" * total)
@@ -325,7 +326,7 @@ def test_slow_client_holds_the_upstream_back(gateway, upstream, client):
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, client, framing):
     """For twice timeouts.idle nothing is read of the response, as the client takes nothing."""
-    total, held_back = 32 * 1024 * 1024, threading.Event()
+    total, held_back = 64 * 1024 * 1024, threading.Event()
     head, body = {"length": (b"Content-Length: %d" % total, b"b" * total),
                   "chunked": (b"Transfer-Encoding: chunked", b"%x\r\n" % total + b"b" * total + b"\r\n0\r\n\r\n")}[framing]
 
@@ -346,6 +347,39 @@ def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, clien
     assert len(connection.answer().body) == total
     assert started.log(1)[0]["outcome"] == "answered"
     assert not started.has_said("is ejected")
+
+
+def take_slowly(connection, total):
+    """What the kernel keeps of it meanwhile are megabytes, and it asks for more only when a third of them has gone."""
+    took = 0
+    while took < total:
+        if took < 4 << 20:
+            time.sleep(0.05)
+        took += len(connection.take(1 << 16) or connection.socket.recv(1 << 16))
+
+
+def test_a_client_that_takes_little_is_not_one_that_takes_nothing(gateway, upstream, client):
+    total = 32 << 20
+    behind = upstream(lambda connection, request: connection.reply(body=bytes(total)))
+    started = gateway(behind, limits={"write_timeout": "500ms"})
+    connection = client(started)
+    connection.ask()
+    connection.read_until(b"\r\n\r\n")
+    take_slowly(connection, total)
+    assert started.log(1)[0]["outcome"] == "answered"
+
+
+def test_an_upstream_that_takes_little_is_not_one_that_takes_nothing(gateway, upstream, client):
+    total = 32 << 20
+
+    def answer(connection, request):
+        take_slowly(connection, total)
+        connection.reply()
+
+    started = gateway({"patient": {"url": upstream(answer, whole=False), "timeouts": {"idle": "500ms"}}})
+    connection = client(started)
+    connection.socket.settimeout(30)
+    assert connection.request("POST", body=bytes(total)).status == 200
 
 
 def test_slow_upstream_holds_the_client_back(gateway, upstream, client):
