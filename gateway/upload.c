@@ -136,6 +136,8 @@ void exchange_on_client_due(struct exchange *exchange)
 			exchange_watch_client(exchange); /* slow, but alive */
 		else
 			exchange_abort(exchange, OUTCOME_CLIENT_STALLED);
+	} else if (exchange->expects_continue && exchange->upload.bytes == 0) {
+		exchange_watch_client(exchange); /* it does as it should, until it is told to go on */
 	} else {
 		exchange_fail(exchange, OUTCOME_REQUEST_TIMEOUT);
 	}

@@ -189,6 +189,19 @@ def test_expect_100_continue_is_answered_by_the_upstream(gateway, upstream, clie
     assert connection.answer().body == b"hello"
 
 
+def test_a_client_that_waits_to_be_told_to_go_on_is_not_late(gateway, upstream, client):
+    def answer(connection, request):
+        time.sleep(0.5)
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.reply(body=connection.read_body(request))
+
+    connection = client(gateway(upstream(answer, whole=False), limits={"body_timeout": "200ms"}))
+    connection.ask("POST", headers={"Expect": "100-continue", "Content-Length": 5})
+    assert connection.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+    connection.send(b"hello")
+    assert connection.answer().body == b"hello"
+
+
 def test_103_passes(gateway, upstream, client):
     def answer(connection, request):
         connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
