@@ -100,8 +100,7 @@ void attempt_end(struct exchange *exchange)
 /* What was sent is kept only as long as it may be sent again: a small body of an idempotent request. */
 static bool may_keep_sent(const struct exchange *exchange, size_t more)
 {
-	return method_is_idempotent(exchange->method) && exchange->kept.to + more <= EXCHANGE_REPLAY_BYTES &&
-	       !io_is_memory_tight(&exchange->worker->io);
+	return exchange_may_replay(exchange, more) && !io_is_memory_tight(&exchange->worker->io);
 }
 
 static void lose_body(struct exchange *exchange)

@@ -30,8 +30,9 @@
 #include "routes/balance.h"
 #include "routes/route.h"
 
-/* A body up to this size is kept until the response head has come, so that it can be sent again. */
-enum { EXCHANGE_REPLAY_BYTES = 64 * 1024 };
+/* A body up to this size is kept until the response head has come, so that it can be sent again; with what chunked coding adds to
+ * it, unless its pieces are tiny. */
+enum { EXCHANGE_REPLAY_BYTES = 64 * 1024, EXCHANGE_REPLAY_FRAMING_BYTES = 4 * 1024 };
 
 enum exchange_state {
 	EXCHANGE_WAITING,
@@ -178,6 +179,13 @@ bool exchange_is_rest_late(const struct exchange *exchange); /* of a request tha
 static inline bool exchange_is_client_late(const struct exchange *exchange)
 {
 	return !exchange->upload.is_whole && exchange_is_rest_late(exchange);
+}
+
+/* Is doing it twice doing it once, and would its body, with `more` bytes of it, be small enough to be kept for that? */
+static inline bool exchange_may_replay(const struct exchange *exchange, size_t more)
+{
+	return method_is_idempotent(exchange->method) && exchange->upload.bytes <= EXCHANGE_REPLAY_BYTES &&
+	       exchange->kept.to + more <= EXCHANGE_REPLAY_BYTES + EXCHANGE_REPLAY_FRAMING_BYTES;
 }
 
 /* attempt.c: one try at an endpoint */

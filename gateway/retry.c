@@ -42,7 +42,7 @@ static bool has_untried_endpoint(const struct exchange *exchange, bool must_prom
 
 static bool is_replayable(const struct exchange *exchange)
 {
-	return method_is_idempotent(exchange->method) && !exchange->has_lost_body && exchange->kept.to <= EXCHANGE_REPLAY_BYTES;
+	return !exchange->has_lost_body && exchange_may_replay(exchange, 0);
 }
 
 /* Full jitter: what failed together does not come back together. */

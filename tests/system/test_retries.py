@@ -67,11 +67,15 @@ def test_a_pause_before_what_may_have_been_acted_upon(service, serve):  # noqa: 
     assert len(pauses) == 40 and sum(pauses) / 40 > 0.005 and len({round(pause, 3) for pause in pauses}) > 5
 
 
-@pytest.mark.parametrize("size, tries", [(60000, 2), (70000, 1), (300000, 1)])
-def test_a_body_that_is_not_kept_is_not_sent_again(service, serve, size, tries):  # noqa: F811
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("size, tries", [(60000, 2), (65536, 2), (65537, 1), (300000, 1)])
+def test_a_body_that_is_not_kept_is_not_sent_again(service, serve, size, tries, framing):  # noqa: F811
     service.start(ONE, TWO, handler=resetting)
     started, connection = serve(ONE, TWO, retry={"attempts": 1, "budget": "100%"}, **CALM)
-    connection.request("PUT", body=bytes(size))
+    if framing == "length":
+        connection.request("PUT", body=bytes(size))
+    else:
+        connection.request("PUT", headers={"Transfer-Encoding": "chunked"}, body=b"%x\r\n" % size + bytes(size) + b"\r\n0\r\n\r\n")
     assert started.log(1)[0]["attempts"] == tries == service.count()
 
 
