@@ -84,7 +84,7 @@ struct exchange {
 	bool must_connect; /* an idle connection turned out dead: the next must be a new one */
 	uint8_t endpoint_text_length;
 	uint64_t began_us, asked_us, attempt_us, connected_us, sent_us, response_us; /* 0: not yet */
-	                                /* asked_us: when the client had said all it has to say so far */
+	                                /* asked_us: when the client had said all it has to say so far, and taken what was for it */
 	uint64_t received_ms; /* when the upstream last sent something, or its client was last waited for instead */
 	uint32_t client_took, upstream_took; /* stream_taken(), when the deadline of what is pending was set */
 

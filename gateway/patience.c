@@ -113,12 +113,14 @@ static void on_streaming_due(struct exchange *exchange)
  */
 static void on_awaiting_due(struct exchange *exchange)
 {
-	const struct stream *stream = &exchange->connection->stream;
+	const struct stream *stream = &exchange->connection->stream, *client = &exchange->client->stream;
 	uint64_t now_ms = worker_now_ms(exchange->worker), due_ms = response_due_ms(exchange);
 	uint64_t look_ms = now_ms + exchange_upstream(exchange)->connect_timeout_ms;
 
 	if (stream_is_unreachable(stream, exchange_upstream(exchange)->connect_timeout_ms))
 		exchange_fail(exchange, OUTCOME_UPSTREAM_UNREACHABLE);
+	else if (stream_is_pending(client)) /* what follows the interim response that it does not take is not read */
+		deadline_set(&exchange->worker->io.deadlines, &exchange->connection->deadline, look_ms);
 	else if (stream_is_pending(stream) && stream_taken(stream) != exchange->upstream_took &&
 	         now_ms < exchange_total_due_ms(exchange))
 		attempt_set_deadline(exchange); /* slow, but alive */
@@ -146,7 +148,8 @@ void attempt_on_due(struct deadline *deadline)
 	struct connection *connection = (struct connection *)((char *)deadline - offsetof(struct connection, deadline));
 	struct exchange *exchange = connection->owner;
 
-	if (exchange->state <= EXCHANGE_AWAITING && worker_now_ms(exchange->worker) >= exchange_total_due_ms(exchange))
+	if (exchange->state <= EXCHANGE_AWAITING && worker_now_ms(exchange->worker) >= exchange_total_due_ms(exchange) &&
+	    !stream_is_pending(&exchange->client->stream))
 		exchange->why = "timeouts.total is over";
 	switch (exchange->state) {
 	case EXCHANGE_CONNECTING:

@@ -117,8 +117,11 @@ void exchange_on_client_drained(struct exchange *exchange)
 		return;
 	}
 	exchange_watch_client(exchange);
-	if (exchange->state >= EXCHANGE_STREAMING) /* who was not read could say nothing */
+	/* Who was not read could say nothing. */
+	if (exchange->state >= EXCHANGE_STREAMING)
 		exchange->received_ms = worker_now_ms(exchange->worker);
+	else if (exchange->state == EXCHANGE_AWAITING)
+		exchange->asked_us = exchange->sent_us = io_now_us(&exchange->worker->io);
 	if (exchange->state == EXCHANGE_TUNNEL)
 		tunnel_drained(exchange, &exchange->client->stream);
 	if (exchange->connection != NULL) {

@@ -395,6 +395,42 @@ def test_an_upstream_that_takes_little_is_not_one_that_takes_nothing(gateway, up
     assert connection.request("POST", body=bytes(total)).status == 200
 
 
+def test_an_upstream_is_not_late_while_its_client_takes_no_interim_response(gateway, upstream, client):
+    hint = b"HTTP/1.1 103 Early Hints\r\n" + b"".join(b"Link: %s\r\n" % (b"a" * 7000) for _ in range(8)) + b"\r\n"
+
+    def answer(connection, request):
+        if request.target == "/hints":
+            connection.send(hint * 16)
+        connection.reply(body=bytes(100_000))
+
+    started = gateway({"patient": {"url": upstream(answer), "timeouts": {"response": "300ms", "total": "600ms"}, "retry": {"attempts": 0},
+                                   "ejection": {"consecutive_failures": 1}}}, workers=1)
+
+    def ask(connection, target="/"):
+        """Without reading anything; is all of the answer taken from the gateway within a second?"""
+        count = len(started.lines)
+        connection.ask(target=target)
+        end = time.monotonic() + 1
+        while len(started.lines) == count and time.monotonic() < end:
+            time.sleep(0.01)
+        return len(started.lines) > count
+
+    first, second = client(started, receive_buffer=4096), client(started, receive_buffer=4096)
+    fitting = 0
+    while ask(first):
+        fitting += 1
+    first.reset()
+    started.log(fitting + 1)
+    for _ in range(fitting - 2):
+        assert ask(second)
+    assert not ask(second, "/hints")
+    for _ in range(fitting - 2):
+        second.answer()
+    response = second.answer()
+    assert response.status == 200 and len(response.interim) == 16
+    assert not started.has_said("is ejected") and started.breaker()["failedCalls"] == 0
+
+
 def test_slow_upstream_holds_the_client_back(gateway, upstream, client):
     release = threading.Event()
 
