@@ -61,7 +61,8 @@ static void decide_framing(struct exchange *exchange, const struct response *res
 	transfer_begin(&exchange->download, response->body, to_chunked);
 	exchange->keeps_client = exchange->wants_keep_alive && exchange->upload.is_whole && (to_chunked || !is_unsized) &&
 	                         exchange->worker->state == WORKER_SERVING;
-	exchange->keeps_connection = response->keep_alive && response->body.kind != BODY_UNTIL_CLOSE;
+	/* Who answers before it has the request may take the rest of it for the next. */
+	exchange->keeps_connection = exchange->upload.is_whole && response->keep_alive && response->body.kind != BODY_UNTIL_CLOSE;
 }
 
 /* The head as the client gets it stands in worker->head. */

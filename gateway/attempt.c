@@ -88,7 +88,7 @@ void attempt_end(struct exchange *exchange)
 		return;
 	exchange->connection = NULL;
 	leave_endpoint(exchange, connection->pool->endpoint);
-	if (!exchange->keeps_connection || !exchange->download.is_whole || !exchange->upload.is_whole || exchange->is_deaf) {
+	if (!exchange->keeps_connection || !exchange->download.is_whole || exchange->is_deaf) {
 		connection_close(connection, !exchange->download.is_whole);
 		return;
 	}

@@ -171,3 +171,29 @@ def test_after_an_early_response_neither_connection_is_in_doubt(gateway, upstrea
     assert client(started).request(target="/other").body == b"/other"
     until(lambda: len(behind.connections) == 2, "a connection of its own for the next request")
     assert not any(request.target == "/hidden" for request in behind.requests)
+
+
+def test_who_answers_early_gets_no_other_request_though_it_took_all_of_the_first(gateway, upstream, client):
+    """Many servers throw away a body only up to some size; what they leave would be their next request."""
+    uploaded = threading.Event()
+
+    def answer(connection, request):
+        if request.method == "GET":
+            connection.reply(body=request.target.encode())
+            return
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\near")
+        connection.read_body(request)
+        uploaded.set()
+        connection.send(b"ly!")
+
+    behind = upstream(answer, whole=False)
+    started = gateway(behind, workers=1)
+    connection = client(started)
+    connection.ask("POST", headers={"Content-Length": 10}, body=b"hello")
+    head = connection.read_until(b"ear")
+    assert b"Connection: close" in head
+    connection.send(b"world")
+    assert uploaded.wait(10)
+    assert connection.read_all() == b"ly!"
+    assert client(started).request(target="/other").body == b"/other"
+    assert len(behind.connections) == 2
