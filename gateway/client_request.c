@@ -121,6 +121,8 @@ void client_read_held(struct client *client)
 	take_held(client, used);
 	if (client->state == CLIENT_IDLE)
 		client_queue_to_run(client);
+	else if (client->stream.has_ended) /* that was heard while this request waited for its turn */
+		exchange_on_client_end(client->exchange);
 	else if (!client_has_held(client))
 		exchange_resume_client(client->exchange);
 	else

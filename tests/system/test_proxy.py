@@ -1,4 +1,5 @@
 """What goes through: methods, bodies in both framings, the lengths of connections."""
+import signal
 import socket
 import struct
 import threading
@@ -7,6 +8,7 @@ import time
 import pytest
 
 from harness import until
+from test_desync import is_stopped
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket"}
@@ -124,6 +126,21 @@ def test_half_closed_client_gets_all_its_answers(gateway, upstream, client):
     release.set()
     assert [connection.answer().body, connection.answer().body] == [b"/1", b"/2"]
     assert connection.is_closed()
+
+
+def test_half_closed_client_within_a_body_is_not_waited_for(gateway, upstream, client):
+    """Its end is read while the requests before still wait for their turns."""
+    started = gateway(upstream(), [{"path": "/served"}], workers=1)
+    connection = client(started)
+    connection.send(b"GET")
+    client(started).request()  # after that the beginning has been read
+    started.signal(signal.SIGSTOP)
+    until(lambda: is_stopped(started), "it stands still")
+    connection.send(b" / HTTP/1.1\r\nHost: h\r\n\r\n" + b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 9 +
+                    b"PUT /served HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+    connection.half_close()
+    started.signal(signal.SIGCONT)
+    assert [line["outcome"] for line in started.log(12)] == ["not_found"] * 11 + ["client_aborted"]
 
 
 def test_http_1_0_client(gateway, upstream, client):
