@@ -140,7 +140,9 @@ static void on_impatient(struct deadline *deadline)
 		be_patient(exchange);
 		return;
 	}
-	turn_away(exchange, "no place in the bulkhead within max_wait");
+	turn_away(exchange, worker_now_ms(exchange->worker) < exchange_total_due_ms(exchange)
+	                            ? "no place in the bulkhead within max_wait"
+	                            : "timeouts.total is over");
 }
 
 static struct bulkhead_limits limits_of(const struct exchange *exchange)

@@ -149,6 +149,7 @@ def test_waiting_for_a_place_is_part_of_the_whole(gateway, upstream, client):
     outcomes = [(line["outcome"], 299 < line["duration_ms"] < 5000) for line in started.log(3)]
     # Who waits may get the place of one that has just timed out, in its own last moment.
     assert set(outcomes) <= {("overloaded", True), ("response_timeout", True)}
+    assert {line.get("reason") for line in started.log() if line["outcome"] == "overloaded"} <= {"timeouts.total is over"}
 
 
 def test_connecting_is_part_of_the_whole(gateway, client):
