@@ -303,8 +303,10 @@ static bool init(struct control *control, const struct config *config)
 	             control);
 	evtimer_assign(&control->drain_timer, control->base, on_drain_timer, control);
 	control->discovery = discovery_new(control->base, &events, control);
-	if (control->discovery == NULL || event_add(&control->inbox_event, NULL) != 0)
+	if (control->discovery == NULL || event_add(&control->inbox_event, NULL) != 0) {
+		log_error("can't start: memory is short");
 		return false;
+	}
 	control->listen_fds = listener_bind(config->listen, config->listen_count, control->worker_wanted);
 	return control->listen_fds != NULL && open_admin(control, config);
 }
@@ -357,9 +359,9 @@ static void destroy(struct control *control)
 			delete_event(&control->signals[i]);
 		delete_event(&control->inbox_event);
 		delete_event(&control->drain_timer);
-		inbox_destroy(&control->shared.control);
 		event_base_free(control->base);
 	}
+	inbox_destroy(&control->shared.control);
 }
 
 int control_run(struct config *config)

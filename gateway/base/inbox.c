@@ -7,16 +7,24 @@
 
 bool inbox_init(struct inbox *inbox)
 {
-	inbox->descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	inbox->first = NULL;
+	*inbox = (struct inbox){ .descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+	if (inbox->descriptor < 0)
+		return false;
+	if (pthread_mutex_init(&inbox->mutex, NULL) != 0) {
+		close(inbox->descriptor);
+		return false;
+	}
 	inbox->last = &inbox->first;
-	return inbox->descriptor >= 0 && pthread_mutex_init(&inbox->mutex, NULL) == 0;
+	return true;
 }
 
 void inbox_destroy(struct inbox *inbox)
 {
-	struct message *message = inbox_take(inbox);
+	struct message *message;
 
+	if (inbox->last == NULL)
+		return;
+	message = inbox_take(inbox);
 	while (message != NULL) {
 		struct message *next = message->next;
 		free(message);

@@ -1,7 +1,7 @@
 /*
  * Messages from any thread to one, behind a mutex (crowd.h has the only other).
  *
- * The owner waits for inbox_descriptor() to become readable and then takes everything at once. Messages keep their order.
+ * The owner waits for the descriptor to become readable and then takes everything at once. Messages keep their order.
  */
 #ifndef GATEWAY_BASE_INBOX_H
 #define GATEWAY_BASE_INBOX_H
@@ -17,13 +17,14 @@ struct message {
 
 struct inbox {
 	pthread_mutex_t mutex;
-	struct message *first, **last;
+	struct message *first, **last; /* last: NULL where there is no inbox */
 	int descriptor; /* an eventfd */
 };
 
-/* False: no descriptor left. */
+/* False: no descriptor left, or memory. */
 bool inbox_init(struct inbox *inbox);
-void inbox_destroy(struct inbox *inbox); /* frees the messages that are left, not what they carry */
+/* Frees the messages that are left, not what they carry. One of zeros, or that could not be made, is left alone. */
+void inbox_destroy(struct inbox *inbox);
 /* Any thread. False: memory is short, nothing was sent. */
 bool inbox_send(struct inbox *inbox, int kind, void *subject, void *object);
 /* The owner: the messages in order; each to be freed with free(). */

@@ -4,9 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "gateway/base/inbox.h"
 #include "gateway/discovery/service.h"
 #include "gateway/worker.h"
 
@@ -97,11 +100,31 @@ static void test_no_room_for_a_pool(void **state)
 	free(worker);
 }
 
+/* A gateway that ends before it came to make its inbox has zeros there, and 0 is somebody's descriptor. */
+static void test_an_inbox_that_could_not_be_made_is_left_alone(void **state)
+{
+	struct inbox inbox = { .descriptor = dup(STDERR_FILENO) };
+	int descriptor = inbox.descriptor;
+	struct rlimit before, none;
+
+	(void)state;
+	assert_true(descriptor > STDERR_FILENO);
+	inbox_destroy(&inbox);
+	assert_int_equal(close(descriptor), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_false(inbox_init(&inbox));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	inbox_destroy(&inbox);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_endpoints_that_could_not_be_told_are_told_with_the_next_answer),
 		cmocka_unit_test(test_no_room_for_a_pool),
+		cmocka_unit_test(test_an_inbox_that_could_not_be_made_is_left_alone),
 	};
 
 	return cmocka_run_group_tests_name("memory_short", tests, NULL, NULL);
