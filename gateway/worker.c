@@ -364,6 +364,7 @@ void worker_destroy(struct worker *worker)
 
 	on_message(-1, 0, worker); /* references in messages that came too late */
 	snapshot_release(worker, worker->snapshot);
+	worker_forget_upstreams(worker);
 	dig_graves(worker);
 	while ((spare = worker->spare) != NULL) {
 		worker->spare = spare->next_spare;

@@ -139,6 +139,8 @@ void worker_destroy(struct worker *worker); /* after worker_join() */
 void worker_take_endpoints(struct worker *worker, struct upstream *upstream, struct endpoint_set *set);
 /* Takes the reference, unless memory is short: then the old configuration stays. */
 bool worker_take_config(struct worker *worker, struct config *config);
+/* At the end: also those of a configuration that was prepared and never taken. */
+void worker_forget_upstreams(struct worker *worker);
 struct snapshot *snapshot_use(struct worker *worker);
 void snapshot_release(struct worker *worker, struct snapshot *snapshot);
 struct local_upstream *worker_local(struct worker *worker, const struct upstream *upstream);

@@ -43,6 +43,13 @@ static void drop_local(struct worker *worker, struct local_upstream *local)
 	*local = (struct local_upstream){ .upstream = NULL };
 }
 
+void worker_forget_upstreams(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->local_count; i++)
+		if (worker->locals[i].upstream != NULL)
+			drop_local(worker, &worker->locals[i]);
+}
+
 /* Out of line: each request gives back a use, and few are the last. */
 static __attribute__((noinline)) void end_snapshot(struct worker *worker, struct snapshot *snapshot)
 {

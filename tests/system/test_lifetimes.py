@@ -141,6 +141,18 @@ def test_what_happens_while_a_reload_waits_for_dns_is_not_lost(gateway, nameserv
     assert started.breaker()["notPermittedCalls"] >= figures["notPermittedCalls"] == 5
 
 
+def test_a_reload_that_the_end_overtakes(gateway, nameserver, upstream):
+    """Workers know the new endpoints by then; a build with a sanitizer says whether they let go of them."""
+    one, two = upstream(), upstream()
+    nameserver.answer = lambda query: []
+    started = gateway({"patient": one}, dns=dns(nameserver, timeout="60s"))
+    started.configure({"patient": one, "other": two, "later": {"url": "http://tasks.later:80"}}, dns=dns(nameserver, timeout="60s"))
+    started.signal(signal.SIGHUP)
+    until(lambda: nameserver.asked, "it asks for the new name")
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0 and not started.has_said("is taken")
+
+
 def test_health_outlives_another_window_of_the_breaker(gateway, upstream):
     ill = upstream(lambda connection, request: connection.reply(503 if request.target == "/health" else 200))
 
