@@ -295,7 +295,7 @@ static bool init(struct control *control, const struct config *config)
 	control->shared.workers = control->workers;
 	if (control->base == NULL || control->workers == NULL || control->drained == NULL || !inbox_init(&control->shared.control) ||
 	    !crowd_init(&control->shared.crowd, control->shared.capacity.connections) || !control_state_init(control) ||
-	    !watch_signals(control)) {
+	    !control_note_beginning(control, config) || !watch_signals(control)) {
 		log_error("can't start: memory or descriptors are short");
 		return false;
 	}

@@ -101,7 +101,7 @@ bool control_send_logs(struct control *control)
 
 		if (fd < 0 && config->access_log != ACCESS_LOG_OFF) {
 			log_error("access log: %s can't be opened: %s%s", name, strerror(errno),
-			          errno == EACCES && config->sandbox ? " (in the sandbox another folder takes a restart)" : "");
+			          errno == EACCES && control->beginning.sandbox ? " (in the sandbox another folder takes a restart)" : "");
 			return false; /* what is open stays */
 		}
 		if (!inbox_send(&control->workers[i].inbox, WORKER_LOG, (void *)((intptr_t)fd + 1), NULL)) {
@@ -330,6 +330,7 @@ void control_state_destroy(struct control *control)
 		free_route(&control->routes[i]);
 	for (size_t i = 0; i < CONTROL_EVENTS; i++)
 		free((char *)control->events[i].upstream);
+	free(control->beginning.listen);
 	free(control->routes);
 	free(control->pulses);
 }

@@ -22,6 +22,15 @@ struct pulse {
 	uint64_t turns, asked_ms;
 };
 
+/* What the process began with and only a restart changes. */
+struct beginning {
+	struct address *listen, admin;
+	size_t listen_count;
+	uint32_t workers, connections;
+	uint64_t memory_bytes;
+	bool sandbox;
+};
+
 struct control {
 	enum control_state state;
 	struct event_base *base;
@@ -34,6 +43,7 @@ struct control {
 	int *listen_fds;
 	struct config *config, *prepared; /* in use; waiting for its names */
 	bool must_reload_again;
+	struct beginning beginning;
 	struct discovery *discovery;
 	struct admin *admin;
 	struct admin_view view;
@@ -60,6 +70,8 @@ bool control_send_logs(struct control *control); /* false: it can't be opened */
 void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition);
 
 /* ---- reload.c */
+/* Before the first control_prepare(). False: memory is short. */
+bool control_note_beginning(struct control *control, const struct config *config);
 /* Takes the reference. When the names are known discovery says so, and control_take_prepared() follows. */
 bool control_prepare(struct control *control, struct config *config);
 void control_reload(struct control *control);

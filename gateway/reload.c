@@ -5,6 +5,7 @@
 #include "gateway/control_state.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/notify.h"
@@ -41,36 +42,56 @@ bool control_prepare(struct control *control, struct config *config)
 	return false;
 }
 
-static bool is_same_listen(const struct config *a, const struct config *b)
+bool control_note_beginning(struct control *control, const struct config *config)
 {
-	if (a->listen_count != b->listen_count)
+	struct address *listen = malloc(config->listen_count * sizeof *listen);
+
+	if (listen == NULL)
 		return false;
-	for (size_t i = 0; i < a->listen_count; i++)
-		if (!address_equal(&a->listen[i], &b->listen[i]))
+	memcpy(listen, config->listen, config->listen_count * sizeof *listen);
+	control->beginning = (struct beginning){
+		.listen = listen,
+		.listen_count = config->listen_count,
+		.admin = config->admin,
+		.workers = config->workers,
+		.sandbox = config->sandbox,
+		.connections = config->limits.connections,
+		.memory_bytes = config->limits.memory_bytes,
+	};
+	return true;
+}
+
+static bool is_same_listen(const struct beginning *beginning, const struct config *config)
+{
+	if (beginning->listen_count != config->listen_count)
+		return false;
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (!address_equal(&beginning->listen[i], &config->listen[i]))
 			return false;
 	return true;
 }
 
-static void warn_of_restart(const struct config *old, const struct config *new)
+/* With every reload, as long as the file says something else than what is done. */
+static void warn_of_restart(const struct beginning *beginning, const struct config *config)
 {
-	if (!is_same_listen(old, new))
+	if (!is_same_listen(beginning, config))
 		log_warn("listen has changed: that takes a restart");
-	if (!address_equal(&old->admin, &new->admin))
+	if (!address_equal(&beginning->admin, &config->admin))
 		log_warn("admin.listen has changed: that takes a restart");
-	if (old->workers != new->workers)
+	if (beginning->workers != config->workers)
 		log_warn("workers has changed: that takes a restart");
-	if (old->sandbox != new->sandbox)
+	if (beginning->sandbox != config->sandbox)
 		log_warn("sandbox has changed: that takes a restart");
-	if (old->limits.connections != new->limits.connections)
+	if (beginning->connections != config->limits.connections)
 		log_warn("limits.connections has changed: that takes a restart");
-	if (old->limits.memory_bytes != new->limits.memory_bytes)
+	if (beginning->memory_bytes != config->limits.memory_bytes)
 		log_warn("limits.memory has changed: that takes a restart");
 }
 
 /* A file that is there and that its owner may read can still be out of the sandbox's reach. */
-static void explain_sandbox(const struct complaints *complaints, const struct config *old)
+static void explain_sandbox(const struct complaints *complaints, const struct beginning *beginning)
 {
-	for (size_t i = 0; old->sandbox && i < complaints->count; i++) {
+	for (size_t i = 0; beginning->sandbox && i < complaints->count; i++) {
 		if (strstr(complaints->list[i].text, strerror(EACCES)) != NULL) {
 			log_warn("reload: a file in a folder that was not named at the start takes a restart (sandbox: on)");
 			return;
@@ -96,7 +117,7 @@ void control_reload(struct control *control)
 	}
 	config = config_read(control->config->file, &complaints);
 	complaints_tell(&complaints, control->config->file, log_complaint, NULL);
-	explain_sandbox(&complaints, control->config);
+	explain_sandbox(&complaints, &control->beginning);
 	complaints_free(&complaints);
 	if (config == NULL || !control_prepare(control, config)) {
 		control->reload_failures++;
@@ -119,7 +140,7 @@ void control_take_prepared(struct control *control)
 {
 	struct config *old = control->config;
 
-	warn_of_restart(old, control->prepared);
+	warn_of_restart(&control->beginning, control->prepared);
 	control->config = control->prepared;
 	control->prepared = NULL;
 	discovery_commit(control->discovery);

@@ -3,7 +3,7 @@ import json
 import signal
 import threading
 
-from harness import failing, plain, until
+from harness import failing, free_port, plain, until
 
 FALLBACK = "Patient information is currently unavailable"
 
@@ -39,6 +39,25 @@ def test_a_bad_file_changes_nothing(gateway, upstream, client):
     started.configure(behind)
     started.signal(signal.SIGHUP)
     assert connection.request().status == 200
+
+
+def test_what_takes_a_restart_is_said_for_as_long_as_it_does(gateway, upstream):
+    behind = upstream()
+    started = gateway(behind)
+    port = started.port
+
+    def warns():
+        before, taken = len(started.errors), sum("is taken" in line for line in started.errors)
+        started.configure(behind)
+        started.signal(signal.SIGHUP)
+        until(lambda: sum("is taken" in line for line in list(started.errors)) > taken, "the reload")
+        return any("listen has changed" in line for line in started.errors[before:])
+
+    assert not warns()
+    started.port = free_port()
+    assert warns() and warns()
+    started.port = port
+    assert not warns()
 
 
 def test_requests_under_way_keep_what_they_began_with(gateway, upstream, client):
@@ -101,6 +120,7 @@ def test_a_storm_of_reloads_loses_nothing(gateway, upstream, client, tmp_path):
     started.stop()
     with open(log) as lines:
         assert len([json.loads(line) for line in lines]) == sum(counts)
+
 
 def test_a_breaker_survives_under_its_name(gateway, upstream, client):
     behind = upstream(failing)
