@@ -96,13 +96,15 @@ bool control_send_logs(struct control *control)
 	const struct config *config = control->config;
 	const char *name = config->access_log_path == NULL ? "stdout" : config->access_log_path;
 
+	control->has_old_log = false;
 	for (unsigned i = 0; i < control->worker_count; i++) {
 		int fd = access_log_open(config);
 
 		if (fd < 0 && config->access_log != ACCESS_LOG_OFF) {
 			log_error("access log: %s can't be opened: %s%s", name, strerror(errno),
 			          errno == EACCES && control->beginning.sandbox ? " (in the sandbox another folder takes a restart)" : "");
-			return false; /* what is open stays */
+			control->has_old_log = true; /* what is open stays */
+			return false;
 		}
 		if (!inbox_send(&control->workers[i].inbox, WORKER_LOG, (void *)((intptr_t)fd + 1), NULL)) {
 			log_error("memory is short: worker %u keeps its access log", i);

@@ -44,6 +44,7 @@ struct control {
 	struct config *config, *prepared; /* in use; waiting for its names */
 	bool must_reload_again;
 	struct beginning beginning;
+	bool has_old_log; /* the access log that is configured could not be opened */
 	struct discovery *discovery;
 	struct admin *admin;
 	struct admin_view view;

@@ -145,7 +145,7 @@ void control_take_prepared(struct control *control)
 	control->prepared = NULL;
 	discovery_commit(control->discovery);
 	give_config(control, control->config);
-	if (!access_log_is_same(old, control->config))
+	if (control->has_old_log || !access_log_is_same(old, control->config))
 		control_send_logs(control);
 	config_release(old);
 	log_set_level((enum log_level)control->config->log_level);

@@ -1,5 +1,6 @@
 """SIGHUP: a new configuration for new requests, nothing lost, and a bad file changes nothing."""
 import json
+import os
 import signal
 import threading
 
@@ -120,6 +121,20 @@ def test_a_storm_of_reloads_loses_nothing(gateway, upstream, client, tmp_path):
     started.stop()
     with open(log) as lines:
         assert len([json.loads(line) for line in lines]) == sum(counts)
+
+
+def test_an_access_log_that_could_not_be_opened_is_tried_again(gateway, upstream, client, tmp_path):
+    behind = upstream()
+    folder, keys = tmp_path / "logs", {"sandbox": "off", "access_log": str(tmp_path / "logs" / "access.log")}
+    started = gateway(behind, sandbox="off")
+    started.configure(behind, **keys)
+    started.reload()
+    until(lambda: started.has_said("can't be opened") and started.has_said("is taken"), "the reload")
+    os.mkdir(folder)
+    started.signal(signal.SIGHUP)
+    until(lambda: (folder / "access.log").exists(), "the access log")
+    client(started).request()
+    until(lambda: (folder / "access.log").read_text().count("\n") == 1, "a line in it")
 
 
 def test_a_breaker_survives_under_its_name(gateway, upstream, client):
