@@ -209,12 +209,25 @@ static struct admin_event view_event(void *context, size_t index)
 	return control->events[(oldest + index) % CONTROL_EVENTS];
 }
 
-static bool is_removed(const struct control *control, const struct counted_route *route)
+static int compare_counters(const void *a, const void *b)
 {
-	for (size_t i = 0; control->config != NULL && i < control->config->route_count; i++)
-		if (control->config->routes[i].counters == route->metrics)
-			return false;
-	return route->upstream != NULL;
+	uintptr_t first = (uintptr_t)*(void *const *)a, second = (uintptr_t)*(void *const *)b;
+
+	return (first > second) - (first < second);
+}
+
+/* The counters that routes of the configuration in use have, sorted. NULL: memory is short. */
+static void **counters_in_use(const struct control *control, size_t *count)
+{
+	void **list;
+
+	*count = control->config == NULL ? 0 : control->config->route_count;
+	list = calloc(*count + 1, sizeof *list);
+	for (size_t i = 0; list != NULL && i < *count; i++)
+		list[i] = control->config->routes[i].counters;
+	if (list != NULL)
+		qsort(list, *count, sizeof *list, compare_counters);
+	return list;
 }
 
 static int by_name(const void *a, const void *b)
@@ -225,15 +238,20 @@ static int by_name(const void *a, const void *b)
 static void view_write_metrics(void *context, FILE *to)
 {
 	struct control *control = context;
-	size_t service_count = view_service_count(context);
+	size_t service_count = view_service_count(context), in_use_count;
+	void **in_use = counters_in_use(control, &in_use_count);
 	struct metrics_route *routes = calloc(control->route_count + 1, sizeof *routes);
 	struct metrics_service *services = calloc(service_count + 1, sizeof *services);
 	const struct worker_counters **workers = calloc(control->worker_count + 1, sizeof *workers);
 
-	if (routes != NULL && services != NULL && workers != NULL) {
-		for (size_t i = 0; i < control->route_count; i++)
-			routes[i] = (struct metrics_route){ control->routes[i].uri, control->routes[i].id, control->routes[i].upstream,
-				                            control->routes[i].metrics, is_removed(control, &control->routes[i]) };
+	if (in_use != NULL && routes != NULL && services != NULL && workers != NULL) {
+		for (size_t i = 0; i < control->route_count; i++) {
+			const struct counted_route *route = &control->routes[i];
+			bool is_removed = route->upstream != NULL &&
+			                  bsearch(&route->metrics, in_use, in_use_count, sizeof *in_use, compare_counters) == NULL;
+
+			routes[i] = (struct metrics_route){ route->uri, route->id, route->upstream, route->metrics, is_removed };
+		}
 		for (size_t i = 0; i < service_count; i++) {
 			const struct upstream_settings *settings = &control->config->upstreams[i];
 			struct discovery_view known = discovery_look(control->discovery, settings->upstream);
@@ -269,6 +287,7 @@ static void view_write_metrics(void *context, FILE *to)
 			      },
 		              to);
 	}
+	free(in_use);
 	free(routes);
 	free(services);
 	free(workers);
