@@ -245,7 +245,9 @@ static struct endpoint *less_busy(struct endpoint *a, struct endpoint *b)
 static bool sits_out(const struct choosing *choosing, const struct endpoint *endpoint, uint64_t random)
 {
 	uint64_t joined_ms = atomic_load_explicit(&endpoint->joined_ms, memory_order_relaxed);
-	uint64_t age_ms = choosing->now_ms - joined_ms, least_ms = choosing->slow_start_ms / SLOW_START_LEAST;
+	/* A worker's turn may have begun before another thread let it join. */
+	uint64_t age_ms = choosing->now_ms > joined_ms ? choosing->now_ms - joined_ms : 0;
+	uint64_t least_ms = choosing->slow_start_ms / SLOW_START_LEAST;
 
 	if (joined_ms == 0 || age_ms >= choosing->slow_start_ms)
 		return false;
@@ -263,6 +265,22 @@ static struct endpoint *better(const struct choosing *choosing, struct endpoint 
 	return less_busy(a, b);
 }
 
+/* Turns that meet the same place of the set go to another candidate each round: none gets the share of its resting
+ * neighbour on top of its own. Who sits out leaves its turn to any other. NULL: ejected while we looked. */
+static struct endpoint *whose_turn(const struct choosing *choosing, size_t candidates, uint64_t random, unsigned turn)
+{
+	size_t count = choosing->set->count, at = (turn / count + turn % count) % candidates;
+	struct endpoint *endpoint = walk(choosing, at, NULL);
+
+	for (int pick = 1; pick < SLOW_START_PICKS && candidates > 1 && endpoint != NULL && sits_out(choosing, endpoint, random);
+	     pick++) {
+		random = stir(random);
+		at = (at + 1 + random % (candidates - 1)) % candidates;
+		endpoint = walk(choosing, at, NULL);
+	}
+	return endpoint;
+}
+
 static struct endpoint *choose_slowly(struct choosing *choosing, enum balance balance, uint64_t random, unsigned turn)
 {
 	struct endpoint *a, *b;
@@ -273,11 +291,7 @@ static struct endpoint *choose_slowly(struct choosing *choosing, enum balance ba
 	if (candidates == 0) /* ejected while we looked; the set is not empty. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
 		return choosing->set->endpoints[random % choosing->set->count];
 	if (balance == BALANCE_ROUND_ROBIN) {
-		/* Turns that meet the same place of the set go to another candidate each round: none gets the share of
-		 * its resting neighbour on top of its own. */
-		size_t count = choosing->set->count;
-
-		a = walk(choosing, (turn / count + turn % count) % candidates, NULL);
+		a = whose_turn(choosing, candidates, random, turn);
 		b = NULL;
 	} else if (candidates == 1) {
 		a = walk(choosing, 0, NULL);

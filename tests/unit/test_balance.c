@@ -557,6 +557,34 @@ static void test_new_ones_among_themselves_share(void **state)
 		expect_share(i, 20);
 }
 
+/* As when it comes in place of the one that rests. */
+static void test_a_new_one_begins_slowly_beside_one_that_rests(void **state)
+{
+	static const enum balance balances[] = {BALANCE_LEAST_REQUEST, BALANCE_ROUND_ROBIN};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(balances) / sizeof(balances[0]); i++) {
+		begin(4);
+		rest(0, NOW + 1000);
+		join(1, 0);
+		count_draws(balances[i]);
+		assert_in_range(world.chosen[1], DRAWS / 60, DRAWS / 15);
+		assert_in_range(world.chosen[2], DRAWS / 5 * 2, DRAWS / 2);
+		assert_in_range(world.chosen[3], DRAWS / 5 * 2, DRAWS / 2);
+	}
+}
+
+/* The turn of a worker began before the control thread let it join. */
+static void test_who_joined_a_moment_later_than_now_is_as_new_as_can_be(void **state)
+{
+	(void)state;
+	begin(4);
+	join(2, 0);
+	world.set->endpoints[2]->joined_ms = NOW + 1;
+	count_draws(BALANCE_ROUND_ROBIN);
+	assert_in_range(world.chosen[2], DRAWS / 80, DRAWS / 20);
+}
+
 static void test_no_slow_start(void **state)
 {
 	(void)state;
@@ -593,6 +621,8 @@ int main(void)
 		cmocka_unit_test(test_its_share_grows_to_full),
 		cmocka_unit_test(test_many_new_ones_leave_most_to_the_old_one),
 		cmocka_unit_test(test_new_ones_among_themselves_share),
+		cmocka_unit_test(test_a_new_one_begins_slowly_beside_one_that_rests),
+		cmocka_unit_test(test_who_joined_a_moment_later_than_now_is_as_new_as_can_be),
 		cmocka_unit_test(test_no_slow_start),
 	};
 
