@@ -6,6 +6,7 @@
  * headers are where secrets come from the environment: they are printed as they were written, ${NAME} and all.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "routes/config.h"
@@ -80,6 +81,24 @@ static void print_statuses(FILE *to, const uint64_t bits[10])
 		}
 	}
 	fputc(']', to);
+}
+
+/* A path is seen from the folder of gateway.yml, and what is printed may be fed back from another one. */
+static void print_file(FILE *to, const struct config *config, const char *file)
+{
+	const char *slash = strrchr(config->file, '/');
+	char *folder = slash != NULL ? strndup(config->file, (size_t)(slash + 1 - config->file)) : strdup("."), *real = NULL, *path;
+
+	if (file[0] != '/' && folder != NULL)
+		real = realpath(folder, NULL);
+	if (real != NULL && asprintf(&path, "%s/%s", strcmp(real, "/") == 0 ? "" : real, file) >= 0) {
+		print_text(to, path);
+		free(path);
+	} else {
+		print_text(to, file);
+	}
+	free(real);
+	free(folder);
 }
 
 /* ---- plain keys, by the table ------------------------------------------------------------------------------------ */
@@ -163,7 +182,7 @@ static void print_value(FILE *to, const struct key *key, const void *structure)
 		if (config->admin_token_file == NULL)
 			fputs("off", to);
 		else
-			print_text(to, config->admin_token_file);
+			print_file(to, config, config->admin_token_file);
 		break;
 	case KIND_LOG_TARGET:
 		print_log_target(to, config);
@@ -257,7 +276,7 @@ static void print_edits(FILE *to, const struct header_edits *edits, const char *
 	print_edits_of(to, edits, HEADER_ADD, "add");
 }
 
-static void print_fallback(FILE *to, const struct route *route)
+static void print_fallback(FILE *to, const struct config *config, const struct route *route)
 {
 	const struct fallback *fallback = &route->fallback;
 
@@ -265,7 +284,7 @@ static void print_fallback(FILE *to, const struct route *route)
 	print_text(to, fallback->content_type);
 	fputs(fallback->file != NULL ? "\n      file: " : "\n      body: ", to);
 	if (fallback->file != NULL)
-		print_text(to, fallback->file);
+		print_file(to, config, fallback->file);
 	else
 		print_quoted(to, fallback->body, fallback->body_length);
 	fputs("\n      on_statuses: ", to);
@@ -282,7 +301,7 @@ static void print_named(FILE *to, const char *name, const char *text)
 	fputc('\n', to);
 }
 
-static void print_route(FILE *to, const struct route *route)
+static void print_route(FILE *to, const struct config *config, const struct route *route)
 {
 	char text[KEY_VALUE_TEXT_MAX];
 	const struct key *body = keys_find(SCOPE_ROUTE, "request_body");
@@ -304,7 +323,7 @@ static void print_route(FILE *to, const struct route *route)
 	print_edits(to, &route->request_headers, "request_headers");
 	print_edits(to, &route->response_headers, "response_headers");
 	fprintf(to, "    request_body: %s\n", key_format(body, route->request_body_bytes, text));
-	print_fallback(to, route);
+	print_fallback(to, config, route);
 }
 
 void config_print(const struct config *config, FILE *to)
@@ -319,5 +338,5 @@ void config_print(const struct config *config, FILE *to)
 	}
 	fputs("routes:\n", to);
 	for (size_t i = 0; i < config->route_count; i++)
-		print_route(to, &config->routes[i]);
+		print_route(to, config, &config->routes[i]);
 }

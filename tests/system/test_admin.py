@@ -436,6 +436,21 @@ def test_print_config_can_be_fed_back(tmp_path):
     assert (second.returncode, second.stdout) == (0, first.stdout)
 
 
+def test_print_config_can_be_fed_back_from_another_folder(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    (here / "token").write_text("x" * 40)
+    (here / "away.html").write_text("<p>away</p>")
+    (here / "gateway.yml").write_text(GOOD.replace("Patient information is currently unavailable", "{ file: away.html }")
+                                      + "admin: { listen: 8081, token_file: token }\n")
+    first = run("--print-config", "--config", "gateway.yml", cwd=here)
+    assert first.returncode == 0, first.stderr
+    (there / "gateway.yml").write_text(first.stdout)
+    second = run("--print-config", "--config", str(there / "gateway.yml"))
+    assert (second.returncode, second.stdout) == (0, first.stdout), second.stderr
+
+
 def test_the_environment_is_filled_in(tmp_path):
     file = tmp_path / "gateway.yml"
     file.write_text(GOOD + "listen: ${TEST_PORT:-1234}\n")

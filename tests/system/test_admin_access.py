@@ -97,7 +97,7 @@ def test_the_token_is_not_printed_and_must_be_one(gateway, upstream, tmp_path, t
             "routes: [ { path: /, upstream: patient } ]\n")
     file.write_text(text)
     printed = run("--print-config", "--config", str(file))
-    assert printed.returncode == 0 and TOKEN not in printed.stdout and 'token_file: "token"' in printed.stdout
+    assert printed.returncode == 0 and TOKEN not in printed.stdout and f'token_file: "{token_file}"' in printed.stdout
     for bad in ("short", "two lines of it\nare no token", "with a blank somewhere", ""):
         token_file.write_text(bad)
         told = run("--check", "--config", str(file))
