@@ -163,16 +163,55 @@ static void end_one(struct resolver_query *query)
 		event_add(&query->hand_over, &(struct timeval){ .tv_sec = 0 });
 }
 
+static int number_at(const unsigned char *bytes)
+{
+	return bytes[0] << 8 | bytes[1];
+}
+
+/* Where what follows the name at `at` begins, if there are so many bytes of it; else NULL. */
+static const unsigned char *after_name(const unsigned char *at, const unsigned char *end, const unsigned char *bytes, long wanted)
+{
+	char *name;
+	long taken;
+
+	if (at == NULL || at >= end || ares_expand_name(at, bytes, (int)(end - bytes), &name, &taken) != ARES_SUCCESS)
+		return NULL;
+	ares_free_string(name);
+	return end - at - taken >= wanted ? at + taken : NULL;
+}
+
+static const unsigned char *after_record(const unsigned char *at, const unsigned char *end, const unsigned char *bytes)
+{
+	at = after_name(at, end, bytes, NS_RRFIXEDSZ);
+	return at != NULL && end - at - NS_RRFIXEDSZ >= number_at(at + 8) ? at + NS_RRFIXEDSZ + number_at(at + 8) : NULL;
+}
+
+/* Does the authority section begin with an SOA? So a zone says that a name of it has no such record (RFC 2308 section 2.2). */
+static bool is_denied_by_zone(const unsigned char *bytes, int length)
+{
+	const unsigned char *at = bytes + NS_HFIXEDSZ, *end = bytes + length;
+
+	if (length < NS_HFIXEDSZ || number_at(bytes + 8) == 0)
+		return false;
+	for (int left = number_at(bytes + 4); left > 0 && at != NULL; left--)
+		if ((at = after_name(at, end, bytes, NS_QFIXEDSZ)) != NULL)
+			at += NS_QFIXEDSZ;
+	for (int left = number_at(bytes + 6); left > 0 && at != NULL; left--)
+		at = after_record(at, end, bytes);
+	at = after_name(at, end, bytes, NS_RRFIXEDSZ);
+	return at != NULL && number_at(at) == T_SOA;
+}
+
 /* c-ares calls two good that are none: an alias that leads nowhere, or in a circle, and an answer that is cut even over
  * TCP. Both look as if the name had no address. */
 static int checked(int status, int count, const unsigned char *bytes, int length)
 {
 	bool is_cut = length >= NS_HFIXEDSZ && (bytes[2] & TRUNCATED) != 0;
-	bool has_records = length >= NS_HFIXEDSZ && (bytes[6] | bytes[7]) != 0;
+	bool has_records = length >= NS_HFIXEDSZ && number_at(bytes + 6) != 0;
 
-	if ((status == ARES_SUCCESS || status == ARES_ENODATA) && (is_cut || (count == 0 && has_records)))
-		return ARES_EBADRESP;
-	return status;
+	if (count > 0 || (status != ARES_SUCCESS && status != ARES_ENODATA))
+		return is_cut && status == ARES_SUCCESS ? ARES_EBADRESP : status;
+	return is_cut || (has_records && !is_denied_by_zone(bytes, length)) ? ARES_EBADRESP : ARES_ENODATA;
 }
 
 static void take_status(struct resolver_query *query, int status, uint8_t family)

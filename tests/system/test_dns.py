@@ -194,6 +194,33 @@ def test_one_family_that_fails_keeps_its_addresses(nameserver, gateway, upstream
         assert known() == answers
 
 
+def test_an_alias_to_a_name_without_addresses_of_one_family(nameserver, gateway, upstream):
+    """Its zone says so by its SOA, so what was known of that family is gone; an alias that leads nowhere says nothing."""
+    def record(name, kind, data):
+        return encode_name(name) + struct.pack("!HHIH", kind, 1, 600, len(data)) + data
+
+    def reply(query, address=None, zone=False):
+        records = [record("www.example", 5, encode_name("host.example"))]
+        if address:
+            records.append(query.record(address, encode_name("host.example")))
+        soa = record("example", 6, encode_name("ns.example") + encode_name("root.example") + struct.pack("!IIIII", 1, 2, 3, 4, 5))
+        return [struct.pack("!HHHHHH", query.id, 0x8180, 1, len(records), int(zone), 0) + query.question + b"".join(records)
+                + soa * zone]
+
+    nameserver.answer = lambda query: reply(query, ONE if query.type == A else "::1")
+    started = gateway({"patient": {"url": "http://www.example:80"}}, workers=1,
+                      dns={"servers": [f"127.0.0.1:{nameserver.port}"], "refresh": "100ms"})
+
+    def known():
+        return {one["address"].rsplit(":", 1)[0] for one in started.admin("/upstreams/patient")["endpoints"]}
+
+    assert known() == {ONE, "[::1]"}
+    nameserver.answer = lambda query: reply(query, TWO if query.type == A else None)
+    until(lambda: known() == {TWO, "[::1]"}, "the other address")
+    nameserver.answer = lambda query: reply(query, ONE if query.type == A else None, zone=query.type != A)
+    until(lambda: known() == {ONE}, "the family is gone")
+
+
 def test_a_question_can_t_be_guessed(nameserver, serve):
     """Neither its id nor the port it comes from, by who saw the one before: what a forged answer would have to hit."""
     asked = []
