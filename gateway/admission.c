@@ -27,10 +27,10 @@ static void look_soon(struct worker *worker, struct local_upstream *local)
 /* After everything that may leave a place free beside somebody who waits. */
 static void look_if_must(struct exchange *exchange)
 {
-	const struct upstream_settings *settings = exchange_upstream(exchange);
+	struct local_upstream *local = local_of(exchange);
 
-	if (bulkhead_must_call(&settings->upstream->bulkhead, settings->bulkhead_max_in_flight))
-		look_soon(exchange->worker, local_of(exchange));
+	if (bulkhead_must_call(&local->upstream->bulkhead, local->limits.max_in_flight))
+		look_soon(exchange->worker, local);
 }
 
 static bool ask_breaker(struct exchange *exchange)
@@ -145,20 +145,8 @@ static void on_impatient(struct deadline *deadline)
 	                            : "timeouts.total is over");
 }
 
-static struct bulkhead_limits limits_of(const struct exchange *exchange)
-{
-	const struct upstream_settings *settings = exchange_upstream(exchange);
-
-	return (struct bulkhead_limits){
-		.max_in_flight = settings->bulkhead_max_in_flight,
-		.max_waiting = settings->bulkhead_max_waiting,
-		.max_wait_ms = settings->bulkhead_max_wait_ms,
-	};
-}
-
 static void wait_for_place(struct exchange *exchange)
 {
-	struct bulkhead_limits limits = limits_of(exchange);
 	struct worker *worker = exchange->worker;
 	struct local_upstream *local = local_of(exchange);
 	bool is_first = local->first_waiting == NULL;
@@ -167,7 +155,7 @@ static void wait_for_place(struct exchange *exchange)
 
 	if (is_first)
 		show_first(exchange, local, ticket);
-	answer = bulkhead_wait(&local->upstream->bulkhead, &limits, worker_now_ms(worker));
+	answer = bulkhead_wait(&local->upstream->bulkhead, &local->limits, worker_now_ms(worker));
 	if (is_first && answer != BULKHEAD_WAITING)
 		show_first(exchange, local, 0);
 	switch (answer) {
@@ -252,9 +240,9 @@ static void dismiss(struct local_upstream *local)
 
 static void let_in(struct worker *worker, struct upstream *upstream)
 {
-	struct bulkhead_limits limits = {.max_in_flight = UINT32_MAX};
+	uint32_t max_in_flight = UINT32_MAX;
 
-	while (bulkhead_must_call(&upstream->bulkhead, limits.max_in_flight)) {
+	while (bulkhead_must_call(&upstream->bulkhead, max_in_flight)) {
 		struct local_upstream *local;
 		struct exchange *exchange;
 		unsigned line = queue_next(&upstream->queue);
@@ -266,12 +254,12 @@ static void let_in(struct worker *worker, struct upstream *upstream)
 		}
 		local = worker_local(worker, upstream);
 		exchange = local->first_waiting;
-		limits = limits_of(exchange);
-		if (bulkhead_is_too_long(&upstream->bulkhead, &limits)) {
+		max_in_flight = local->limits.max_in_flight;
+		if (bulkhead_is_too_long(&upstream->bulkhead, &local->limits)) {
 			turn_away(exchange, "waited longest when overload began");
 			continue;
 		}
-		if (!bulkhead_take(&upstream->bulkhead, limits.max_in_flight))
+		if (!bulkhead_take(&upstream->bulkhead, max_in_flight))
 			return;
 		take_out(local, exchange);
 		atomic_fetch_add_explicit(&upstream->queue.waited_total, 1, memory_order_relaxed);
@@ -300,6 +288,19 @@ void admission_run(struct worker *worker)
 			upstream_release(upstream);
 		}
 	}
+}
+
+void admission_take_limits(struct worker *worker, const struct upstream_settings *settings)
+{
+	struct local_upstream *local = worker_local(worker, settings->upstream);
+
+	local->limits = (struct bulkhead_limits){
+		.max_in_flight = settings->bulkhead_max_in_flight,
+		.max_waiting = settings->bulkhead_max_waiting,
+		.max_wait_ms = settings->bulkhead_max_wait_ms,
+	};
+	if (local->first_waiting != NULL)
+		look_soon(worker, local);
 }
 
 void admission_forget(struct worker *worker, struct local_upstream *local)

@@ -167,6 +167,8 @@ void exchange_keep_line(struct exchange *exchange, const struct request *request
  * reference it takes. */
 void admission_run(struct worker *worker);
 void admission_on_call(struct worker *worker, struct upstream *upstream);
+/* A configuration that names this upstream comes into use. */
+void admission_take_limits(struct worker *worker, const struct upstream_settings *settings);
 /* The last exchange of an upstream that is no longer configured is over: others may still wait in other workers. */
 void admission_forget(struct worker *worker, struct local_upstream *local);
 

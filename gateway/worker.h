@@ -75,6 +75,7 @@ struct local_upstream {
 	struct endpoint_set *set;  /* a reference; NULL: nothing is known yet */
 	unsigned turn;             /* of round robin */
 	unsigned snapshots;        /* that name it */
+	struct bulkhead_limits limits; /* of the newest of them: also for those who wait since an older one */
 	struct exchange *first_waiting, *last_waiting; /* for a place in its bulkhead, the oldest first */
 	bool is_called;            /* at the end of the turn the queue is looked at */
 	uint64_t slow_looked_ms;   /* when the last search for a slow client of it was in vain */

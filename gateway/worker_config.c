@@ -181,6 +181,8 @@ bool worker_take_config(struct worker *worker, struct config *config)
 		}
 		local->snapshots++;
 	}
+	for (size_t i = 0; i < config->upstream_count; i++)
+		admission_take_limits(worker, &config->upstreams[i]);
 	*snapshot = (struct snapshot){ .config = config, .uses = 1 };
 	worker->snapshot = snapshot;
 	if (old != NULL)

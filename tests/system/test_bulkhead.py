@@ -215,17 +215,20 @@ def test_no_probe_of_a_half_open_breaker_waits(serve, gate):
     assert started.breaker()["state"] == "CLOSED"
 
 
-def test_a_reload_while_some_wait(serve, gate, upstream):
+def test_who_waits_gets_the_places_that_a_reload_makes(serve, gate):
+    """Whoever is in may hang for long, and while anybody waits newcomers have to wait behind him."""
     started = serve(gate, max_in_flight=1)
     waiting = [ask(started) for _ in range(9)]
     wait_for(started, inFlight=1, waiting=8)
     tree = started.admin("/upstreams")["upstreams"][0]
     started.configure({"patient": {"url": tree["url"], "bulkhead": {"max_in_flight": 5}}})
     assert "taken" in started.reload() or started.metrics().sum("gateway_reloads_total", result="taken") == 1
+    wait_for(started, inFlight=5, waiting=4, waited=4)
     more = [ask(started) for _ in range(4)]
-    wait_for(started, inFlight=1, waiting=12)
+    wait_for(started, inFlight=5, waiting=8)
     gate.open(13)
     assert [connection.answer().status for connection in waiting + more] == [200] * 13
+    assert gate.most_inside == 5
     wait_for(started, inFlight=0, waiting=0)
 
 
