@@ -31,6 +31,16 @@ static bool is_field_name(const char *text, size_t length)
 	       strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == length;
 }
 
+/* Names differ by more than by capital letters, or one field would be there twice. */
+static const char *name_set_before(const struct header_draft *draft, const char *name)
+{
+	for (size_t i = 0; i < draft->count; i++)
+		if (draft->edits[i].kind == HEADER_SET && draft->edits[i].name != NULL &&
+		    strcasecmp(draft->edits[i].name, name) == 0)
+			return draft->edits[i].name;
+	return NULL;
+}
+
 /* Is this a name that may be edited so? Complains if not. */
 static bool may_edit(struct reader *reader, const struct yaml_node *node, const struct header_draft *draft,
                      enum header_edit_kind kind, const char *name)
@@ -41,6 +51,9 @@ static bool may_edit(struct reader *reader, const struct yaml_node *node, const 
 		reader_error(reader, node, "the gateway itself manages \"%.60s\"", name);
 	else if (strcasecmp(name, "Host") == 0 && (draft->is_response || kind != HEADER_SET))
 		reader_error(reader, node, "Host can only be set, in request_headers");
+	else if (kind == HEADER_SET && name_set_before(draft, name) != NULL)
+		reader_error(reader, node, "\"%.60s\" is the same header as \"%.60s\", and that is set already", name,
+		             name_set_before(draft, name));
 	else
 		return true;
 	return false;

@@ -116,6 +116,9 @@ void read_methods(struct reader *reader, const struct key *key, const struct yam
 			             text);
 		else if (strcmp(text, "CONNECT") == 0)
 			reader_error(reader, item, "CONNECT is refused whatever the path, so it can never match");
+		for (size_t i = 0; i < route->method_count; i++)
+			if (strcmp(methods[i], text) == 0)
+				reader_error(reader, item, "methods has %.40s twice", text);
 		methods[route->method_count] = reader_copy(reader, text, strlen(text));
 		if (methods[route->method_count] != NULL)
 			route->method_count++;

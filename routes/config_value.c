@@ -159,8 +159,10 @@ const struct yaml_node *reader_list(struct reader *reader, const struct yaml_nod
 		*count = 1;
 		return node;
 	}
-	if (!reader_is_empty(node) || may_be_scalar)
-		reader_error(reader, node, "%s takes a list, as in [a, b]", what);
+	if (reader_is_empty(node) && may_be_scalar)
+		reader_error(reader, node, "%s has no value", what);
+	else if (!reader_is_empty(node))
+		reader_error(reader, node, "%s takes a %slist, as in [a, b]", what, may_be_scalar ? "single value or a " : "");
 	return NULL;
 }
 

@@ -192,6 +192,8 @@ static void test_values(void **state)
 	    "\"10.0.0.1/8\"\n");
 	bad("access_log: false\n" UPSTREAMS ROUTES, "f:1:13: error: access_log is off, stdout or a file, not \"false\"\n");
 	bad(WITH_ROUTE("host: \"[::1]:1\""), "f:2:54: error: host takes a name without a port, not \"[::1]:1\"\n");
+	bad("listen:\n" UPSTREAMS ROUTES, "f:1:8: error: listen has no value\n");
+	bad("listen: { port: 80 }\n" UPSTREAMS ROUTES, "f:1:9: error: listen takes a single value or a list, as in [a, b]\n");
 	bad("listen: [80, 80]\nadmin: 80\n" UPSTREAMS ROUTES, "f:1:14: error: listen has this address twice\n"
 	                                                       "f:2:8: error: admin and listen can't have the same port\n");
 	bad("listen: 8081\n" UPSTREAMS ROUTES, "f:1:9: error: admin and listen can't have the same port\n");
@@ -279,6 +281,7 @@ static void test_route_mistakes(void **state)
 	    "f:8:43: error: methods is empty; leave it out to take any method\n"
 	    "f:8:53: error: host takes one whole name; patterns like \"*.a\" are not supported\n"
 	    "f:8:85: error: strip_prefix \"/ee\" is not part of the route's path \"/e\"\n");
+	bad(WITH_ROUTE("methods: [GET, PUT, GET]"), "f:2:68: error: methods has GET twice\n");
 	bad(UPSTREAMS "routes:\n- { path: /, upstream: patient, methods: [GET, CONNECT] }\n",
 	    "f:3:48: error: CONNECT is refused whatever the path, so it can never match\n");
 	parse(UPSTREAMS "routes:\n- { path: /b%2fc, upstream: patient }\n");
@@ -305,6 +308,10 @@ static void test_header_mistakes(void **state)
 	    "f:2:75: error: Host can only be set, in request_headers\n"
 	    "f:2:84: error: the gateway itself manages \"Proxy-Status\"\n"
 	    "f:2:108: error: add takes a mapping of names to values, as in { X-Name: value }\n");
+	/* Names of fields have no case; what is added may be added twice, also to what is set. */
+	bad(WITH_ROUTE("request_headers: { set: { Host: a, X-A: b, host: c } }"),
+	    "f:2:91: error: \"host\" is the same header as \"Host\", and that is set already\n");
+	good(WITH_ROUTE("request_headers: { set: { X-A: a }, add: { X-A: b, x-a: c } }"));
 }
 
 static void test_fallback_mistakes(void **state)
