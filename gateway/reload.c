@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/notify.h"
@@ -106,6 +107,14 @@ static void log_complaint(void *context, bool is_warning, const char *line)
 	log_write(is_warning ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "%s", line);
 }
 
+/* A pipe gives its text once, and whoever opens or reads it may wait for ever. */
+static bool can_be_read_again(const char *file)
+{
+	struct stat about;
+
+	return stat(file, &about) != 0 || S_ISREG(about.st_mode); /* one that is not there is complained of by its reader */
+}
+
 void control_reload(struct control *control)
 {
 	struct complaints complaints;
@@ -113,6 +122,11 @@ void control_reload(struct control *control)
 
 	if (control->prepared != NULL) {
 		control->must_reload_again = true;
+		return;
+	}
+	if (!can_be_read_again(control->config->file)) {
+		control->reload_failures++;
+		log_error("reload: %s is no plain file and can't be read again, the old configuration stays", control->config->file);
 		return;
 	}
 	config = config_read(control->config->file, &complaints);

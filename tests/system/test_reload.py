@@ -42,6 +42,15 @@ def test_a_bad_file_changes_nothing(gateway, upstream, client):
     assert connection.request().status == 200
 
 
+def test_a_file_that_became_a_pipe_is_not_waited_for(gateway, upstream, client):
+    """Whoever opens it would wait for a writer: no admin page any more, and no end but SIGKILL."""
+    started = gateway(upstream())
+    os.remove(started.file)
+    os.mkfifo(started.file)
+    assert "can't be read again" in started.reload()
+    assert started.ask_admin("/livez")[0] == 200 and client(started).request().status == 200
+
+
 def test_what_takes_a_restart_is_said_for_as_long_as_it_does(gateway, upstream):
     behind = upstream()
     started = gateway(behind)
