@@ -180,7 +180,7 @@ static struct admin_service view_service(void *context, size_t index)
 	const struct upstream_settings *settings = &control->config->upstreams[index];
 	struct discovery_view known = discovery_look(control->discovery, settings->upstream);
 
-	return (struct admin_service){ .settings = settings, .set = known.known,
+	return (struct admin_service){ .settings = settings, .set = known.known, .serving = known.set,
 		                       .discovery_error = known.name == NULL ? NULL : known.name->error,
 		                       .last_answer_ms = known.name == NULL ? 0 : known.name->last_answer_ms };
 }

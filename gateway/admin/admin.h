@@ -22,6 +22,7 @@ struct admin;
 struct admin_service {
 	const struct upstream_settings *settings; /* settings->upstream: breaker, bulkhead, budget */
 	const struct endpoint_set *set;           /* NULL: nothing is known yet */
+	const struct endpoint_set *serving;       /* of these, those that get requests; NULL as above */
 	const char *discovery_error;              /* of the last lookup; NULL: it was fine, or the address is literal */
 	uint64_t last_answer_ms;                  /* monotonic; 0: never */
 };

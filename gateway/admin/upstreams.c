@@ -39,7 +39,7 @@ static json_t *describe_endpoint(const struct admin_service *service, const stru
 {
 	const struct ejection *ejection = &endpoint->ejection;
 	const char *last_error = atomic_load((_Atomic(const char *) *)&endpoint->last_error);
-	bool is_ejected = balance_is_passed_over(service->set, &service->settings->ejection, now_ms, endpoint);
+	bool is_ejected = balance_is_passed_over(service->serving, &service->settings->ejection, now_ms, endpoint);
 	uint64_t until_ms = atomic_load((_Atomic uint64_t *)&ejection->until_ms);
 
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?, s:I, s:o}", "address", endpoint->text, "state",

@@ -275,3 +275,18 @@ def test_checks_do_not_come_in_bursts(gateway, upstream, dns):
     tenths = [sum(1 for one in first if int((one - first[0]) / 0.2) == tenth) for tenth in range(10)]
     print(f"\n40 replicas, an interval of 2 s: checks in each 0.2 s of the first round {tenths}; {cpu / 80 * 1e6:.0f} us CPU a check")
     assert max(tenths) <= 20 and first[-1] - first[0] > 0.5
+
+
+def test_how_many_may_rest_is_a_share_of_those_that_serve(serve, service):
+    """Of three two might rest, of the two that are well only one: the other is not shown as ejected, as it is used."""
+    service[THREE].fail()
+    started, connection = serve(breaker="off", retry={"attempts": 0},
+                                ejection={"consecutive_failures": 1, "for": "60s", "max_share": "67%"})
+    wait_for(started, THREE, "unhealthy")
+    until(lambda: THREE not in used(connection), "the worker knows")
+    for replica in (service[ONE], service[TWO]):
+        replica.upstream.handler = lambda connection, request, replica=replica: (
+            replica.answer(connection, request) if request.target == PATH else connection.reply(500))
+    for _ in range(12):
+        connection.request()
+    assert sorted(endpoint(started, address)["state"] for address in (ONE, TWO, THREE)) == ["available", "ejected", "unhealthy"]

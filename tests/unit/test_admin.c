@@ -81,6 +81,7 @@ static struct admin_service view_service(void *context, size_t index)
 	return (struct admin_service){
 		.settings = &world.config->upstreams[index],
 		.set = index == 0 ? world.set : NULL,
+		.serving = index == 0 ? world.set : NULL,
 		.discovery_error = index == 0 ? NULL : "no such name",
 		.last_answer_ms = index == 0 ? clock_now_ms() - 5 : 0,
 	};
