@@ -13,7 +13,7 @@
 
 static void stop(struct control *control);
 
-/* ---- signals of time ----------------------------------------------------------------------------------------- */
+/* ---- a timer, and all workers --------------------------------------------------------------------------------- */
 
 static void set_timer(struct event *timer, uint32_t wait_ms)
 {

@@ -1,6 +1,6 @@
 /*
  * From a file to the configuration that is used: read, find or make its upstreams, wait until their names are known, hand it to
- * the workers. Until that last step nothing has changed, and a file that is no good changes nothing.
+ * the workers. Until that last step nothing has changed but how names are asked for, and a file that is no good changes nothing.
  */
 #include "gateway/control_state.h"
 

@@ -33,7 +33,7 @@ struct discovery *discovery_new(struct event_base *base, const struct discovery_
 void discovery_free(struct discovery *discovery);
 
 /* Finds or makes the upstream of each of the configuration's upstreams and asks for names that are new; on_prepared
- * follows, maybe before this returns. False with `error`: nothing has changed. */
+ * follows, maybe before this returns. False with `error`: nothing has changed, but perhaps how names are asked for. */
 bool discovery_prepare(struct discovery *discovery, struct config *config, char *error, size_t size);
 /* The prepared configuration is in use: names that only older ones had are asked no more. */
 void discovery_commit(struct discovery *discovery);
