@@ -260,6 +260,7 @@ static void view_write_metrics(void *context, FILE *to)
 			services[i] = (struct metrics_service){
 				.settings = settings,
 				.set = known.known,
+				.serving = known.set,
 				.dns_questions = known.name == NULL ? 0 : known.name->questions_total,
 				.dns_failures = known.name == NULL ? 0 : known.name->failures_total,
 				.quarantined = guard == NULL ? 0 : guard->quarantined,

@@ -272,7 +272,7 @@ static uint64_t endpoint_in_flight(const struct look *look, const struct endpoin
 
 static uint64_t endpoint_ejected(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)
 {
-	return balance_is_passed_over(look->set, &look->settings->ejection, now_ms, endpoint);
+	return balance_is_passed_over(look->service->serving, &look->settings->ejection, now_ms, endpoint);
 }
 
 static uint64_t endpoint_ejections(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms)

@@ -20,7 +20,8 @@ struct metrics_route {
 
 struct metrics_service {
 	const struct upstream_settings *settings;
-	const struct endpoint_set *set; /* may be NULL */
+	const struct endpoint_set *set;     /* NULL: nothing is known yet */
+	const struct endpoint_set *serving; /* of these, those that get requests; NULL as above */
 	uint64_t dns_questions, dns_failures; /* of its name, since the start */
 	uint64_t quarantined, quarantines;    /* addresses now; and times one was, since the start */
 };

@@ -290,3 +290,4 @@ def test_how_many_may_rest_is_a_share_of_those_that_serve(serve, service):
     for _ in range(12):
         connection.request()
     assert sorted(endpoint(started, address)["state"] for address in (ONE, TWO, THREE)) == ["available", "ejected", "unhealthy"]
+    assert started.metrics().sum("gateway_endpoint_ejected") == 1

@@ -75,7 +75,7 @@ static void make_endpoints(void)
 	world.set = endpoint_set_new(endpoints, 2);
 	for (unsigned i = 0; i < 2; i++)
 		endpoint_release(endpoints[i]);
-	world.services[0].set = world.set;
+	world.services[0].set = world.services[0].serving = world.set;
 }
 
 static int setup(void **state)
