@@ -22,6 +22,7 @@
 /* The largest message there is, 64 KiB over TCP, holds no more; nothing is ever cut. */
 enum { ADDRESSES_MAX = 4096 };
 enum { REVERSE_TEXT_MAX = 80, TRUNCATED = 0x02 };
+enum { NO_HOST = -1 }; /* a status beside those of c-ares: nothing but 0.0.0.0 or :: */
 
 struct resolver {
 	struct event_base *base;
@@ -85,36 +86,34 @@ static void sort_and_unify(struct resolver_query *query)
 	query->count = kept + 1;
 }
 
-/* Room for so many more; on shortage the query fails. */
-static bool reserve(struct resolver_query *query, size_t more)
+/* `count` of them, `step` bytes apart. 0.0.0.0 and :: are left out: servers answer so for names that they block, and who connects
+ * to one reaches this host itself. */
+static int add_addresses(struct resolver_query *query, uint8_t family, const void *found, size_t step, size_t count)
 {
-	struct address *larger = realloc(query->addresses, (query->count + more + 1) * sizeof *larger);
+	static const uint8_t no_host[16];
+	size_t length = family == 4 ? 4 : 16, before = query->count;
+	struct address *larger = realloc(query->addresses, (before + count + 1) * sizeof *larger);
 
-	if (larger != NULL)
-		query->addresses = larger;
-	return larger != NULL;
-}
-
-static void add_address(struct resolver_query *query, uint8_t family, const void *ip)
-{
-	struct address *address = &query->addresses[query->count++];
-
-	*address = (struct address){ .family = family };
-	memcpy(address->ip, ip, family == 4 ? 4 : 16);
+	if (larger == NULL)
+		return ARES_ENOMEM;
+	query->addresses = larger;
+	for (const uint8_t *ip = found; count > 0; count--, ip += step) {
+		if (memcmp(ip, no_host, length) == 0)
+			continue;
+		larger[query->count] = (struct address){ .family = family };
+		memcpy(larger[query->count++].ip, ip, length);
+	}
+	return query->count > before ? ARES_SUCCESS : NO_HOST;
 }
 
 static void add_from_hosts(struct resolver_query *query, int family)
 {
 	struct hostent *host;
-	size_t count = 0;
 
 	if (ares_gethostbyname_file(query->resolver->channel.ares, query->name, family, &host) != ARES_SUCCESS)
 		return;
-	while (host->h_addr_list[count] != NULL)
-		count++;
-	if (reserve(query, count))
-		for (size_t i = 0; i < count; i++)
-			add_address(query, family == AF_INET ? 4 : 6, host->h_addr_list[i]);
+	for (char **ip = host->h_addr_list; *ip != NULL; ip++)
+		add_addresses(query, family == AF_INET ? 4 : 6, *ip, 0, 1);
 	ares_free_hostent(host);
 }
 
@@ -231,7 +230,7 @@ static void take_status(struct resolver_query *query, int status, uint8_t family
 		query->failures++;
 		query->failed_family = family;
 		if (!query->has_no_name)
-			query->error = ares_strerror(status);
+			query->error = status == NO_HOST ? "0.0.0.0 or :: is no host's address" : ares_strerror(status);
 		return;
 	}
 }
@@ -246,12 +245,8 @@ static void on_a(void *context, int status, int timeouts, unsigned char *bytes, 
 	if (status == ARES_SUCCESS)
 		status = ares_parse_a_reply(bytes, length, NULL, found, &count);
 	status = checked(status, status == ARES_SUCCESS ? count : 0, bytes, length);
-	if (status == ARES_SUCCESS && query->on_answer != NULL) {
-		if (!reserve(query, (size_t)count))
-			status = ARES_ENOMEM;
-		for (int i = 0; status == ARES_SUCCESS && i < count; i++)
-			add_address(query, 4, &found[i].ipaddr);
-	}
+	if (status == ARES_SUCCESS && query->on_answer != NULL)
+		status = add_addresses(query, 4, &found[0].ipaddr, sizeof found[0], (size_t)count);
 	take_status(query, status, 4);
 	end_one(query);
 }
@@ -266,12 +261,8 @@ static void on_aaaa(void *context, int status, int timeouts, unsigned char *byte
 	if (status == ARES_SUCCESS)
 		status = ares_parse_aaaa_reply(bytes, length, NULL, found, &count);
 	status = checked(status, status == ARES_SUCCESS ? count : 0, bytes, length);
-	if (status == ARES_SUCCESS && query->on_answer != NULL) {
-		if (!reserve(query, (size_t)count))
-			status = ARES_ENOMEM;
-		for (int i = 0; status == ARES_SUCCESS && i < count; i++)
-			add_address(query, 6, &found[i].ip6addr);
-	}
+	if (status == ARES_SUCCESS && query->on_answer != NULL)
+		status = add_addresses(query, 6, &found[0].ip6addr, sizeof found[0], (size_t)count);
 	take_status(query, status, 6);
 	end_one(query);
 }

@@ -25,6 +25,7 @@ static void check_answer(void *context, const struct resolver_answer *answer)
 		char text[ADDRESS_TEXT_MAX];
 
 		CHECK(answer->addresses[i].family == 4 || answer->addresses[i].family == 6);
+		CHECK(memcmp(answer->addresses[i].ip, (uint8_t[16]){ 0 }, sizeof answer->addresses[i].ip) != 0);
 		CHECK(i == 0 || compare(&answer->addresses[i - 1], &answer->addresses[i]) < 0);
 		CHECK(address_format(&answer->addresses[i], text) < sizeof text);
 	}

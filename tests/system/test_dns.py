@@ -139,7 +139,8 @@ def from_elsewhere(query):
 ATTACKS = {"malformed": malformed, "a name that loops": looping_name, "CNAMEs that loop": looping_cname, "a wrong id": wrong_id,
            "a wrong question": wrong_question, "a spoofed source": from_elsewhere,
            "SERVFAIL": lambda query: [query.reply(code=SERVFAIL)], "silence": lambda query: [],
-           "truncation without end": lambda query: [query.reply(truncated=True)]}
+           "truncation without end": lambda query: [query.reply(truncated=True)],
+           "0.0.0.0 and ::": lambda query: [query.reply("0.0.0.0", "::")]}
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -155,6 +156,17 @@ def test_what_is_no_answer_changes_nothing(nameserver, serve, service, attack):
     assert started.endpoints() == [f"{ONE}:{service[0].port}"] and not service[2].requests
     nameserver.answer = honest(TWO)
     until(lambda: ask(connection).body == TWO.encode(), "good answers are believed again")
+
+
+def test_an_address_of_no_host_is_left_out(nameserver, serve, service):
+    """Who connects to 0.0.0.0 or :: reaches the gateway's own host."""
+    nameserver.answer = forward_only(lambda query: [query.reply("0.0.0.0", "::")])
+    started, connection = serve()
+    assert ask(connection).status == 503 and not started.endpoints()
+    assert started.has_said("0.0.0.0 or :: is no host's address")
+    nameserver.answer = forward_only(lambda query: [query.reply("0.0.0.0", ONE, "::")])
+    until(started.endpoints, "an endpoint")
+    assert started.endpoints() == [f"{ONE}:{service[0].port}"] and ask(connection).body == ONE.encode()
 
 
 def test_a_late_answer_is_no_answer_to_another_question(nameserver, serve, service):
