@@ -174,7 +174,8 @@ static void note_tag(json_t *known, const char *tag)
 
 	if (values == NULL) {
 		values = json_object();
-		json_object_setn_new(known, tag, length, values);
+		if (json_object_setn_new(known, tag, length, values) != 0)
+			return; /* memory is short, and nobody has `values` any more */
 	}
 	json_object_set_new(values, value, json_true());
 }
