@@ -130,19 +130,22 @@ json_t *page_parameters(struct page_request *request, const char *name)
 	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request->http));
 	struct evkeyvalq parameters;
 	json_t *values = json_array();
+	bool is_short = values == NULL; /* who asked for less must not get all */
 
 	if (evhttp_parse_query_str(query == NULL ? "" : query, &parameters) != 0) {
 		page_error(request, 400, "the query is not NAME=VALUE&...");
 		json_decref(values);
 		return NULL;
 	}
-	if (values == NULL)
-		page_error(request, 500, "memory is short");
 	for (const struct evkeyval *at = parameters.tqh_first; at != NULL; at = at->next.tqe_next)
-		if (strcmp(at->key, name) == 0)
-			json_array_append_new(values, json_string_nocheck(at->value)); /* which may be no UTF-8 */
+		if (strcmp(at->key, name) == 0) /* its value may be no UTF-8 */
+			is_short |= json_array_append_new(values, json_string_nocheck(at->value)) != 0;
 	evhttp_clear_headers(&parameters);
-	return values;
+	if (!is_short)
+		return values;
+	page_error(request, 500, "memory is short");
+	json_decref(values);
+	return NULL;
 }
 
 bool page_find_service(struct page_request *request, const char *name, struct admin_service *service)
