@@ -256,8 +256,11 @@ static void answer_meter(struct page_request *request, char *text, const json_t 
 	json_decref(meter.tags);
 }
 
+/* No sample has more than TAGS_MAX, and each is compared with all of the many samples. */
 static bool are_tags(const json_t *tags)
 {
+	if (json_array_size(tags) > TAGS_MAX)
+		return false;
 	for (size_t i = 0; i < json_array_size(tags); i++)
 		if (strchr(json_string_value(json_array_get(tags, i)), ':') == NULL)
 			return false;
@@ -271,7 +274,7 @@ void meters_page(struct page_request *request)
 
 	if (text != NULL) {
 		if (!are_tags(tags))
-			page_error(request, 400, "a tag is asked for as tag=KEY:VALUE");
+			page_error(request, 400, "ask for a tag as tag=KEY:VALUE, and for 8 of them at most");
 		else if (request->rest[0] == '\0')
 			page_json(request, 200, PAGE_ACTUATOR, names_of(text));
 		else

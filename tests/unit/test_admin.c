@@ -494,6 +494,10 @@ static void test_meters(void **state)
 	             " [{\"statistic\": \"COUNT\", \"value\": 4.0}, {\"statistic\": \"TOTAL_TIME\", \"value\": 0.25},"
 	             " {\"statistic\": \"MAX\", \"value\": 0.1}], \"availableTags\": []}");
 	json_decref(get_json("/actuator/metrics/gateway.requests?tag=routeId:/a&tag=status:%FF", 404));
+#define FOUR "tag=status:OK&tag=status:OK&tag=status:OK&tag=status:OK"
+	json_decref(get_json("/actuator/metrics/gateway.requests?" FOUR "&" FOUR, 200));
+	json_decref(get_json("/actuator/metrics/gateway.requests?" FOUR "&" FOUR "&tag=status:OK", 400));
+#undef FOUR
 	json_decref(get_json("/actuator/metrics/gateway.requests?tag=routeId", 400));
 	json_decref(get_json("/actuator/metrics/gateway.requests?tag", 400));
 	json_decref(get_json("/actuator/metrics/gateway", 404));
