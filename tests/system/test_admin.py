@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import failing, free_port, plain, until, until
+from harness import failing, free_port, plain, until
 from process import BINARY, Metrics, run
 
 HYSTRIX_FIELDS = """reportingHosts type name group isCircuitBreakerOpen errorPercentage errorCount requestCount
