@@ -75,14 +75,16 @@ static bool next_family(const char **at, struct family *family)
 	const char *type;
 	size_t length;
 
-	*at = strstr(*at, mark);
-	if (*at == NULL)
-		return false;
-	*at += sizeof mark - 1;
-	length = strcspn(*at, " ");
+	do {
+		*at = strstr(*at, mark);
+		if (*at == NULL)
+			return false;
+		*at += sizeof mark - 1;
+		length = strcspn(*at, " ");
+		assert(length < sizeof family->name);
+		snprintf(family->name, sizeof family->name, "%.*s", (int)length, *at);
+	} while (strstr(family->name, "_seconds_max") != NULL); /* one of a timer's statistics */
 	type = *at + length;
-	assert(length < sizeof family->name);
-	snprintf(family->name, sizeof family->name, "%.*s", (int)length, *at);
 	family->from = strncmp(type, " counter", 8) == 0 ? OF_COUNTERS : strncmp(type, " gauge", 6) == 0 ? OF_GAUGES : OF_TIMERS;
 	family->to = family->from == OF_TIMERS ? OF_COUNTERS : family->from + 1;
 	name_meter(family);
@@ -95,8 +97,7 @@ static json_t *names_of(const char *text)
 	struct family family;
 
 	while (next_family(&text, &family))
-		if (strstr(family.name, "_seconds_max") == NULL) /* it is one of a timer's statistics */
-			json_array_append_new(names, json_string(family.meter));
+		json_array_append_new(names, json_string(family.meter));
 	return json_pack("{s:o}", "names", names);
 }
 
