@@ -126,7 +126,7 @@ void control_reload(struct control *control)
 	}
 	if (!can_be_read_again(control->config->file)) {
 		control->reload_failures++;
-		log_error("reload: %s is no plain file and can't be read again, the old configuration stays", control->config->file);
+		log_error("reload: %s is not a regular file and can't be read again, the old configuration stays", control->config->file);
 		return;
 	}
 	config = config_read(control->config->file, &complaints);
