@@ -23,7 +23,8 @@ void exchange_resume_client(struct exchange *exchange)
 			stream_pause(&exchange->client->stream);
 		else
 			stream_resume(&exchange->client->stream);
-		exchange_watch_client(exchange);
+		if (!stream_is_pending(&exchange->client->stream)) /* else its deadline runs on, whatever it sends */
+			exchange_watch_client(exchange);
 		return;
 	case EXCHANGE_ANSWERING:
 	case EXCHANGE_ENDED:

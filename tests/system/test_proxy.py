@@ -262,7 +262,6 @@ def test_upgrade_makes_a_tunnel_both_ways(gateway, upstream, client):
     assert connection.read_all() == b"last words"
 
 
-
 def test_the_end_of_a_client_before_its_tunnel_is_passed_on(gateway, upstream, client):
     may_switch = threading.Event()
 
@@ -308,18 +307,20 @@ def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
     assert len(connection.read(total)) == total
 
 
-def test_a_tunnel_ends_when_its_client_takes_nothing(gateway, upstream, client):
-    """Though it goes on sending: what waits for it is kept in memory."""
+@pytest.mark.parametrize("head, fields", [(SWITCHING, UPGRADE), (b"HTTP/1.1 200 OK\r\n\r\n", {"Content-Length": 1 << 20})],
+                         ids=["tunnel", "answered early"])
+def test_a_client_that_takes_nothing_is_cut_though_it_goes_on_sending(gateway, upstream, client, head, fields):
+    """What waits for it is kept in memory."""
     def answer(connection, request):
         threading.Thread(target=connection.more, daemon=True).start()
         try:
-            connection.send(SWITCHING + b"t" * (64 << 20))
+            connection.send(head + b"t" * (64 << 20))
         except OSError:
             pass
 
-    started = gateway(upstream(answer), limits={"write_timeout": "500ms"})
+    started = gateway(upstream(answer, whole=False), limits={"write_timeout": "500ms"})
     connection = client(started, receive_buffer=65536)
-    connection.ask(headers=UPGRADE)
+    connection.ask("POST", headers=fields)
 
     def is_cut():
         try:
@@ -327,7 +328,7 @@ def test_a_tunnel_ends_when_its_client_takes_nothing(gateway, upstream, client):
         except OSError:
             return True
 
-    until(is_cut, "the end of the tunnel")
+    until(is_cut, "the end of the connection")
     assert started.log(1)[0]["outcome"] == "client_stalled"
 
 
