@@ -143,11 +143,12 @@ void exchange_settle(struct exchange *exchange, enum breaker_verdict verdict)
 	if (verdict == BREAKER_FAILURE && (exchange->is_endpoint_out || exchange->is_client_late))
 		verdict = BREAKER_NEITHER;
 	until_us = exchange->response_us != 0 ? exchange->response_us : io_now_us(&worker->io);
-	/* A slow call is the upstream's slowness: what the client took to send its request is left out. */
-	from_us = exchange->upload.body.kind != BODY_NONE && exchange->sent_us != 0 ? exchange->sent_us : exchange->attempt_us;
+	/* A slow call is the upstream's slowness: what the client took to send its request, or to take what came before the response,
+	 * is left out. */
+	from_us = exchange->asked_us > exchange->attempt_us ? exchange->asked_us : exchange->attempt_us;
 	breaker_settle(settings->upstream->breaker, &settings->breaker, worker_now_ms(worker),
 	               worker_jitter(worker), &exchange->permit, verdict,
-	               from_us == 0 || until_us < from_us ? 0 : (until_us - from_us) / 1000);
+	               exchange->attempt_us == 0 || until_us < from_us ? 0 : (until_us - from_us) / 1000);
 }
 
 void exchange_fail(struct exchange *exchange, enum outcome outcome)
