@@ -206,11 +206,11 @@ def test_expect_100_continue_is_answered_by_the_upstream(gateway, upstream, clie
 
 def test_a_client_that_waits_to_be_told_to_go_on_is_not_late(gateway, upstream, client):
     def answer(connection, request):
-        time.sleep(0.5)
+        time.sleep(1.5)
         connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         connection.reply(body=connection.read_body(request))
 
-    connection = client(gateway(upstream(answer, whole=False), limits={"body_timeout": "200ms"}))
+    connection = client(gateway(upstream(answer, whole=False), limits={"body_timeout": "1s"}))
     connection.ask("POST", headers={"Expect": "100-continue", "Content-Length": 5})
     assert connection.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
     connection.send(b"hello")
@@ -289,7 +289,7 @@ def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
 
     def answer(connection, request):
         left = memoryview(SWITCHING + b"t" * total)
-        connection.socket.settimeout(1)
+        connection.socket.settimeout(2)
         while left:
             try:
                 left = left[connection.socket.send(left):]
@@ -298,7 +298,7 @@ def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
                 connection.socket.settimeout(60)
         assert not connection.more()
 
-    connection = client(gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "500ms"}}}), receive_buffer=65536)
+    connection = client(gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "1s"}}}), receive_buffer=65536)
     connection.ask(headers=UPGRADE)
     assert held_back.wait(30)
     assert connection.answer().status == 101
@@ -361,7 +361,7 @@ def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, clien
 
     def answer(connection, request):
         left = memoryview(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)
-        connection.socket.settimeout(1)
+        connection.socket.settimeout(2)
         while left:
             try:
                 left = left[connection.socket.send(left):]
@@ -369,7 +369,7 @@ def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, clien
                 held_back.set()
                 connection.socket.settimeout(60)
 
-    started = gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "500ms"}, "ejection": {"consecutive_failures": 1}}})
+    started = gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "1s"}, "ejection": {"consecutive_failures": 1}}})
     connection = client(started, receive_buffer=65536)
     connection.ask()
     assert held_back.wait(30)
