@@ -226,6 +226,7 @@ def test_who_waits_gets_the_places_that_a_reload_makes(serve, gate):
     wait_for(started, inFlight=5, waiting=4, waited=4)
     more = [ask(started) for _ in range(4)]
     wait_for(started, inFlight=5, waiting=8)
+    until(lambda: gate.inside == 5, "all five are in the upstream")
     gate.open(13)
     assert [connection.answer().status for connection in waiting + more] == [200] * 13
     assert gate.most_inside == 5
