@@ -142,7 +142,7 @@ static size_t client_takes_body(struct peer *client, const uint8_t *data, size_t
 static void check_may_begin(const struct peer *connection)
 {
 	if (connection->is_excessive && !connection->is_held_up)
-		CHECK(connection->read <= connection->excess_at);
+		CHECK(connection->read <= connection->excess_at && !world_is_heard(connection));
 	if (connection->serving < 0 || connection->answer.state == JUDGE_BAD || connection->is_excessive)
 		return;
 	CHECK(connection->is_answered);

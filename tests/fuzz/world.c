@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/event_struct.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -234,6 +235,14 @@ unsigned world_ready_events(struct event **to)
 			to[count++] = file->writer;
 	}
 	return count;
+}
+
+bool world_is_heard(const struct peer *peer)
+{
+	for (const struct file *file = files; file < files + file_end; file++)
+		if (file->kind == FILE_SOCKET && file->peer == peer)
+			return file->reader != NULL && file->reader->ev_evcallback.evcb_flags == EVLIST_ACTIVE;
+	return false;
 }
 
 struct event **world_reader(int fd)

@@ -97,6 +97,8 @@ int world_listen(void);
 /* A client that connects; NULL: there were too many. */
 struct peer *world_connect_client(void);
 void world_peer_sends(struct peer *peer, const uint8_t *data, size_t length);
+/* Does the loop know in this turn that the gateway can read from it, and has not come to that yet? */
+bool world_is_heard(const struct peer *peer);
 void world_peer_finishes(struct peer *peer);
 void world_peer_resets(struct peer *peer);
 /* A connection that hung is accepted. */

@@ -258,6 +258,7 @@ int world_event_del(struct event *event)
 	for (unsigned i = 0; i < ready_count; i++)
 		if (ready[i] == event)
 			ready[i] = NULL;
+	event->ev_evcallback.evcb_flags = 0;
 	if (event->ev_fd < 0) {
 		remove_timer(event);
 		return 0;
@@ -287,6 +288,8 @@ static void gather(void)
 	for (unsigned i = 0; i < the_base.timer_count; i++)
 		if (due_us(the_base.timers[i]) <= world.now_us)
 			ready[ready_count++] = the_base.timers[i];
+	for (unsigned i = 0; i < ready_count; i++)
+		ready[i]->ev_evcallback.evcb_flags = EVLIST_ACTIVE;
 }
 
 static void call_ready(void)
@@ -298,6 +301,7 @@ static void call_ready(void)
 
 		if (event == NULL)
 			continue;
+		event->ev_evcallback.evcb_flags = 0;
 		if (event->ev_fd < 0)
 			remove_timer(event);
 		event->ev_evcallback.evcb_cb_union.evcb_callback(event->ev_fd, event->ev_fd < 0 ? EV_TIMEOUT : event->ev_events,
