@@ -284,18 +284,23 @@ def test_the_end_of_a_client_before_its_tunnel_is_passed_on(gateway, upstream, c
     assert connection.read_all() == b"last words"
 
 
+def send_held_back(connection, data, held_back):
+    """All of it; says so when none of it was taken for two seconds."""
+    left = memoryview(data)
+    connection.socket.settimeout(2)
+    while left:
+        try:
+            left = left[connection.socket.send(left):]
+        except TimeoutError:
+            held_back.set()
+            connection.socket.settimeout(60)
+
+
 def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
     total, held_back = 64 * 1024 * 1024, threading.Event()
 
     def answer(connection, request):
-        left = memoryview(SWITCHING + b"t" * total)
-        connection.socket.settimeout(2)
-        while left:
-            try:
-                left = left[connection.socket.send(left):]
-            except TimeoutError:
-                held_back.set()
-                connection.socket.settimeout(60)
+        send_held_back(connection, SWITCHING + b"t" * total, held_back)
         assert not connection.more()
 
     connection = client(gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "1s"}}}), receive_buffer=65536)
@@ -360,14 +365,7 @@ def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, clien
                   "chunked": (b"Transfer-Encoding: chunked", b"%x\r\n" % total + b"b" * total + b"\r\n0\r\n\r\n")}[framing]
 
     def answer(connection, request):
-        left = memoryview(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)
-        connection.socket.settimeout(2)
-        while left:
-            try:
-                left = left[connection.socket.send(left):]
-            except TimeoutError:
-                held_back.set()
-                connection.socket.settimeout(60)
+        send_held_back(connection, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body, held_back)
 
     started = gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "1s"}, "ejection": {"consecutive_failures": 1}}})
     connection = client(started, receive_buffer=65536)
