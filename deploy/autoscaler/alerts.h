@@ -1,0 +1,50 @@
+/*
+ * Alerts as Prometheus and Alertmanager send them, turned into wishes: one for each service that an alert names by its label
+ * `scale`. Pure: bytes in, structs out.
+ *
+ * Two forms are read:
+ *   Prometheus' API, v1 and v2:  [{"labels": {...}, "annotations": {...}, "startsAt": TIME, "endsAt": TIME, ...}, ...]
+ *                                firing means that endsAt lies in the future; the form has no status
+ *   Alertmanager's webhook, 4:   {"version": "4", "alerts": [{"status": "firing", "labels": {...}, ...}, ...]}
+ *                                endsAt is the year 1 while it fires
+ */
+#ifndef AUTOSCALER_ALERTS_H
+#define AUTOSCALER_ALERTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	ALERTS_BODY_MAX = 1 << 20, /* Prometheus sends 256 alerts at most, some hundred bytes each */
+	ALERTS_MAX = 4096,
+	SERVICE_NAME_MAX = 255,
+	ALERT_NAME_MAX = 127,
+	REPLICAS_MAX = 1000000,
+};
+
+struct wish {
+	char service[SERVICE_NAME_MAX + 1]; /* as the label `scale` has it */
+	char alert[ALERT_NAME_MAX + 1];     /* the label `alertname`; of several the first that fires */
+	bool is_firing;
+	uint64_t replicas; /* the annotation `replicas`; the highest of several; 0: none, a step is wanted */
+};
+
+struct wishes {
+	struct wish *list; /* one for each service: an alert that fires wins over one that is resolved */
+	size_t count;
+	size_t alerts;   /* in all */
+	size_t unnamed;  /* without the label `scale` */
+	size_t misnamed; /* with one that can't be a service's name */
+};
+
+/* `now_s`: wall time, in seconds since 1970. False: it is no such message, `error` says why; nothing is to be freed. */
+bool alerts_read(const char *bytes, size_t length, double now_s, struct wishes *wishes, char *error, size_t error_size);
+void alerts_free(struct wishes *wishes);
+
+/* RFC 3339, as in 2026-03-01T12:00:00.123+01:00. False: it is none. */
+bool alerts_parse_time(const char *text, double *seconds);
+/* Is this a name that swarm would take? */
+bool alerts_is_service_name(const char *text, size_t length);
+
+#endif

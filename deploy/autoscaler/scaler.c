@@ -1,0 +1,364 @@
+#include "deploy/autoscaler/scaler.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+
+enum { TRIES = 3, SWEEP_MS = 10000 };
+
+const char *const scaler_count_names[SCALER_COUNTS] = {
+	"scaled_up", "scaled_down", "at_bound", "resolved", "cooldown", "rollout", "no_max", "bad_label", "not_replicated",
+	"unknown_service", "engine_failed", "conflicts", "dropped",
+};
+
+/* The memory of a service: under the name that alerts give it, and under the engine's id once that is known. */
+struct known {
+	char name[SERVICE_NAME_MAX + 1], id[SERVICE_ID_MAX + 1];
+	struct past past;
+	struct wish wish; /* its turn is to come */
+	bool is_waiting;
+	bool is_found; /* the engine knew it when it was last asked: under the mutex */
+	const char *last_result; /* of the newest event: repeated alerts are no news */
+	uint64_t last_to;
+	bool has_down; /* it had autoscale.down when it was last seen */
+};
+
+struct scaler {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t news;
+	bool is_ending, is_dry_run;
+	struct docker docker; /* the thread's alone */
+	uint64_t began_ms, swept_ms;
+	bool has_failed_sweep;
+	struct known known[SCALER_SERVICES_MAX]; /* added to, and wished for, under the mutex; the rest of each is the thread's alone */
+	size_t known_count, next; /* whose turn it is */
+	struct known *current; /* the thread works on it: under the mutex */
+	struct scaler_event events[SCALER_EVENTS];
+	size_t event_total;
+	uint64_t counts[SCALER_COUNTS];
+};
+
+/* ---- what others may look at: under the mutex ------------------------------------------------------------------- */
+
+static void count(struct scaler *scaler, enum scaler_count what)
+{
+	pthread_mutex_lock(&scaler->mutex);
+	scaler->counts[what]++;
+	pthread_mutex_unlock(&scaler->mutex);
+}
+
+static void note(struct scaler *scaler, struct known *known, const char *result, uint64_t from, uint64_t to, const char *why)
+{
+	struct scaler_event *event;
+
+	if (known->last_result != NULL && strcmp(known->last_result, result) == 0 && from == to && known->last_to == to)
+		return;
+	known->last_result = result;
+	known->last_to = to;
+	if (from == to)
+		log_info("service %s: left alone, %s: %s", known->name, result, why);
+	else
+		log_info("service %s: %s from %llu to %llu: %s", known->name, scaler->is_dry_run ? "would scale" : "scaled",
+		         (unsigned long long)from, (unsigned long long)to, why);
+	pthread_mutex_lock(&scaler->mutex);
+	event = &scaler->events[scaler->event_total++ % SCALER_EVENTS];
+	*event = (struct scaler_event){ .wall_ms = clock_wall_ms(), .result = result, .from = from, .to = to };
+	strcpy(event->service, known->name);
+	strncpy(event->why, why, WHY_MAX);
+	pthread_mutex_unlock(&scaler->mutex);
+}
+
+/* Alerts may name what is no service: such a name gives way when there are too many. With the mutex held. */
+static struct known *find_room(struct scaler *scaler)
+{
+	if (scaler->known_count < SCALER_SERVICES_MAX)
+		return &scaler->known[scaler->known_count++];
+	for (size_t i = 0; i < SCALER_SERVICES_MAX; i++) {
+		struct known *known = &scaler->known[i];
+
+		if (!known->is_found && !known->is_waiting && known != scaler->current)
+			return known;
+	}
+	return NULL;
+}
+
+/* The place for a service, under the name that an alert gives. NULL: there are too many. With the mutex held. */
+static struct known *know(struct scaler *scaler, const char *name)
+{
+	struct known *known;
+
+	for (size_t i = 0; i < scaler->known_count; i++)
+		if (strcmp(scaler->known[i].name, name) == 0)
+			return &scaler->known[i];
+	known = find_room(scaler);
+	if (known == NULL)
+		return NULL;
+	*known = (struct known){ .past = { .fired_ms = scaler->began_ms } };
+	strcpy(known->name, name);
+	return known;
+}
+
+void scaler_wish(struct scaler *scaler, const struct wishes *wishes)
+{
+	pthread_mutex_lock(&scaler->mutex);
+	for (size_t i = 0; i < wishes->count; i++) {
+		const struct wish *wish = &wishes->list[i];
+		struct known *known = know(scaler, wish->service);
+
+		if (known == NULL) {
+			scaler->counts[SCALER_DROPPED]++;
+			continue;
+		}
+		/* The last word counts, but two that fire ask for the most that one of them asks. */
+		if (known->is_waiting && known->wish.is_firing && wish->is_firing && known->wish.replicas > wish->replicas)
+			continue;
+		known->wish = *wish;
+		known->is_waiting = true;
+	}
+	pthread_cond_signal(&scaler->news);
+	pthread_mutex_unlock(&scaler->mutex);
+}
+
+size_t scaler_events(struct scaler *scaler, struct scaler_event list[SCALER_EVENTS])
+{
+	size_t count;
+
+	pthread_mutex_lock(&scaler->mutex);
+	count = scaler->event_total < SCALER_EVENTS ? scaler->event_total : SCALER_EVENTS;
+	for (size_t i = 0; i < count; i++)
+		list[i] = scaler->events[(scaler->event_total - 1 - i) % SCALER_EVENTS];
+	pthread_mutex_unlock(&scaler->mutex);
+	return count;
+}
+
+void scaler_counts(struct scaler *scaler, uint64_t counts[SCALER_COUNTS])
+{
+	pthread_mutex_lock(&scaler->mutex);
+	memcpy(counts, scaler->counts, sizeof scaler->counts);
+	pthread_mutex_unlock(&scaler->mutex);
+}
+
+/* ---- the thread --------------------------------------------------------------------------------------------------- */
+
+/* Two names of one service (with and without its stack's) share what is remembered. */
+static void meet(struct scaler *scaler, struct known *known, const struct service *service)
+{
+	if (strcmp(known->id, service->id) != 0) {
+		/* A service that was removed and made anew: what was done to the old one says nothing about it. */
+		if (known->id[0] != '\0')
+			known->past.scaled_ms = 0;
+		strcpy(known->id, service->id);
+	}
+	known->has_down = service->down_ms != 0;
+	pthread_mutex_lock(&scaler->mutex); /* for known_count: a wish may add to it */
+	known->is_found = true;
+	for (size_t i = 0; i < scaler->known_count; i++) {
+		struct known *other = &scaler->known[i];
+
+		if (other == known || strcmp(other->id, service->id) != 0)
+			continue;
+		if (other->past.scaled_ms > known->past.scaled_ms)
+			known->past.scaled_ms = other->past.scaled_ms;
+		if (other->past.fired_ms > known->past.fired_ms)
+			known->past.fired_ms = other->past.fired_ms;
+	}
+	pthread_mutex_unlock(&scaler->mutex);
+}
+
+static void leave_alone(struct scaler *scaler, struct known *known, const struct service *service, const struct decision *decision)
+{
+	count(scaler, SCALER_AT_BOUND + (decision->verdict - VERDICT_AT_BOUND));
+	note(scaler, known, service_verdict_name(decision->verdict), service->replicas, service->replicas, decision->why);
+}
+
+/* Decides anew from what the engine says now, each time that somebody else was faster. `wish` NULL: may it shrink? */
+static void settle(struct scaler *scaler, struct known *known, const struct wish *wish)
+{
+	for (int try = 1; try <= TRIES; try++) {
+		enum docker_result result;
+		struct decision decision;
+		struct service service;
+		uint64_t now_ms;
+
+		result = docker_find(&scaler->docker, known->name, &service);
+		if (result != DOCKER_FINE) {
+			bool is_unknown = result == DOCKER_NOT_FOUND;
+
+			pthread_mutex_lock(&scaler->mutex);
+			known->is_found = known->is_found && !is_unknown;
+			pthread_mutex_unlock(&scaler->mutex);
+			count(scaler, is_unknown ? SCALER_UNKNOWN_SERVICE : SCALER_ENGINE_FAILED);
+			note(scaler, known, is_unknown ? "unknown_service" : "engine_failed", 0, 0, scaler->docker.error);
+			return;
+		}
+		meet(scaler, known, &service);
+		now_ms = clock_now_ms();
+		decision = wish != NULL ? service_decide(&service, wish, &known->past, now_ms)
+		                        : service_decide_down(&service, &known->past, now_ms);
+		if (decision.verdict != VERDICT_SCALE) {
+			if (wish != NULL)
+				leave_alone(scaler, known, &service, &decision);
+			service_finish(&service);
+			return;
+		}
+		result = scaler->is_dry_run ? DOCKER_FINE : docker_scale(&scaler->docker, &service, decision.replicas);
+		service_finish(&service);
+		if (result == DOCKER_FINE) {
+			known->past.scaled_ms = now_ms;
+			count(scaler, decision.replicas > service.replicas ? SCALER_SCALED_UP : SCALER_SCALED_DOWN);
+			note(scaler, known, scaler->is_dry_run ? "would_scale" : "scaled", service.replicas, decision.replicas, decision.why);
+			return;
+		}
+		count(scaler, result == DOCKER_CONFLICT ? SCALER_CONFLICTS : SCALER_ENGINE_FAILED);
+		if (result != DOCKER_CONFLICT || try == TRIES) {
+			note(scaler, known, "engine_failed", service.replicas, service.replicas, scaler->docker.error);
+			return;
+		}
+	}
+}
+
+/* Services that may shrink are looked for: after a restart nobody would name them again. */
+static void learn(struct scaler *scaler)
+{
+	json_t *list;
+
+	if (docker_list(&scaler->docker, &list) != DOCKER_FINE) {
+		if (!scaler->has_failed_sweep)
+			log_warn("the services can't be listed, so the autoscaler shrinks none: %s", scaler->docker.error);
+		scaler->has_failed_sweep = true;
+		return;
+	}
+	scaler->has_failed_sweep = false;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		struct service service;
+		bool has_down;
+
+		if (!service_read(json_array_get(list, i), &service))
+			continue;
+		has_down = service.down_ms != 0 && service.has_max;
+		service_finish(&service);
+		if (has_down) {
+			struct known *known;
+
+			pthread_mutex_lock(&scaler->mutex);
+			known = know(scaler, service.name);
+			if (known != NULL) {
+				known->has_down = known->is_found = true;
+				strcpy(known->id, service.id);
+			}
+			pthread_mutex_unlock(&scaler->mutex);
+		}
+	}
+	json_decref(list);
+}
+
+static void sweep(struct scaler *scaler)
+{
+	size_t count;
+
+	learn(scaler);
+	pthread_mutex_lock(&scaler->mutex);
+	count = scaler->is_ending ? 0 : scaler->known_count;
+	pthread_mutex_unlock(&scaler->mutex);
+	for (size_t i = 0; i < count; i++) {
+		pthread_mutex_lock(&scaler->mutex);
+		scaler->current = &scaler->known[i];
+		pthread_mutex_unlock(&scaler->mutex);
+		if (scaler->known[i].has_down)
+			settle(scaler, &scaler->known[i], NULL);
+	}
+}
+
+/* The next whose turn it is, round and round, so that no service starves; NULL: none waits. With the mutex held. */
+static struct known *take_turn(struct scaler *scaler, struct wish *wish)
+{
+	for (size_t i = 0; i < scaler->known_count; i++) {
+		struct known *known = &scaler->known[(scaler->next + i) % scaler->known_count];
+
+		if (!known->is_waiting)
+			continue;
+		scaler->next = (size_t)(known - scaler->known) + 1;
+		known->is_waiting = false;
+		*wish = known->wish;
+		if (wish->is_firing)
+			known->past.fired_ms = clock_now_ms();
+		return known;
+	}
+	return NULL;
+}
+
+static void wait_for_news(struct scaler *scaler, uint64_t until_ms)
+{
+	struct timespec until = { .tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000 };
+
+	pthread_cond_timedwait(&scaler->news, &scaler->mutex, &until);
+}
+
+static void *run(void *context)
+{
+	struct scaler *scaler = context;
+	struct wish wish;
+
+	pthread_mutex_lock(&scaler->mutex);
+	while (!scaler->is_ending) {
+		struct known *known = take_turn(scaler, &wish);
+		bool is_sweep_due = clock_now_ms() >= scaler->swept_ms + SWEEP_MS;
+
+		if (known == NULL && !is_sweep_due) {
+			wait_for_news(scaler, scaler->swept_ms + SWEEP_MS);
+			continue;
+		}
+		scaler->current = known;
+		pthread_mutex_unlock(&scaler->mutex);
+		if (known != NULL) {
+			settle(scaler, known, &wish);
+		} else {
+			sweep(scaler);
+			scaler->swept_ms = clock_now_ms();
+		}
+		pthread_mutex_lock(&scaler->mutex);
+		scaler->current = NULL;
+	}
+	pthread_mutex_unlock(&scaler->mutex);
+	return NULL;
+}
+
+struct scaler *scaler_new(const char *docker_url, bool is_dry_run)
+{
+	struct scaler *scaler = calloc(1, sizeof *scaler);
+	pthread_condattr_t attributes;
+
+	if (scaler == NULL)
+		return NULL;
+	scaler->is_dry_run = is_dry_run;
+	scaler->began_ms = scaler->swept_ms = clock_now_ms();
+	pthread_mutex_init(&scaler->mutex, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&scaler->news, &attributes);
+	pthread_condattr_destroy(&attributes);
+	if (!docker_init(&scaler->docker, docker_url) || pthread_create(&scaler->thread, NULL, run, scaler) != 0) {
+		docker_finish(&scaler->docker);
+		free(scaler);
+		return NULL;
+	}
+	return scaler;
+}
+
+void scaler_free(struct scaler *scaler)
+{
+	pthread_mutex_lock(&scaler->mutex);
+	scaler->is_ending = true;
+	pthread_cond_signal(&scaler->news);
+	pthread_mutex_unlock(&scaler->mutex);
+	pthread_join(scaler->thread, NULL);
+	docker_finish(&scaler->docker);
+	pthread_cond_destroy(&scaler->news);
+	pthread_mutex_destroy(&scaler->mutex);
+	free(scaler);
+}

@@ -1,0 +1,72 @@
+/*
+ * A swarm service as the Docker Engine tells of it, and what is to be done with it. Pure: no socket, no clock.
+ *
+ * The bounds stand on the service itself, as labels:
+ *   autoscale.max       required: without it the service is left alone
+ *   autoscale.min       1       never fewer
+ *   autoscale.step      1       so many more (or fewer) at a time
+ *   autoscale.cooldown  30s     between two changes that this program made
+ *   autoscale.down      off     one step down after so long without a firing alert
+ */
+#ifndef AUTOSCALER_SERVICE_H
+#define AUTOSCALER_SERVICE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "deploy/autoscaler/alerts.h"
+
+enum { SERVICE_ID_MAX = 63, SERVICE_STATE_MAX = 31, WHY_MAX = 255 };
+
+struct service {
+	json_t *spec; /* all of it, also what this program does not know: an update has to send it back */
+	uint64_t version;
+	char id[SERVICE_ID_MAX + 1], name[SERVICE_NAME_MAX + 1];
+	char update_state[SERVICE_STATE_MAX + 1]; /* empty: no update was ever made */
+	bool is_replicated;
+	uint64_t replicas;
+	bool has_max;
+	uint64_t max, min, step, cooldown_ms, down_ms; /* down_ms 0: off */
+	char complaint[WHY_MAX + 1];                   /* a label that can't be read; empty: all is well */
+};
+
+/* From the engine's answer to GET /services/NAME, or one entry of GET /services. False: it is no service. */
+bool service_read(const json_t *answer, struct service *service);
+void service_finish(struct service *service);
+/* Puts the number into the Spec and returns the Spec as JSON text, to be freed. NULL: out of memory. */
+char *service_spec_with(struct service *service, uint64_t replicas);
+
+/* This program's memory of a service. Times are monotonic milliseconds; 0: never. */
+struct past {
+	uint64_t fired_ms;  /* an alert fired for it, or this program began */
+	uint64_t scaled_ms; /* this program changed it */
+};
+
+enum verdict {
+	VERDICT_SCALE,
+	VERDICT_AT_BOUND,   /* nothing to do: it has as many as it may have */
+	VERDICT_RESOLVED,   /* nothing fires */
+	VERDICT_COOLDOWN,
+	VERDICT_ROLLOUT,    /* an update is under way */
+	VERDICT_NO_MAX,
+	VERDICT_BAD_LABEL,
+	VERDICT_NOT_REPLICATED,
+	VERDICT_COUNT
+};
+
+struct decision {
+	enum verdict verdict;
+	uint64_t replicas; /* VERDICT_SCALE: how many it gets */
+	char why[WHY_MAX + 1];
+};
+
+/* For an alert. */
+struct decision service_decide(const struct service *service, const struct wish *wish, const struct past *past, uint64_t now_ms);
+/* When nothing has fired for a while. */
+struct decision service_decide_down(const struct service *service, const struct past *past, uint64_t now_ms);
+const char *service_verdict_name(enum verdict verdict);
+/* 250ms, 30s, 5m, 1h, 1h30m. False: it is none, or more than a year. */
+bool service_parse_duration(const char *text, uint64_t *ms);
+
+#endif
