@@ -188,7 +188,7 @@ class Lane:
         return self.canary(client, "the connection was to be kept") if case.kind == "answered" else []
 
     def anything(self, data):
-        """Whatever a client sends: nothing ambiguous goes on, and the next client gets its own answer."""
+        """For all bytes from a client: nothing ambiguous goes on, and the next client gets its own answer."""
         self.recorder.begin()
         client = Client(self.port)
         send(client, data, False)

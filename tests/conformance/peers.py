@@ -73,7 +73,7 @@ class Peer(Lane):
         self.folder.cleanup()
 
     def leftovers(self):
-        """What the next client gets: its own answer, or proof that a response went astray."""
+        """The next client's answer: its own, or proof that a response went astray."""
         client = Client(self.port)
         client.ask(target="/canary/peer")
         try:
