@@ -177,7 +177,7 @@ class Strace:
 
 
 def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145",), fields=(), status=200, prepare=None, **values):
-    """What a request costs. prepare(port) may open what shall stay open, and returns it."""
+    """Counts the cost of a request. prepare(port) may open connections that stay open, and returns them."""
     tool, upstream = counter(folder), Upstream()
     values = {"UPSTREAM_PORT": upstream.port, "EXTRA": EXTRA.get(name, ""), **values}
     proxy = Process(name, [*tool.command, *COMMANDS[name]], folder, "any", values, tool.environment)

@@ -46,7 +46,7 @@ class Names:
 
 
 def values_of(curve, size, names):
-    """What the configuration of a gateway of that size is filled in with."""
+    """The values for the configuration of a gateway of that size."""
     if curve == "routes":
         return {"MORE_ROUTES": "".join(ROUTE_LINE.format("r", i, "back") for i in range(size - STANDING))}
     if curve == "upstreams":

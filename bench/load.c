@@ -254,7 +254,7 @@ static void run(int64_t length_ns, double rate, unsigned seed)
 	struct epoll_event events[256];
 
 	while (now < limit_ns && (due_ns < end_ns || idle_count < connection_count)) {
-		struct timespec patience = { 0 };
+		struct timespec timeout = { 0 };
 		int64_t until_ns = limit_ns;
 		int count;
 
@@ -265,8 +265,8 @@ static void run(int64_t length_ns, double rate, unsigned seed)
 		if (idle_count > 0 && due_ns < end_ns)
 			until_ns = due_ns;
 		if (until_ns > now)
-			patience = (struct timespec){ .tv_sec = (until_ns - now) / 1000000000, .tv_nsec = (until_ns - now) % 1000000000 };
-		count = epoll_pwait2(loop, events, 256, &patience, NULL);
+			timeout = (struct timespec){ .tv_sec = (until_ns - now) / 1000000000, .tv_nsec = (until_ns - now) % 1000000000 };
+		count = epoll_pwait2(loop, events, 256, &timeout, NULL);
 		for (int i = 0; i < count; i++)
 			on_event(events[i].data.ptr, events[i].events);
 		now = now_ns();

@@ -41,7 +41,7 @@ class Load:
 
 
 def run(load, port, seconds, seed, at_half=lambda: None):
-    """What the tool says of a burst, as a dictionary."""
+    """The tool's report of a burst, as a dictionary."""
     command = load.command(port, seconds, seed)
     tool = subprocess.Popen(command, preexec_fn=lambda: take_place("load"), stdout=subprocess.PIPE, text=True)
     time.sleep(seconds / 2)

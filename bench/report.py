@@ -1,4 +1,4 @@
-"""What a result says: targets, tables, where a peer wins. Everything is made from the result's JSON; nothing is typed in."""
+"""The text of a result: targets, tables, where a peer wins. It comes from the result's JSON alone; nothing is typed in."""
 import json
 import os
 import re
@@ -33,19 +33,14 @@ TARGETS = [
 READY_MS = 20
 # Where every proxy moves the bytes as the relay does, with the same calls.
 FLOOR_SHAPES = ("small-64", "fields", "small-512", "16k")
-FLOOR = ("The relay's own multiple, beside it, is what a proxy would have that reads, decides, counts and logs in no time at all. Where it is at or above what is "
-         "asked for, the kernel's part alone is: the same packets, sent and received with the same calls.")
+FLOOR = ("The relay's own multiple stands beside it: a proxy would reach it if it parsed, decided, counted and logged in no time at all. Where the relay misses a target, "
+         "the kernel's part alone is above it: the same packets, sent and received with the same calls.")
 PEERS = ("haproxy", "nginx", "h2o")
-SPRING = ("Beside it, **published by others and not measured here**, what a Spring Cloud Gateway costs. Its author's "
-          "[own benchmark](https://github.com/spencergibb/spring-cloud-gateway-bench) (a file of some bytes, wrk, 200 connections, one machine): 116,841 requests/s "
-          "and 2.1 ms on average without a gateway, 32,213 requests/s and 6.6 ms through it. In its tracker: 10,388 requests/s with a p99 of 755 ms at 100 connections on a "
-          "laptop ([#885](https://github.com/spring-cloud/spring-cloud-gateway/issues/885)), 1,591 requests/s with a mean of 168 ms at 200 "
-          "([#719](https://github.com/spring-cloud/spring-cloud-gateway/issues/719)). Other machines, in 2018 and 2019, and no CPU per request: they tell an order of "
-          "magnitude and no more.")
-LIMITS = ("What this does not say: how it would be with TLS, which the gateway does not speak, over a network that loses packets, or with more CPUs than these. Load, "
-          "upstream and proxies share one machine and its loopback; requests/s and latencies are those of proxies that have one CPU while the load has another. Most of a "
-          "request's CPU time is the kernel's, whose share differs between kernels and processors, so the ratios are this machine's. The peers are Debian's packages "
-          "with the configurations in bench/peers/, and do other things that the gateway can't.")
+SPRING = os.path.join(HERE, "spring", "result.json")
+LIMITS = ("Not measured: TLS, which the gateway does not speak, networks that lose packets, and machines with more CPUs. Load, "
+          "upstream and proxies share one machine and its loopback; for requests/s and latencies each proxy has one CPU and the load another. The kernel takes most of a "
+          "request's CPU time. Its share differs between kernels and processors, so the ratios hold for this machine only. The peers are Debian's packages "
+          "with the configurations in bench/peers/; they can do other things that the gateway can't.")
 
 
 def value_of(result, shape, contender, figure):
@@ -180,9 +175,44 @@ def readme_part(result, name):
         "breaker, balancing, timeouts. The relay is a program that copies bytes and knows no HTTP; the multiples are medians of short bursts that alternate between all of them.", "",
         *table(["", "CPU us per request", "x relay", "x haproxy", "x nginx", "p99 ms", "haproxy's p99", "MiB", "haproxy's MiB"], rows), "",
         f"![CPU per request, haproxy = 1](bench/results/{name}.svg)", "",
-        f"A small request costs {small['calls'] or float('nan'):.1f} system calls and {small['instructions']:,} instructions in user space. {met} of the {len(targets(result))} targets this "
-        f"project set itself are met; [all of them, all shapes, the curves against 10,000 routes or 15,000 idle clients, and where a peer wins](bench/results/{name}.md). "
-        "`make bench` repeats it in ten minutes, `bench/run --quick` in one.", "", LIMITS, "", SPRING, "", END]))
+        f"A small request costs {small['calls'] or float('nan'):.1f} system calls and {small['instructions']:,} instructions in user space. The gateway meets {met} of the {len(targets(result))} targets "
+        f"of this project; [all of them, all shapes, the curves against 10,000 routes or 15,000 idle clients, and where a peer wins](bench/results/{name}.md). "
+        "`make bench` repeats it in ten minutes, `bench/run --quick` in one.", "", LIMITS, "", *spring_part(), END]))
+
+
+def spring_lines(result):
+    """The table of bench/spring/run."""
+    names = {"gateway": "gateway", "haproxy": "haproxy",
+             **{name: f"Spring Boot {boot}, Spring Cloud {cloud}" for name, (boot, cloud) in result["releases"].items()}}
+    rows = []
+    for name, row in result["rows"].items():
+        ratio = bounds(row["x gateway"]) if "x gateway" in row else "1"
+        start = f"{row['ready_ms'] / 1000:.1f} s" if row["ready_ms"] >= 1000 else f"{row['ready_ms']:.0f} ms"
+        rows.append((names[name], f"{row['cpu_us']:.1f}", ratio, f"{row['rate']:,.0f}", f"{row['p50']:.2f}", f"{row['p99']:.2f}",
+                     f"{row['resident_mib']:.0f}", f"{row['calls']:.1f}" if row["calls"] else "", start))
+    return table(["145 B JSON, 64 connections", "CPU us per request", "x gateway", "requests/s", "p50 ms", "p99 ms", "MiB", "system calls",
+                  "start to open port"], rows)
+
+
+def write_spring(result):
+    """The result's JSON, and what is made of it."""
+    write_file(SPRING, json.dumps(result, indent=1) + "\n")
+    write_file(SPRING.replace("result.json", "RESULTS.md"),
+               wrapped("\n".join([f"# {result['day']}, {result['machine']['name']}", "", *spring_part()])))
+
+
+def spring_part():
+    """The findings of bench/spring/run; nothing where it was never run."""
+    if not os.path.exists(SPRING):
+        return []
+    with open(SPRING) as file:
+        result = json.load(file)
+    machine = result["machine"]
+    return [f"The gateway and the applications that it replaces, in one run ({result['day']}, {machine['model']} with {machine['cpus']} CPUs, Linux {machine['kernel']}; "
+            f"{'; '.join(result['versions'])}): Spring Cloud Gateway with a circuit breaker and a fallback, the current release with Resilience4j and the last one with Hystrix, "
+            f"after {result['warm']:.0f} s of load. Their bulkheads and time limiters are off and they write no access log; the applications are in "
+            f"bench/spring/. Medians of {result['rounds']} bursts of {result['seconds']:g} s, in brackets where 95 % of bootstrapped medians lie; "
+            "`make bench-spring` repeats it in eight minutes.", "", *spring_lines(result), ""]
 
 
 def readme_with(result, name):

@@ -1,14 +1,49 @@
-"""What is asked of the proxies, and of whom."""
+"""The requests to the proxies, and their targets."""
 import dataclasses
+import os
 
 from loads import Load
+from proxies import HERE
 
 FIELDS = ("Accept: text/html,application/json;q=0.9,*/*;q=0.8", "Accept-Language: de-DE,de;q=0.9,en;q=0.8", "Cache-Control: no-cache",
           "Accept-Encoding: gzip, deflate, br", "Cookie: session=4f1c2a9be07d4e6f8a90c1d2e3f40516; theme=light",
           "Referer: http://hospital.example/wards/7", "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
           "X-Requested-With: XMLHttpRequest", "Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJl")
+# Signed with a key that nobody has any more, good until the year 2100; of the size that Keycloak makes them.
+with open(os.path.join(HERE, "token")) as file:
+    TOKEN = "Authorization: Bearer " + file.read().strip()
+ORIGIN = "Origin: https://app.example"
 PEERS = ("relay", "haproxy", "nginx", "h2o", "gateway")
 LARGE_ROUTES, LARGE_ENDPOINTS = 1000, 500
+
+
+def way(keys=""):
+    """A route of its own, with these keys: what each costs is the difference to the same without it."""
+    return f"  - {{ path: /way, upstream: back{', ' if keys else ''}{keys} }}\n"
+
+
+LIMITED_ROUTE = way("rate_limit: { rate: 1000000/s, burst: 1000000 }")
+CORS_ROUTE = way("cors: { origins: ['https://app.example'] }")
+CORS_FULL_ROUTE = way("cors: { origins: ['https://app.example'], credentials: on, expose: [X-Total] }")
+JWT_ROUTE = way("auth: { jwt: { issuer: 'https://keycloak.example/realms/hospital', audiences: [hospital], "
+                f"jwks: '{HERE}/keys.json', claims_to_headers: {{ X-User: sub }} }} }}")
+REGEX_ROUTE = way("rewrite: { regex: '^/way/(?<rest>.*)', replacement: '/${rest}' }").replace("$", "$$")
+# What a proxy does on its way, by shape: the values to start it with.
+WAYS = {
+    "gateway": {"": {"MORE_ROUTES": way()}, "rate-limit": {"MORE_ROUTES": LIMITED_ROUTE}, "cors": {"MORE_ROUTES": CORS_FULL_ROUTE},
+                "jwt": {"MORE_ROUTES": JWT_ROUTE}, "regex": {"MORE_ROUTES": REGEX_ROUTE}},
+    "nginx": {"": {}, "rate-limit": {"WAY": "limit_req zone=clients burst=100000 nodelay;"},
+              "cors": {"WAY": "add_header Vary Origin always; add_header Access-Control-Allow-Origin $allowed_origin always; "
+                              "add_header Access-Control-Allow-Credentials true always; add_header Access-Control-Expose-Headers X-Total always;"},
+              "regex": {"WAY": "rewrite ^/way/(.*)$ /$1 break;"}},
+    "haproxy": {"": {}, "rate-limit": {"WAY": "http-request track-sc0 src table clients\n"
+                                              "    http-request deny deny_status 429 if { sc_http_req_rate(0,clients) gt 1000000 }"},
+                "cors": {"WAY": "http-request set-var(txn.origin) req.hdr(origin)\n" + "".join(
+                    f"    http-response set-header {name} {value} if {{ var(txn.origin) -m str https://app.example }}\n"
+                    for name, value in (("Vary", "Origin"), ("Access-Control-Allow-Origin", "%[var(txn.origin)]"),
+                                        ("Access-Control-Allow-Credentials", "true"), ("Access-Control-Expose-Headers", "X-Total")))},
+                "regex": {"WAY": "http-request replace-path ^/way/(.*) /\\1"}},
+}
 
 
 @dataclasses.dataclass
@@ -20,8 +55,14 @@ class Shape:
 
 
 def everybody(title, note="", also=(), **how):
-    """What is measured beside them is in `also`, as a base too."""
+    """`also` has the programs measured beside them, as a base too."""
     return Shape(title, {name: Load(**how) for name in (*PEERS, *also)}, ("relay", *also, "haproxy", "nginx", "h2o"), note)
+
+
+def beside(special, title, programs=("nginx", "haproxy", "gateway"), note="", **how):
+    """The programs without and with something special on the way (WAYS)."""
+    load = Load(paths=("/way/145",), **how)
+    return Shape(title, {name: load for program in programs for name in (program, f"{program} {special}")}, programs, note)
 
 
 SHAPES = {
@@ -39,6 +80,11 @@ SHAPES = {
     "close": everybody("connection per request, 64 at once", tool="load", closes=True,
                        note="The relay knows no HTTP, so it connects to the upstream for each client anew: no floor here."),
     "fallback": Shape("fallback from an open breaker", {"gateway": Load(), "gateway fallback": Load(paths=("/dead",), status=503)}, ("gateway",)),
+    "rate-limit": beside("rate-limit", "rate limit by client, which nobody reaches"),
+    "cors": beside("cors", "an Origin that cors allows, with credentials", fields=(ORIGIN,)),
+    "regex": beside("regex", "a path that a regular expression rewrites"),
+    "jwt": beside("jwt", "a bearer token that is known", ("gateway",), fields=(TOKEN,),
+                  note="The same token with each request, which the one passes on and the other verifies (auth.jwt, RS256)."),
     "large": Shape("1,000 routes, 500 endpoints",
                    {"gateway": Load("load"), "gateway large": Load("load", paths=tuple(f"/r{i}/145" for i in range(LARGE_ROUTES)))},
                    ("gateway",)),

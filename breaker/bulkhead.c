@@ -1,9 +1,9 @@
 /*
- * Both limits are shared by all workers instead of being split among them: a share per worker would refuse on one what
- * another has room for, or let through together more than was allowed.
+ * All workers share both limits. If each worker had a share, one would refuse calls for which another has room, or together
+ * they would let through more than is allowed.
  *
- * The retry budget's words are numbered by the second they count (numbered.h); epoch and slice together are 38
- * bits of seconds and never come round.
+ * The retry budget's words are numbered by the second that they count (numbered.h); epoch and slice together are 38 bits of
+ * seconds and never wrap.
  */
 #include "breaker/bulkhead.h"
 
@@ -23,7 +23,7 @@
  *       |                 overload   The queue of a burst is long for a moment and then gets shorter, the overload's goes on
  *       |              /             growing. So the queue has to be long for a span, in which a burst may come, and then
  *       |       |  | /               so many more have to come than go as there are places, and a quarter of max_waiting:
- *       |       |/ |                 the dice make queues grow, too. Who was refused counts as if it waited still, or a
+ *       |       |/ |                 the dice make queues grow, too. A refused request counts as if it still waited, or a
  *       |     / |  |__least          full queue could not grow.
  *  half |---/---|----------
  *       |_/__span__________          It is over when more found a place free than were refused.
@@ -52,7 +52,7 @@ static void relieve(struct bulkhead *bulkhead)
 		continue;
 }
 
-static void count_rejected(struct bulkhead *bulkhead)
+void bulkhead_reject(struct bulkhead *bulkhead)
 {
 	uint32_t pressure = atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed);
 
@@ -67,7 +67,7 @@ bool bulkhead_try(struct bulkhead *bulkhead, uint32_t max_in_flight)
 {
 	uint64_t word = atomic_load_explicit(&bulkhead->word, memory_order_relaxed);
 
-	/* Not add and take back: then a call that is refused would for a moment hold a place another could have had. */
+	/* Never add first and take back later: a refused call would for a moment hold a place that another could have had. */
 	do {
 		if (in_flight_of(word) >= max_in_flight || waiting_of(word) > 0)
 			return false;
@@ -80,7 +80,7 @@ bool bulkhead_enter(struct bulkhead *bulkhead, uint32_t max_in_flight)
 {
 	if (bulkhead_try(bulkhead, max_in_flight))
 		return true;
-	count_rejected(bulkhead);
+	bulkhead_reject(bulkhead);
 	return false;
 }
 
@@ -106,7 +106,7 @@ static uint32_t room_to_wait(const struct bulkhead *bulkhead, const struct bulkh
 	return half < limits->max_waiting ? half : limits->max_waiting;
 }
 
-/* Threads may overwrite each other's notes, and their clocks are a moment apart: overload is seen a little later then. */
+/* Threads may overwrite each other's notes, and their clocks differ a little: then overload is noticed a little later. */
 static void watch(struct bulkhead *bulkhead, uint32_t waiting, const struct bulkhead_limits *limits, uint64_t now_ms)
 {
 	uint64_t demand = waiting + atomic_load_explicit(&bulkhead->rejected_total, memory_order_relaxed);
@@ -135,7 +135,7 @@ enum bulkhead_answer bulkhead_wait(struct bulkhead *bulkhead, const struct bulkh
 		bool is_free = in_flight_of(word) < limits->max_in_flight && waiting_of(word) == 0;
 
 		if (!is_free && waiting_of(word) >= room) {
-			count_rejected(bulkhead);
+			bulkhead_reject(bulkhead);
 			watch(bulkhead, waiting_of(word), limits, now_ms);
 			return BULKHEAD_FULL;
 		}
@@ -172,10 +172,10 @@ void bulkhead_give_up(struct bulkhead *bulkhead, bool is_rejected)
 	assert(waiting_of(before) > 0);
 	(void)before;
 	if (is_rejected)
-		count_rejected(bulkhead);
+		bulkhead_reject(bulkhead);
 }
 
-bool bulkhead_must_call(const struct bulkhead *bulkhead, uint32_t max_in_flight)
+bool bulkhead_must_wake(const struct bulkhead *bulkhead, uint32_t max_in_flight)
 {
 	uint64_t word = atomic_load(&bulkhead->word);
 
@@ -201,30 +201,46 @@ void retry_budget_count_call(struct retry_budget *budget, uint64_t now_ms)
 	numbered_add(&budget->slices[second % RETRY_BUDGET_SLICES].numbered_calls, second);
 }
 
-bool retry_budget_take(struct retry_budget *budget, uint32_t percent, uint64_t now_ms)
+bool retry_budget_take(struct retry_budget *budget, uint32_t share_bp, uint64_t now_ms)
 {
 	uint64_t second = now_ms / RETRY_BUDGET_SLICE_MS;
 	_Atomic uint64_t *ours = &budget->slices[second % RETRY_BUDGET_SLICES].numbered_retries;
 	uint64_t calls = 0, retries = 0;
-	/* Counted first, judged after: of several that want the last place at once, none can overlook another. They may all
-	 * be refused, which errs on the upstream's side. */
+	/* Counts first and judges afterwards: if several threads want the last place at once, none can overlook another. All
+	 * of them may be refused, which errs on the upstream's side. */
 	uint64_t place = numbered_add(ours, second);
 
 	if (place > 0) {
 		uint64_t first = second >= RETRY_BUDGET_SLICES - 1 ? second - (RETRY_BUDGET_SLICES - 1) : 0;
 
-		/* These are never taken back, so each second gives out the first three places once and always. */
+		/* These are never taken back, so each second gives out its first three places exactly once. */
 		if (place <= RETRY_BUDGET_MINIMUM_PER_SECOND)
 			return true;
-		/* One second more than we know of: at the turn of a second other threads are in the next one already. */
+		/* One second more than this thread knows of: when a second ends, other threads are in the next one
+		 * already. */
 		for (uint64_t slice = first; slice <= second + 1; slice++) {
 			retries += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_retries, slice);
 			calls += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_calls, slice);
 		}
-		if (retries * 100 <= calls * percent)
+		if (retries * 10000 <= calls * share_bp)
 			return true;
 		numbered_take_back(ours, second);
 	}
 	atomic_fetch_add_explicit(&budget->refused_total, 1, memory_order_relaxed);
 	return false;
+}
+
+uint32_t retry_budget_left(const struct retry_budget *budget, uint32_t share_bp, uint64_t now_ms)
+{
+	uint64_t second = now_ms / RETRY_BUDGET_SLICE_MS, calls = 0, retries = 0, allowed, now;
+
+	for (uint64_t slice = second >= RETRY_BUDGET_SLICES - 1 ? second - (RETRY_BUDGET_SLICES - 1) : 0; slice <= second; slice++) {
+		retries += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_retries, slice);
+		calls += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_calls, slice);
+	}
+	now = numbered_count(&budget->slices[second % RETRY_BUDGET_SLICES].numbered_retries, second);
+	allowed = calls * share_bp / 10000 > retries ? calls * share_bp / 10000 - retries : 0;
+	if (now < RETRY_BUDGET_MINIMUM_PER_SECOND && allowed < RETRY_BUDGET_MINIMUM_PER_SECOND - now)
+		allowed = RETRY_BUDGET_MINIMUM_PER_SECOND - now;
+	return allowed > UINT32_MAX ? UINT32_MAX : (uint32_t)allowed;
 }

@@ -1,27 +1,28 @@
 /*
- * `until_ms` is the word that decides: whoever swaps it has ejected the endpoint, and only that thread touches `times`
- * until the rest is over, since nobody can eject what rests. If it is held up for longer than the rest, the next
- * ejection reckons with the number before: a shorter rest, no harm.
+ * `until_ms` is the word that decides: the thread that swaps it has ejected the endpoint. Until the ejection ends only that
+ * thread touches `times`, because nobody can eject an ejected endpoint. If that thread is delayed for longer than the
+ * ejection, the next one uses the previous number and is shorter, which harms nobody.
  *
- *     in rotation                          resting                      in rotation
- *     |-- failures in a row reach limit --|-- for_ms * times, jitter --|--------------------
- *                                         until_ms = end of rest       `times` decays from here
+ *      in rotation                          ejected                      in rotation
+ *      |-- failures in a row reach limit --|-- for_ms * times, jitter --|--------------------
+ *                                          until_ms = end               `times` decays from here
  *
- * Failures while resting are of calls that were under way when it was ejected: they count for nothing, or the endpoint
- * would be ejected again by its past.
+ * Failures during the ejection come from calls that were under way when it began. They don't count, or its past would eject
+ * the endpoint again.
  */
 #include "breaker/ejection.h"
 
 static uint64_t rest_time(uint32_t times, const struct ejection_settings *settings, uint32_t random)
 {
-	uint64_t rest_ms = (uint64_t)settings->for_ms * times;
+	uint64_t ejected_ms = (uint64_t)settings->for_ms * times;
 	uint64_t limit_ms = settings->for_max_ms > settings->for_ms ? settings->for_max_ms : settings->for_ms;
 
-	if (rest_ms > limit_ms)
-		rest_ms = limit_ms;
-	/* A fifth more or less, as the breaker does: what was ejected together need not come back together. */
-	rest_ms = rest_ms * (800 + ((uint64_t)random * 401 >> 32)) / 1000;
-	return rest_ms > 0 ? rest_ms : 1;
+	if (ejected_ms > limit_ms)
+		ejected_ms = limit_ms;
+	/* Up to a fifth more or less, as in the breaker, so that endpoints which were ejected together need not come back
+	 * together. */
+	ejected_ms = ejected_ms * (800 + ((uint64_t)random * 401 >> 32)) / 1000;
+	return ejected_ms > 0 ? ejected_ms : 1;
 }
 
 static uint32_t times_left(uint32_t times, uint64_t quiet_ms, const struct ejection_settings *settings)
@@ -45,7 +46,7 @@ bool ejection_failure(struct ejection *ejection, const struct ejection_settings 
 	times = times_left(atomic_load(&ejection->times), now_ms - until_ms, settings);
 	if (times < UINT32_MAX)
 		times++;
-	/* Of all that cross the limit together, one swaps; to the others the endpoint rests already. */
+	/* Of all threads that cross the limit together, one swaps; for the others the endpoint is ejected already. */
 	if (!atomic_compare_exchange_strong(&ejection->until_ms, &until_ms, now_ms + rest_time(times, settings, random)))
 		return false;
 	atomic_store(&ejection->times, times);
@@ -56,12 +57,12 @@ bool ejection_failure(struct ejection *ejection, const struct ejection_settings 
 
 void ejection_success(struct ejection *ejection)
 {
-	/* Nearly always 0 already: reading leaves the line in every core's cache. */
+	/* Nearly always 0 already: reading it leaves the line in every core's cache. */
 	if (atomic_load_explicit(&ejection->failures, memory_order_relaxed) != 0)
 		atomic_store_explicit(&ejection->failures, 0, memory_order_relaxed);
 }
 
-bool ejection_is_resting(const struct ejection *ejection, uint64_t now_ms)
+bool ejection_is_ejected(const struct ejection *ejection, uint64_t now_ms)
 {
 	return now_ms < atomic_load_explicit(&ejection->until_ms, memory_order_relaxed);
 }

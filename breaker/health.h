@@ -1,8 +1,8 @@
 /*
  * Whether an endpoint is healthy, by its active health checks.
  *
- * An endpoint that was not checked yet counts as healthy: swarm saw it healthy before it gave its address. `unhealthy` bad results
- * in a row make it unhealthy, `healthy` good ones healthy again. One thread; time is a parameter.
+ * An endpoint without a check so far counts as healthy: swarm saw it healthy before it put its address into DNS. `unhealthy`
+ * bad results in a row make it unhealthy, `healthy` good ones healthy again. One thread; time is a parameter.
  */
 #ifndef BREAKER_HEALTH_H
 #define BREAKER_HEALTH_H
@@ -19,13 +19,13 @@ enum health_state { HEALTH_UNCHECKED, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 
 struct health_result {
 	unsigned status;   /* 0: there was no answer */
-	const char *error; /* static words; NULL: there was one */
+	const char *error; /* a static text; NULL: there was one */
 	uint32_t took_ms;
 };
 
 struct health {
 	enum health_state state;
-	uint32_t against; /* results in a row that speak against the state */
+	uint32_t against; /* results in a row that contradict the state */
 	uint64_t since_ms; /* when the state was entered; 0: it is still the first */
 	uint64_t checks_total, failures_total;
 	struct health_result last;
@@ -33,7 +33,7 @@ struct health {
 
 /* Any 2xx. */
 bool health_is_good(const struct health_result *result);
-/* True when the endpoint is to be treated differently from now on. */
+/* True: the endpoint's health has changed. */
 bool health_take(struct health *health, const struct health_settings *settings, const struct health_result *result,
                  uint64_t now_ms);
 const char *health_state_name(enum health_state state);

@@ -31,22 +31,12 @@ enum {
 #define NUMBERED_COUNT_MAX ((UINT64_C(1) << NUMBERED_COUNT_BITS) - 1)
 #define NUMBERED_NUMBER_MASK ((UINT64_C(1) << NUMBERED_NUMBER_BITS) - 1)
 
-/* What has been counted under `number`; 0 when the word speaks of another. */
+/* The count under `number`; 0 when the word belongs to another number. */
 static inline uint64_t numbered_count(const _Atomic uint64_t *word, uint64_t number)
 {
 	uint64_t seen = atomic_load(word);
 
 	return seen >> NUMBERED_COUNT_BITS == (number & NUMBERED_NUMBER_MASK) ? seen & NUMBERED_COUNT_MAX : 0;
-}
-
-/* Whether the slice it last counted is `first` or a later one of the same epoch. */
-static inline bool numbered_reaches(const _Atomic uint64_t *word, uint64_t first)
-{
-	uint64_t seen = atomic_load(word), theirs = seen >> NUMBERED_COUNT_BITS;
-
-	first &= NUMBERED_NUMBER_MASK;
-	return (seen & NUMBERED_COUNT_MAX) != 0 && theirs >> NUMBERED_SLICE_BITS == first >> NUMBERED_SLICE_BITS &&
-	       ((theirs - first) & ((1u << NUMBERED_SLICE_BITS) - 1)) <= NUMBERED_SLICES_AHEAD;
 }
 
 static inline bool numbered_is_ahead(uint64_t word, uint64_t number)

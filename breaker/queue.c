@@ -1,7 +1,7 @@
 /*
  * Why nobody waits beside a free place
  *
- * Whoever does something after which a place is free while others wait (bulkhead_must_call) looks for the oldest and
+ * A worker that frees a place while others wait (bulkhead_must_wake) looks for the oldest and
  * calls its thread, which takes the place if it still can. A place is never in transit: a call is a hint, and the one
  * who is called decides by the bulkhead's word. That leaves three ways to sleep on, and what is done about them:
  *
@@ -48,12 +48,12 @@ unsigned queue_next(const struct queue *queue)
 	return next;
 }
 
-bool queue_call(struct queue *queue, unsigned line)
+bool queue_wake(struct queue *queue, unsigned line)
 {
-	return !atomic_exchange(&queue->lines[line].is_called, true);
+	return !atomic_exchange(&queue->lines[line].is_woken, true);
 }
 
-void queue_answer(struct queue *queue, unsigned line)
+void queue_woken(struct queue *queue, unsigned line)
 {
-	atomic_store(&queue->lines[line].is_called, false);
+	atomic_store(&queue->lines[line].is_woken, false);
 }

@@ -9,12 +9,13 @@
  *     +--------+                                                      +------+ <-+
  *          ^                                                           |    ^
  *          |                       state_admit: the open time is over, |    | state_review: probes failed,
- *          |                       this call is the first probe        |    | or half_open_timeout passed
+ *          |                       this call is the first probe        |    | or none in half_open_timeout
  *          |                                                           v    |
  *          |          state_review: probes passed                   +-----------+ --+ state_admit: one more sent
  *          +--------------------------------------------------------| half-open |   | state_settle: one less in flight
  *                                                                   +-----------+ <-+
  *
+ *     state_begin_anew leads from open and from half-open to half-open without any probe: the endpoints that failed are gone.
  *     state_force leads from every state to closed, forced-open, disabled and metrics-only; nothing else leads into or
  *     out of the last three.
  *
@@ -25,7 +26,11 @@
  * half-open     sent <= half_open_calls, and sent - passed - failed are in flight. A probe whose end says nothing about
  *               the upstream gives its place back (sent - 1), so no place is lost. The verdict falls when
  *               half_open_calls are settled and not before: an early verdict would save a probe or two, but then
- *               "half_open_calls are let through" would hold only sometimes.
+ *               "half_open_calls are let through" would hold only sometimes. The one exception is half_open_timeout, which
+ *               runs only while a probe is in flight, from the moment when one was sent and no other was out. An upstream
+ *               that is rarely called therefore has all the time it needs for its probes: nobody is refused meanwhile.
+ *               When it is over, those that are settled decide without those that are not; with none settled it opens
+ *               again.
  * forced-open, disabled, metrics-only    the operator's; no value, no way out but the operator's.
  *
  * Every arrow between two boxes (and closing a closed breaker) adds one to the generation; the loops do not. A permit
@@ -40,16 +45,17 @@
  *     63          62........47  46......43   42..40  39.................................0
  *     half-open=0 generation    reopenings   state   open: until (ms since birth); else 0
  *
- * Every field ends somewhere. What happens there:
+ * Every field has a largest value. At that value:
  *
  * generation  wraps after 65536 arrows. A permit would have to outlive exactly that many to be taken for a current one,
  *             while a permit lives as long as a request's timeouts; what it could falsify then is one call's count.
  * reopenings  stops at 15, that is open_for times 32768, usually far above open_for_max.
  * until       40 bits of milliseconds are 34 years since birth; stops there.
- * begun       15 bits of 64 ms ticks wrap after 35 minutes; read as a distance from now. Distances in the last 33
+ * begun       when a probe was last sent with no other in flight.
+ *             15 bits of 64 ms ticks wrap after 35 minutes; read as a distance from now. Distances in the last 33
  *             seconds of the circle are a clock read on another thread a little before the breaker became half-open, so
- *             they count as none. Timeouts are cut to 30 minutes to fit. A half-open breaker that nobody asks for 35
- *             minutes looks young again to the next caller and may wait at most one more timeout.
+ *             they count as none. Timeouts are cut to 30 minutes to fit. A half-open breaker with a probe in flight that
+ *             nobody asks for 35 minutes looks young again to the next caller and may wait at most one more timeout.
  *             The timeout is never early and at most two ticks late.
  * sent ...    7 bits hold 127; half_open_calls is cut to 100.
  */
@@ -69,7 +75,7 @@ enum {
 
 	COUNT_MASK = 0x7f,
 	TICKS = 1 << 15,
-	TICKS_BEHIND = 512, /* the last of the circle: a clock that lags, not 35 minutes */
+	TICKS_BEHIND = 512, /* the last part of the circle: a clock that lags, not 35 minutes */
 };
 
 static const uint64_t HALF_OPEN = UINT64_C(1) << 63;
@@ -114,15 +120,16 @@ static uint64_t open_time(uint32_t reopenings, const struct breaker_settings *se
 
 static bool is_timed_out(uint64_t word, uint64_t now, const struct breaker_settings *settings)
 {
+	struct state_probes probes = state_probes(word);
 	uint32_t begun = word >> BEGUN_SHIFT & (TICKS - 1);
 	uint32_t ticks = ((uint32_t)(now / STATE_TICK_MS) - begun) & (TICKS - 1);
 	uint32_t timeout_ms = settings->half_open_timeout_ms;
 
 	if (timeout_ms > STATE_HALF_OPEN_TIMEOUT_MAX_MS)
 		timeout_ms = STATE_HALF_OPEN_TIMEOUT_MAX_MS;
-	if (ticks == 0 || ticks >= TICKS - TICKS_BEHIND)
+	if (probes.sent == probes.passed + probes.failed || ticks == 0 || ticks >= TICKS - TICKS_BEHIND)
 		return false;
-	/* Both ends are rounded down: of n ticks only n - 1 are sure to have passed. */
+	/* Both ends are rounded down: of n ticks only n - 1 have surely passed. */
 	return (ticks - 1) * STATE_TICK_MS >= timeout_ms;
 }
 
@@ -158,14 +165,28 @@ struct state_probes state_probes(uint64_t word)
 	};
 }
 
-bool state_reaches(uint64_t part, uint64_t whole, uint32_t percent)
+bool state_reaches(uint64_t part, uint64_t whole, uint32_t rate_bp)
 {
-	return part > 0 && part * 100 >= whole * percent;
+	return part > 0 && part * 10000 >= whole * rate_bp;
 }
 
 uint64_t state_born(void)
 {
 	return plain_word(0, BREAKER_CLOSED, 0, 0);
+}
+
+static uint64_t begun_at(uint64_t now)
+{
+	return (now / STATE_TICK_MS & (TICKS - 1)) << BEGUN_SHIFT;
+}
+
+static uint64_t send_probe(uint64_t word, uint64_t now)
+{
+	struct state_probes probes = state_probes(word);
+
+	if (probes.sent == probes.passed + probes.failed)
+		word = (word & ~((uint64_t)(TICKS - 1) << BEGUN_SHIFT)) | begun_at(now);
+	return word + (UINT64_C(1) << SENT_SHIFT);
 }
 
 uint64_t state_admit(uint64_t word, uint64_t now, const struct breaker_settings *settings)
@@ -174,15 +195,23 @@ uint64_t state_admit(uint64_t word, uint64_t now, const struct breaker_settings 
 	case BREAKER_OPEN:
 		if (now < state_open_until(word))
 			return word;
-		return HALF_OPEN | generation_after(word) | (uint64_t)state_reopenings(word) << REOPENINGS_SHIFT
-		       | (now / STATE_TICK_MS & (TICKS - 1)) << BEGUN_SHIFT | UINT64_C(1) << SENT_SHIFT;
+		return send_probe(HALF_OPEN | generation_after(word) | (uint64_t)state_reopenings(word) << REOPENINGS_SHIFT, now);
 	case BREAKER_HALF_OPEN:
 		if (count_at(word, SENT_SHIFT) >= probes_wanted(settings))
 			return word;
-		return word + (UINT64_C(1) << SENT_SHIFT);
+		return send_probe(word, now);
 	default:
 		return word;
 	}
+}
+
+uint64_t state_begin_anew(uint64_t word)
+{
+	enum breaker_state state = state_of(word);
+
+	if (state != BREAKER_OPEN && (state != BREAKER_HALF_OPEN || count_at(word, SENT_SHIFT) == 0))
+		return word;
+	return HALF_OPEN | generation_after(word);
 }
 
 uint64_t state_open(uint64_t word, uint64_t now, const struct breaker_settings *settings, uint32_t random)
@@ -201,8 +230,8 @@ uint64_t state_settle(uint64_t word, enum breaker_verdict verdict, bool is_slow)
 {
 	struct state_probes probes = state_probes(word);
 
-	/* Nothing in flight: not a probe of this generation, but one of 65536 generations ago. It must not borrow a bit
-	 * from the neighbouring field. */
+	/* Nothing is in flight: this is not a probe of this generation, but one of 65536 generations ago. It must not borrow
+	 * a bit from the neighbouring field. */
 	if (probes.sent <= probes.passed + probes.failed)
 		return word;
 	if (verdict == BREAKER_NEITHER)
@@ -219,10 +248,10 @@ uint64_t state_review(uint64_t word, uint64_t now, const struct breaker_settings
 
 	if (state_of(word) != BREAKER_HALF_OPEN)
 		return word;
-	if (settled >= probes_wanted(settings)) {
-		/* "At least": a reload may want fewer probes than were sent already. */
-		if (state_reaches(probes.failed, settled, settings->failure_rate_percent)
-		    || state_reaches(probes.slow, settled, settings->slow_rate_percent)) {
+	if (settled >= probes_wanted(settings) || (settled > 0 && is_timed_out(word, now, settings))) {
+		/* "At least": after a reload, more probes may have been sent than are wanted now. */
+		if (state_reaches(probes.failed, settled, settings->failure_rate_bp)
+		    || state_reaches(probes.slow, settled, settings->slow_rate_bp)) {
 			*reason = BREAKER_REASON_PROBES_FAILED;
 			return state_open(word, now, settings, random);
 		}

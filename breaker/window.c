@@ -12,8 +12,8 @@
  * goes to the old one or, where the new one has taken the slot already, nowhere.
  *
  * Both are cut short, to 12 and 26 bits: what stood in a slot through 4092 generations would be taken for the future, and
- * nothing counted there. An outage can last that long, open, half-open and open again; so whenever a breaker is open no more
- * what came before is taken out (window_forget_before), as it is when an operator changes its state. Slices come round after
+ * nothing counted there. An outage can last that long, open, half-open and open again; so with every change of a breaker's
+ * state what came before is taken out (window_forget_before). Slices come round after
  * 776 days of one second, or after 67 million calls; a slot's first call of a slice takes out what failed in it before.
  *
  * A call is counted in `calls` before `failures` and `slow`, and these are read before `calls`, so a rate is never
@@ -49,7 +49,7 @@ static uint64_t generations_ahead(uint64_t position, uint32_t generation)
 	return ((position >> POSITION_BITS) - generation) & 0xffff;
 }
 
-/* False: a later generation has begun to count, this call is too late for any figure. */
+/* False: a later generation has begun to count, and this call is too late for any figure. */
 static bool take_position(struct window *window, uint32_t generation, uint64_t *position)
 {
 	uint64_t seen = atomic_load_explicit(&window->position, memory_order_relaxed);
@@ -107,7 +107,7 @@ void window_init(struct window *window, enum breaker_window kind, uint32_t size)
 		window->per_slice = ((uint64_t)size + WINDOW_TIME_SLICES - 1) / WINDOW_TIME_SLICES;
 		window->summed = WINDOW_TIME_SLICES;
 	} else {
-		/* One filling slice holds at least one call; the full ones before it have to hold the other size - 1. */
+		/* One filling slice holds at least one call; the full ones before it must hold the other size - 1. */
 		window->per_slice = ((uint64_t)size + WINDOW_COUNT_SLICES - 1) / WINDOW_COUNT_SLICES;
 		window->summed = (uint32_t)((size - 1 + window->per_slice - 1) / window->per_slice + 1);
 	}
@@ -116,7 +116,6 @@ void window_init(struct window *window, enum breaker_window kind, uint32_t size)
 		atomic_init(&window->slow[slot], 0);
 		atomic_init(&window->calls[slot], 0);
 	}
-	atomic_init(&window->latest_bad, 0);
 	atomic_init(&window->position, 0);
 }
 
@@ -138,13 +137,10 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
 	if (count <= 1) {
 		if (count == 0)
 			return;
-		/* What failed there long ago must not come round. */
+		/* Calls that failed there long ago must not reappear. */
 		numbered_forget_earlier(&window->failures[slice % WINDOW_RING], name);
 		numbered_forget_earlier(&window->slow[slice % WINDOW_RING], name);
 	}
-	/* Before the sum that follows a failure: a success beside it is either in that sum, or finds this and sums up itself. */
-	if (is_failure || is_slow)
-		numbered_add(&window->latest_bad, name);
 	if (is_failure)
 		numbered_add(&window->failures[slice % WINDOW_RING], name);
 	if (is_slow)
@@ -160,7 +156,6 @@ void window_forget_before(struct window *window, uint32_t generation)
 		numbered_forget_before(&window->failures[slot], generation);
 		numbered_forget_before(&window->slow[slot], generation);
 	}
-	numbered_forget_before(&window->latest_bad, generation);
 	while (position != 0 && generations_ahead(position, generation) > POSITION_AHEAD &&
 	       !atomic_compare_exchange_weak(&window->position, &position, 0))
 		;
@@ -173,15 +168,8 @@ struct window_sum window_sum(const struct window *window, uint32_t generation, u
 	uint64_t slow = sum_ring(window->slow, span, generation);
 	uint64_t calls = sum_ring(window->calls, span, generation);
 
-	/* The cut for overflow only: reading them in this order is what keeps failures and slow below calls. */
+	/* The limit prevents an overflow only; the order of these reads keeps failures and slow below calls. */
 	calls = at_most(calls, UINT32_MAX);
 	return (struct window_sum){
 		.calls = (uint32_t)calls, .failures = at_most(failures, calls), .slow = at_most(slow, calls)};
-}
-
-bool window_is_clean(const struct window *window, uint32_t generation, uint64_t now)
-{
-	struct span span = current_span(window, generation, now);
-
-	return span.end == 0 || !numbered_reaches(&window->latest_bad, slice_name(generation, span.first));
 }

@@ -16,21 +16,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "breaker/breaker.h"
+#include "breaker/types.h"
 
 enum {
-	WINDOW_RING = 128, /* slices kept; more than are summed, so that a thread that lags does not meet the front */
+	WINDOW_RING = 128, /* slices kept; more than are summed, so that a thread that lags does not reach the newest */
 	WINDOW_TIME_SLICES = 10,
 	WINDOW_COUNT_SLICES = 100,
 };
 
-/* Three rings rather than one ring of threes: where nothing fails, `failures`, `slow` and `latest_bad` are never written, every
- * core keeps its own copy of them, and asking whether anything failed costs no memory traffic. */
+/* Three rings rather than one ring of triples: if nothing fails, `failures` and `slow` are never written and cause no memory
+ * traffic. */
 struct window {
 	enum breaker_window kind;
-	uint32_t summed;    /* slices that make the window */
+	uint32_t summed;    /* slices in the window */
 	uint64_t per_slice; /* milliseconds or calls */
-	_Atomic uint64_t latest_bad; /* numbered: the last slice with a failure or a slow call */
 	alignas(64) _Atomic uint64_t failures[WINDOW_RING];
 	alignas(64) _Atomic uint64_t slow[WINDOW_RING];
 	alignas(64) _Atomic uint64_t calls[WINDOW_RING];
@@ -43,18 +42,14 @@ struct window_sum {
 
 void window_init(struct window *window, enum breaker_window kind, uint32_t size);
 
-/* Counts a settled call under `generation`, the breaker's at the time. */
+/* Counts a settled call under `generation`, the breaker's generation when the call was admitted. */
 void window_add(struct window *window, uint32_t generation, uint64_t now, bool is_failure, bool is_slow);
 
-/* Removes what was counted before `generation`. To be called at least once in 4000 generations: what stays in the window for
- * longer is taken for the future, and nothing is counted in its place. */
+/* Removes the counts of generations before `generation`. Call it at least once in 4000 generations: a count that stays longer
+ * would look like the future, and nothing would be counted in its slot. */
 void window_forget_before(struct window *window, uint32_t generation);
 
-/* What was counted under `generation` and is still in the window. */
+/* The calls under `generation` that are still in the window. */
 struct window_sum window_sum(const struct window *window, uint32_t generation, uint64_t now);
-
-/* Nothing failed and nothing was slow: the short answer for the many calls that need no sum. In doubt, when others are ahead
- * of `now`, it says no. */
-bool window_is_clean(const struct window *window, uint32_t generation, uint64_t now);
 
 #endif

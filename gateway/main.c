@@ -2,45 +2,42 @@
  * The command line. Exit status: 0 fine, 1 could not run, 2 wrong usage or configuration.
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "gateway/control.h"
+#include "gateway/control/control.h"
+#include "gateway/import/import.h"
+#include "gateway/jose/source.h"
 #include "gateway/net/beacon.h"
 #include "gateway/net/fetch.h"
-#include "routes/config.h"
+#include "gateway/options.h"
+#include "gateway/replay/replay.h"
+#include "routes/config/complaints.h"
+#include "routes/config/config.h"
+#include "routes/config/print.h"
+
+#ifndef GATEWAY_COMMIT
+#define GATEWAY_COMMIT "" /* the Makefile knows it; analysis and tests don't */
+#endif
 
 enum { EXIT_FINE = 0, EXIT_CANNOT_RUN = 1, EXIT_USAGE = 2 };
 enum { HEALTHCHECK_TIMEOUT_MS = 3000, BEACONS_MOST = 8 };
 
-enum action { ACTION_RUN, ACTION_CHECK, ACTION_PRINT, ACTION_HEALTHCHECK };
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_PRINT, ACTION_HEALTHCHECK, ACTION_IMPORT, ACTION_REPLAY };
 
-static void print_usage(FILE *to)
-{
-	fputs("gateway " GATEWAY_VERSION ", an API gateway with circuit breakers\n"
-	      "\n"
-	      "usage: gateway [--config FILE]                  run\n"
-	      "       gateway --check [--config FILE]          read the file, print every error and warning\n"
-	      "       gateway --print-config [--config FILE]   the effective configuration, defaults included\n"
-	      "       gateway --healthcheck [--config FILE]    ask the running gateway's /livez\n"
-	      "       gateway --version | --help\n"
-	      "\n"
-	      "Without --config: ./gateway.yml, then /etc/gateway/gateway.yml.\n"
-	      "Signals: TERM and INT drain (twice: end at once), HUP reloads, USR1 reopens logs.\n"
-	      "Exit status: 0 fine, 1 could not run, 2 wrong usage or configuration.\n",
-	      to);
-}
-
-static const char *default_file(void)
+/* NULL, after a message: there is none. A running gateway is found by the name alone, also when its file is gone. */
+static const char *default_file(enum action action)
 {
 	if (access("gateway.yml", F_OK) == 0)
 		return "gateway.yml";
-	if (access("/etc/gateway/gateway.yml", F_OK) != 0)
-		fputs("gateway: there is no gateway.yml here and none in /etc/gateway; --config FILE names another\n", stderr);
-	return "/etc/gateway/gateway.yml";
+	if (action == ACTION_HEALTHCHECK || access(SYSTEM_FILE, F_OK) == 0)
+		return SYSTEM_FILE;
+	fputs("gateway: there is no ./gateway.yml and no " SYSTEM_FILE "; name one: gateway FILE\n", stderr);
+	if (access(SYSTEM_FILE ".example", F_OK) == 0)
+		fputs("gateway: to begin: cp " SYSTEM_FILE ".example " SYSTEM_FILE "\n", stderr);
+	return NULL;
 }
 
 /* Prints what there is to complain of. A gateway that runs doesn't fail its health check because its file was broken since. */
@@ -105,7 +102,7 @@ static int check_health(const char *file, const struct config *config)
 	return EXIT_CANNOT_RUN;
 }
 
-/* What was started without them would else log into its own sockets and pipes: the lowest free number is taken. */
+/* Without them the gateway would log into its own sockets and pipes: the kernel gives the lowest free number. */
 static bool have_standard_descriptors(void)
 {
 	int fd;
@@ -119,7 +116,22 @@ static bool have_standard_descriptors(void)
 	return true;
 }
 
-static int act(enum action action, const char *file)
+static int check(const char *file, const struct config *config)
+{
+	const char *why;
+	const struct route *route = key_source_check(config, &why);
+
+	if (route != NULL) {
+		fprintf(stderr, "%s:%zu: error: auth.jwt: can't use %s: %s\n", file, route->line, route->jwt->jwks, why);
+		return EXIT_USAGE;
+	}
+	fprintf(stderr, "%s: fine, %zu route%s, %zu upstream%s\n", file, config->route_count, config->route_count == 1 ? "" : "s",
+	        config->upstream_count, config->upstream_count == 1 ? "" : "s");
+	return EXIT_FINE;
+}
+
+/* `arguments`: what stands behind the options. */
+static int act(enum action action, const char *file, char *const *arguments, size_t count)
 {
 	struct config *config = read_config(action, file);
 	int status = EXIT_FINE;
@@ -130,7 +142,7 @@ static int act(enum action action, const char *file)
 	case ACTION_RUN:
 		return control_run(config);
 	case ACTION_CHECK:
-		fprintf(stderr, "%s: fine, %zu routes, %zu upstreams\n", file, config->route_count, config->upstream_count);
+		status = check(file, config);
 		break;
 	case ACTION_PRINT:
 		config_print(config, stdout);
@@ -142,6 +154,11 @@ static int act(enum action action, const char *file)
 	case ACTION_HEALTHCHECK:
 		status = check_health(file, config);
 		break;
+	case ACTION_REPLAY:
+		status = replay_run(config, arguments, count);
+		break;
+	case ACTION_IMPORT:
+		break; /* has no configuration */
 	}
 	config_release(config);
 	return status;
@@ -149,46 +166,52 @@ static int act(enum action action, const char *file)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },  { "check", no_argument, NULL, 't' },
-		{ "print-config", no_argument, NULL, 'p' },  { "healthcheck", no_argument, NULL, 'k' },
-		{ "version", no_argument, NULL, 'v' },       { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	enum action action = ACTION_RUN;
 	const char *file = NULL;
 	int option;
 
 	if (!have_standard_descriptors())
 		return EXIT_CANNOT_RUN;
-	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+	while ((option = usage_next(&GATEWAY_USAGE, argc, argv)) != -1) {
 		switch (option) {
-		case 'c':
+		case OPTION_CONFIG:
 			file = optarg;
 			break;
-		case 't':
+		case OPTION_CHECK:
 			action = ACTION_CHECK;
 			break;
-		case 'p':
+		case OPTION_PRINT_CONFIG:
 			action = ACTION_PRINT;
 			break;
-		case 'k':
+		case OPTION_HEALTHCHECK:
 			action = ACTION_HEALTHCHECK;
 			break;
-		case 'v':
-			puts("gateway " GATEWAY_VERSION);
+		case OPTION_IMPORT:
+			action = ACTION_IMPORT;
+			break;
+		case OPTION_REPLAY:
+			action = ACTION_REPLAY;
+			break;
+		case OPTION_VERSION:
+			puts("gateway " GATEWAY_VERSION GATEWAY_COMMIT);
 			return EXIT_FINE;
-		case 'h':
-			print_usage(stdout);
+		case OPTION_HELP:
+			usage_print(&GATEWAY_USAGE, stdout);
 			return EXIT_FINE;
 		default:
 			fputs("try: gateway --help\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
-	if (optind < argc) {
+	if (action == ACTION_IMPORT)
+		return import_run(argv + optind, (size_t)(argc - optind));
+	if (optind < argc && file == NULL && action != ACTION_REPLAY)
+		file = argv[optind++];
+	if (optind < argc && action != ACTION_REPLAY) {
 		fprintf(stderr, "gateway: unexpected argument '%s'; try: gateway --help\n", argv[optind]);
 		return EXIT_USAGE;
 	}
-	return act(action, file != NULL ? file : default_file());
+	if (file == NULL)
+		file = default_file(action);
+	return file == NULL ? EXIT_USAGE : act(action, file, argv + optind, (size_t)(argc - optind));
 }

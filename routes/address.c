@@ -3,7 +3,8 @@
  *
  * An IPv4 address keeps its four bytes at the front of ip[] and zeros behind, so that two addresses are equal when
  * their bytes are. An IPv4-mapped IPv6 address (::ffff:10.0.0.1, what a dual-stack socket reports) stays IPv6 here;
- * only prefix_contains() sees through it. Zone ids (fe80::1%eth0) are refused: they mean something on one machine only.
+ * only address_client() and prefix_contains() see through it. Zone ids (fe80::1%eth0) are refused: they mean something on
+ * one machine only.
  */
 #include "routes/address.h"
 
@@ -53,7 +54,7 @@ static bool parse_port(struct address *address, const char *text)
 	return true;
 }
 
-/* The address is `length` bytes of `text`. */
+/* Parses `length` bytes of `text` as the address. */
 static bool parse_ip_part(struct address *address, const char *text, size_t length)
 {
 	char ip[ADDRESS_TEXT_MAX];
@@ -95,17 +96,17 @@ bool address_parse(struct address *address, const char *text, uint16_t default_p
 	       parse_port(address, colon + 1);
 }
 
-size_t address_format_ip(const struct address *address, char text[ADDRESS_TEXT_MAX])
+size_t address_format_ip(const struct address *address, char text[ADDRESS_IP_MAX])
 {
 	if (address->family == 0 ||
-	    inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->ip, text, ADDRESS_TEXT_MAX) == NULL)
+	    inet_ntop(address->family == 4 ? AF_INET : AF_INET6, address->ip, text, ADDRESS_IP_MAX) == NULL)
 		text[0] = '\0';
 	return strlen(text);
 }
 
 size_t address_format(const struct address *address, char text[ADDRESS_TEXT_MAX])
 {
-	char ip[ADDRESS_TEXT_MAX];
+	char ip[ADDRESS_IP_MAX];
 
 	address_format_ip(address, ip);
 	/* The longest is 45 bytes of address, brackets, colon, five digits: 53. */
@@ -151,6 +152,14 @@ static bool has_host_bits(const struct prefix *prefix)
 		if (prefix->address.ip[bit / 8] >> (7 - bit % 8) & 1)
 			return true;
 	return false;
+}
+
+size_t address_client(const struct address *address, const uint8_t **bytes)
+{
+	bool is_mapped = address->family == 6 && memcmp(address->ip, MAPPED, sizeof MAPPED) == 0;
+
+	*bytes = address->ip + (is_mapped ? sizeof MAPPED : 0);
+	return address->family == 4 || is_mapped ? 4 : 8;
 }
 
 bool prefix_parse(struct prefix *prefix, const char *text)

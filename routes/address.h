@@ -12,7 +12,7 @@ struct address {
 	uint8_t ip[16]; /* network byte order; an IPv4 address uses the first 4 */
 };
 
-enum { ADDRESS_TEXT_MAX = 56 }; /* "[v6]:port" with its NUL */
+enum { ADDRESS_TEXT_MAX = 56, ADDRESS_IP_MAX = 46 }; /* "[v6]:port"; the address alone; each with its NUL */
 
 /* "1.2.3.4" or "::1" (no brackets). The port is left 0. */
 bool address_parse_ip(struct address *address, const char *text);
@@ -21,11 +21,15 @@ bool address_parse(struct address *address, const char *text, uint16_t default_p
 /* "1.2.3.4:80" or "[::1]:80". Returns the length. */
 size_t address_format(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 /* Without port and brackets. Returns the length. */
-size_t address_format_ip(const struct address *address, char text[ADDRESS_TEXT_MAX]);
+size_t address_format_ip(const struct address *address, char text[ADDRESS_IP_MAX]);
 bool address_is_loopback(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b); /* family, ip and port */
-/* Orders by family and ip, whatever the port: below, at or above 0. */
+/* Orders by family and ip, ignoring the port: below, at or above 0. */
 int address_compare(const struct address *a, const struct address *b);
+
+/* The bytes by which clients are told apart: the 4 of an IPv4 address, also of one that is written as IPv6; of IPv6 the 8 of the
+ * /64, as a client that has one address of a network has all of them. Returns how many. */
+size_t address_client(const struct address *address, const uint8_t **bytes);
 
 struct prefix { /* a CIDR */
 	struct address address;

@@ -1,19 +1,19 @@
 /*
- * Choosing among endpoints that other threads use and eject at the same time.
+ * Chooses among endpoints that other threads use and eject at the same time.
  *
- * Nearly always nobody rests and nothing was tried before: two picks, two loads, done. Only when a pick may not serve
- * are the endpoints walked: who rests, who returns because too many rest, who was tried, who is silent. The walk
- * allocates nothing, so it goes over the set more than once; an endpoint that changes in between can make a walk see
- * fewer than the one before, and each step has an answer to that which is not "none".
+ * Nearly always no endpoint is ejected and none was tried before: two picks, two loads, done. Only if a pick may not serve
+ * does the function walk over the endpoints: which are ejected, which return because too many are, which were tried, which
+ * are silent. The walk allocates nothing, so it goes over the set more than once. An endpoint that changes in between can
+ * make a walk see fewer than the one before, and each step then still returns an endpoint.
  *
- * Who returns when more than max_share rest: those whose rest ends first. It is the order in which they began but
- * for those ejected repeatedly, who deserve to wait longer. The moment up to which all return is found by halving
- * the span of ends: some 20 walks however many endpoints there are, where sorting would need memory.
+ * When more than max_share are ejected, the endpoints whose ejection ends first return. That is the order in which the
+ * ejections began, except for endpoints that were ejected repeatedly: they wait longer. A binary search over the ends finds
+ * the moment up to which all return: some 20 walks however many endpoints there are, where sorting would need memory.
  */
 #include "routes/balance.h"
 
-/* Resting endpoints that serve all the same: those whose rest ends before `until_ms`, and the first `ties` of those
- * that end just then. */
+/* Ejected endpoints that serve all the same: those whose ejection ends before `until_ms`, and the first `ties` of those that
+ * end just then. */
 struct returning {
 	uint64_t until_ms;
 	size_t ties;
@@ -25,29 +25,29 @@ struct choosing {
 	uint64_t now_ms;
 	uint32_t slow_start_ms;
 	struct returning returning;
-	uint64_t silence_ms;               /* who has been silent for longer is passed over */
+	uint64_t silence_ms;               /* an endpoint that has been silent for longer is passed over */
 	const struct balance_avoid *avoid; /* NULL = none */
 };
 
-/* A new endpoint begins with a tenth of its share, so that it is used at once, however few the requests are. How often
- * the dice are thrown again when only new ones were picked. */
+/* A new endpoint begins with a tenth of its share, so that it gets requests at once even when there are few. And how often to
+ * pick again when only new ones were picked. */
 enum { SLOW_START_LEAST = 10, SLOW_START_PICKS = 4 };
 
-/* A worker sends many requests in one turn of its loop before it sees the next answers. */
+/* A worker sends many requests in one loop iteration before it reads the next answers. */
 enum { SILENCE_LEAST_MS = 4 };
 
-static uint64_t rest_ends(const struct endpoint *endpoint)
+static uint64_t ejection_ends(const struct endpoint *endpoint)
 {
 	return atomic_load_explicit(&endpoint->ejection.until_ms, memory_order_relaxed);
 }
 
-static bool is_resting(const struct choosing *choosing, const struct endpoint *endpoint)
+static bool is_ejected(const struct choosing *choosing, const struct endpoint *endpoint)
 {
-	return choosing->ejection->enabled && ejection_is_resting(&endpoint->ejection, choosing->now_ms);
+	return choosing->ejection->enabled && ejection_is_ejected(&endpoint->ejection, choosing->now_ms);
 }
 
-/* How long it has been silent: none was answered of so many requests as would eject it if all of them failed, and as
- * some of them may have by now. 0: it is not. */
+/* How long it has been silent: it has not answered one of so many requests that it would be ejected if all of them failed, as
+ * some may have by now. 0: it is not silent. */
 static uint64_t silence_ms(const struct choosing *choosing, const struct endpoint *endpoint)
 {
 	uint32_t limit = choosing->ejection->consecutive_failures;
@@ -77,20 +77,20 @@ static bool was_tried(const struct balance_avoid *avoid, const struct endpoint *
 /* ---- who returns ---------------------------------------------------------------------------------------------- */
 
 struct census {
-	size_t resting;
+	size_t ejected;
 	uint64_t first_end, last_end;
 };
 
-static struct census count_resting(const struct choosing *choosing)
+static struct census count_ejected(const struct choosing *choosing)
 {
 	struct census census = {.first_end = UINT64_MAX};
 
 	for (size_t i = 0; i < choosing->set->count; i++) {
-		uint64_t end = rest_ends(choosing->set->endpoints[i]);
+		uint64_t end = ejection_ends(choosing->set->endpoints[i]);
 
 		if (!choosing->ejection->enabled || end <= choosing->now_ms)
 			continue;
-		census.resting++;
+		census.ejected++;
 		census.first_end = end < census.first_end ? end : census.first_end;
 		census.last_end = end > census.last_end ? end : census.last_end;
 	}
@@ -102,31 +102,31 @@ static size_t count_ending_before(const struct choosing *choosing, uint64_t end)
 	size_t count = 0;
 
 	for (size_t i = 0; i < choosing->set->count; i++) {
-		uint64_t this_end = rest_ends(choosing->set->endpoints[i]);
+		uint64_t this_end = ejection_ends(choosing->set->endpoints[i]);
 
 		count += this_end > choosing->now_ms && this_end < end;
 	}
 	return count;
 }
 
-static size_t count_may_rest(const struct choosing *choosing)
+static size_t count_may_eject(const struct choosing *choosing)
 {
 	size_t count = choosing->set->count;
 
-	return choosing->ejection->max_share_percent < 100
-	               ? (size_t)((uint64_t)count * choosing->ejection->max_share_percent / 100)
+	return choosing->ejection->max_share_bp < 10000
+	               ? (size_t)((uint64_t)count * choosing->ejection->max_share_bp / 10000)
 	               : count - 1;
 }
 
 static struct returning find_returning(const struct choosing *choosing)
 {
-	struct census census = count_resting(choosing);
-	size_t may_rest = count_may_rest(choosing), wanted, before;
+	struct census census = count_ejected(choosing);
+	size_t may_be_ejected = count_may_eject(choosing), wanted, before;
 	uint64_t low = census.first_end, high = census.last_end;
 
-	if (census.resting <= may_rest)
+	if (census.ejected <= may_be_ejected)
 		return (struct returning){0};
-	wanted = census.resting - may_rest;
+	wanted = census.ejected - may_be_ejected;
 	/* The latest moment with fewer than `wanted` before it. */
 	while (low < high) {
 		uint64_t middle = low + (high - low + 1) / 2;
@@ -142,7 +142,7 @@ static struct returning find_returning(const struct choosing *choosing)
 
 /* ---- walking -------------------------------------------------------------------------------------------------- */
 
-/* The candidate number `wanted`, NULL when there are not so many; *count, unless NULL, is how many were seen. */
+/* The candidate number `wanted`, or NULL if there are fewer; *count, unless NULL, is how many there are. */
 static struct endpoint *walk(const struct choosing *choosing, size_t wanted, size_t *count)
 {
 	size_t seen = 0, ties = 0;
@@ -150,8 +150,8 @@ static struct endpoint *walk(const struct choosing *choosing, size_t wanted, siz
 	for (size_t i = 0; i < choosing->set->count; i++) {
 		struct endpoint *endpoint = choosing->set->endpoints[i];
 
-		if (is_resting(choosing, endpoint)) {
-			uint64_t end = rest_ends(endpoint);
+		if (is_ejected(choosing, endpoint)) {
+			uint64_t end = ejection_ends(endpoint);
 
 			if (end > choosing->returning.until_ms)
 				continue;
@@ -168,12 +168,13 @@ static struct endpoint *walk(const struct choosing *choosing, size_t wanted, siz
 	return NULL;
 }
 
-/* As little silence as leaves enough to serve: no more are passed over than may rest, or whoever sends requests that take
- * long could keep all but one from serving. One that is held up for a moment is better than one that hangs. */
+/* Chooses the shortest silence that leaves enough endpoints: silence takes no more of them out of use than ejection may.
+ * Otherwise a client with slow requests could leave a single endpoint in use. An endpoint that is delayed for a moment is
+ * better than one that hangs. */
 static void choose_silence(struct choosing *choosing)
 {
 	static const uint64_t silences_ms[] = {0, 250, 1000, 4000, UINT64_MAX};
-	size_t wanted = choosing->set->count - count_may_rest(choosing), count = 0;
+	size_t wanted = choosing->set->count - count_may_eject(choosing), count = 0;
 
 	for (size_t i = 0; i < sizeof(silences_ms) / sizeof(silences_ms[0]) && count < wanted; i++) {
 		choosing->silence_ms = silences_ms[i];
@@ -181,8 +182,8 @@ static void choose_silence(struct choosing *choosing)
 	}
 }
 
-/* Of those who serve, the ones not tried; silent ones rather than any that rests; one that rests, which may be well again,
- * rather than one that was tried, which is not; tried ones rather than none. */
+/* Prefers, in this order: endpoints that serve and were not tried; silent ones; ejected ones, which may be healthy again; and
+ * tried ones rather than none. */
 static size_t count_candidates(struct choosing *choosing)
 {
 	const struct balance_avoid *avoid = choosing->avoid;
@@ -214,7 +215,7 @@ static size_t count_candidates(struct choosing *choosing)
 
 /* ---- choosing ------------------------------------------------------------------------------------------------- */
 
-/* Two different numbers below `count`, which is at least 2; all pairs alike. */
+/* Two different numbers below `count`, which is at least 2; all pairs are equally likely. */
 static void two_of(size_t count, uint64_t random, size_t *first, size_t *second)
 {
 	*first = (size_t)((random & UINT32_MAX) * count >> 32);
@@ -223,7 +224,8 @@ static void two_of(size_t count, uint64_t random, size_t *first, size_t *second)
 		++*second;
 }
 
-/* Another number from the same one: what was left over by the first picks is not uniform. (The end of splitmix64.) */
+/* Another number from the same one, because the bits that the first picks left over are not uniform. (The end of
+ * splitmix64.) */
 static uint64_t stir(uint64_t random)
 {
 	random += 0x9e3779b97f4a7c15;
@@ -240,12 +242,12 @@ static struct endpoint *less_busy(struct endpoint *a, struct endpoint *b)
 	               : a;
 }
 
-/* One that joined lately sits out most choices at first, fewer and fewer as it warms up. (With nothing in flight to it, it
+/* An endpoint that joined lately sits out most choices at first, and fewer as it warms up. (With no requests in flight it
  * would win every comparison.) */
 static bool sits_out(const struct choosing *choosing, const struct endpoint *endpoint, uint64_t random)
 {
 	uint64_t joined_ms = atomic_load_explicit(&endpoint->joined_ms, memory_order_relaxed);
-	/* A worker's turn may have begun before another thread let it join. */
+	/* A worker's loop iteration may have begun before another thread let the endpoint join. */
 	uint64_t age_ms = choosing->now_ms > joined_ms ? choosing->now_ms - joined_ms : 0;
 	uint64_t least_ms = choosing->slow_start_ms / SLOW_START_LEAST;
 
@@ -265,8 +267,9 @@ static struct endpoint *better(const struct choosing *choosing, struct endpoint 
 	return less_busy(a, b);
 }
 
-/* Turns that meet the same place of the set go to another candidate each round: none gets the share of its resting
- * neighbour on top of its own. Who sits out leaves its turn to any other. NULL: ejected while we looked. */
+/* Numbers that meet the same position of the set choose another candidate each round, so that no endpoint gets the share of
+ * its ejected neighbour on top of its own. An endpoint that sits out leaves its turn to any other. NULL: one was ejected
+ * while we looked. */
 static struct endpoint *whose_turn(const struct choosing *choosing, size_t candidates, uint64_t random, unsigned turn)
 {
 	size_t count = choosing->set->count, at = (turn / count + turn % count) % candidates;
@@ -314,7 +317,7 @@ static struct endpoint *choose_slowly(struct choosing *choosing, enum balance ba
 
 static bool may_serve(const struct choosing *choosing, const struct endpoint *endpoint)
 {
-	return !is_resting(choosing, endpoint) && !was_tried(choosing->avoid, endpoint) && silence_ms(choosing, endpoint) == 0;
+	return !is_ejected(choosing, endpoint) && !was_tried(choosing->avoid, endpoint) && silence_ms(choosing, endpoint) == 0;
 }
 
 struct endpoint *balance_choose(const struct endpoint_set *set, const struct upstream_settings *settings, uint64_t now_ms,
@@ -352,5 +355,5 @@ bool balance_is_passed_over(const struct endpoint_set *set, const struct ejectio
 {
 	struct choosing choosing = {.set = set, .ejection = ejection, .now_ms = now_ms};
 
-	return set != NULL && is_resting(&choosing, endpoint) && rest_ends(endpoint) > find_returning(&choosing).until_ms;
+	return set != NULL && is_ejected(&choosing, endpoint) && ejection_ends(endpoint) > find_returning(&choosing).until_ms;
 }

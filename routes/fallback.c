@@ -1,6 +1,6 @@
 /*
- * A fallback is served when things are short: no endpoint, no time, perhaps no memory. So all that can be known when
- * the configuration is read is put into bytes here, and serving is two writes.
+ * The gateway serves a fallback when things are short: no endpoint, no time, perhaps no memory. So everything that is known
+ * when the configuration is read is put into bytes here, and serving is two writes.
  *
  *     HTTP/1.1 503 Service Unavailable CRLF       here
  *     Content-Type, Content-Length, Cache-Control here
@@ -8,10 +8,10 @@
  *     CRLF                                        the caller's
  *     body                                        here
  *
- * Length fields follow RFC 9110 section 8.6: none with 204; none with 304 either, where it would speak of a response
- * that is not sent; zero with 205.
+ * Length fields follow RFC 9110 section 8.6: none with 204; none with 304 either, where it would describe a response that is
+ * not sent; zero with 205.
  *
- * The phrases are here as well as in gateway/http because nothing in this folder may look up there.
+ * The phrases are here as well as in gateway/http, because this folder may include nothing from above.
  */
 #include "routes/fallback.h"
 
@@ -80,8 +80,8 @@ static bool has_content(unsigned status)
 	return status != 204 && status != 205 && status != 304;
 }
 
-/* Returns the length of the whole head, of which as much is written as fits. */
-static size_t write_head(char *text, size_t size, const struct fallback *fallback)
+/* Writes as much of the head as fits. Returns its whole length. */
+static size_t write_head(char *text, size_t size, const struct fallback *fallback, const char *location)
 {
 	char content[2][64] = {"", ""};
 	const char *type = "";
@@ -94,8 +94,9 @@ static size_t write_head(char *text, size_t size, const struct fallback *fallbac
 	} else if (fallback->status == 205) {
 		strcpy(content[1], "Content-Length: 0\r\n");
 	}
-	length = snprintf(text, size, "HTTP/1.1 %03u %s\r\n%s%s%sCache-Control: no-store\r\n", fallback->status,
-	                  phrase(fallback->status), content[0], type, content[1]);
+	length = snprintf(text, size, "HTTP/1.1 %03u %s\r\n%s%s%s%s%s%sCache-Control: no-store\r\n", fallback->status,
+	                  phrase(fallback->status), location != NULL ? "Location: " : "", location != NULL ? location : "",
+	                  location != NULL ? "\r\n" : "", content[0], type, content[1]);
 	return length > 0 ? (size_t)length : 0;
 }
 
@@ -105,25 +106,27 @@ bool fallback_build(struct fallback *fallback, const struct fallback_source *sou
 	const char *type = source->content_type != NULL ? source->content_type : DEFAULT_CONTENT_TYPE;
 	size_t type_size = strlen(type) + 1;
 	struct fallback built = *fallback;
-	char *copy, *body, *head, nothing[1];
+	char *copy, *body = NULL, *head, nothing[1];
 
 	built.status = source->status;
 	built.body_length = has_content(source->status) ? source->body_length : 0;
 	copy = allocate(context, type_size);
-	body = allocate(context, built.body_length + 1);
-	if (copy == NULL || body == NULL)
+	if (!source->is_lasting)
+		body = allocate(context, built.body_length + 1);
+	if (copy == NULL || (body == NULL && !source->is_lasting))
 		return false;
 	memcpy(copy, type, type_size);
-	if (built.body_length > 0)
-		memcpy(body, source->body, built.body_length);
-	body[built.body_length] = '\0';
 	built.content_type = copy;
-	built.body = body;
-	built.head_length = write_head(nothing, sizeof(nothing), &built);
+	built.body = source->is_lasting ? source->body : body;
+	if (body != NULL) {
+		memcpy(body, built.body_length > 0 ? source->body : "", built.body_length);
+		body[built.body_length] = '\0';
+	}
+	built.head_length = write_head(nothing, sizeof(nothing), &built, source->location);
 	head = allocate(context, built.head_length + 1);
 	if (head == NULL)
 		return false;
-	write_head(head, built.head_length + 1, &built);
+	write_head(head, built.head_length + 1, &built, source->location);
 	built.head = head;
 	*fallback = built;
 	return true;

@@ -1,8 +1,8 @@
 /*
- * The response that is ready for when the upstream can't give one.
+ * The response for when the upstream can't give one.
  *
- * Built when the configuration is read; serving it needs no memory: the caller sends head, then its own
- * per-request fields (Date, Retry-After, Proxy-Status, Connection), then body.
+ * It is built when the configuration is read. Serving it needs no memory: the caller sends the head, then its own per-request
+ * fields (Date, Retry-After, Proxy-Status, Connection), then the body.
  */
 #ifndef ROUTES_FALLBACK_H
 #define ROUTES_FALLBACK_H
@@ -18,18 +18,21 @@ struct fallback {
 	const char *body;
 	size_t body_length;
 	const char *content_type, *file; /* as configured, for --print-config; file NULL unless read from one */
+	const char *redirect; /* the URL that the client is sent to; NULL: none */
 };
 
-/* What it is made from. The caller has checked that the status is final and the content type a field value. */
+/* The parts of a fallback. The caller has checked that the status is final and the content type is a field value. */
 struct fallback_source {
 	unsigned status;
 	const char *content_type; /* NULL: plain text in UTF-8 */
 	const char *body;
 	size_t body_length;
+	const char *location; /* NULL: none */
+	bool is_lasting; /* the body lives as long as the fallback, so no copy is needed */
 };
 
-/* Fills all but `file`, with copies of its own. Statuses that have no content (204, 205, 304) get none, whatever the
- * source says. False: memory is short. */
+/* Fills everything but `file` and `redirect`, and copies what does not last. Statuses without content (204, 205, 304) get
+ * none, whatever the source says. False: out of memory. */
 bool fallback_build(struct fallback *fallback, const struct fallback_source *source,
                     void *(*allocate)(void *context, size_t size), void *context);
 

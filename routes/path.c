@@ -1,14 +1,19 @@
 /*
  * One reading of a path, so that nobody behind us can read another.
  *
- * What is matched is what is sent: the upstream gets the result of this function, never the raw bytes. So a path need
- * not be refused merely for being unusual; it is refused where the bytes that are left over would still mean different
- * things to different readers:
+ * The gateway sends exactly the path that it has matched: the upstream gets the result of this function, never the raw
+ * bytes. So a path need not be refused merely for being unusual; it is refused where the bytes that are left over would
+ * still mean different things to different readers:
  *
  *     %2F %5C \     a separator to some, a letter to others; decoding it would change the segments
  *     %00           the end of the text to some
  *     /..;x/        servlet containers take parameters off first and then see "..", others see a name
+ *     /;x/          the same: an empty segment, which is merged with the slash before it, or a name
  *     /../ at root  RFC 3986 ignores it, file systems ignore it, some rewriters do not
+ *
+ * Parameters ("/admin;x/secret") are left out where routes are looked for, as many services read "/admin/secret", and go on to the
+ * service. An encoded semicolon is a letter to most, but some decode it first: whether both readings have one route is asked by
+ * whoever looks for it.
  *
  * Decoding happens once: %252e becomes neither %2e nor a dot, its "%25" stays.
  *
@@ -16,7 +21,7 @@
  *
  * Most paths are normal already. That is found out by one look per byte, and then nothing is copied.
  */
-#include "routes/route.h"
+#include "routes/path.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -24,15 +29,15 @@
 enum {
 	HEX = 1 << 0,
 	UNRESERVED = 1 << 1,
-	STOPS = 1 << 2,     /* the fast look has to look closer */
+	STOPS = 1 << 2,     /* the fast check must look closer */
 	FORBIDDEN = 1 << 3, /* never raw in a path */
 	NEVER = FORBIDDEN | STOPS,
 };
 
-/* Bytes above 0x7F are the parser's affair. */
+/* Bytes above 0x7F are left to the parser. */
 static const uint8_t KINDS[256] = {
 	[0 ... ' '] = NEVER, [0x7f] = NEVER, ['#'] = NEVER, ['?'] = NEVER, ['\\'] = NEVER,
-	['%'] = STOPS, ['/'] = STOPS,
+	['%'] = STOPS, ['/'] = STOPS, [';'] = STOPS,
 	['0' ... '9'] = UNRESERVED | HEX,
 	['A' ... 'F'] = UNRESERVED | HEX, ['G' ... 'Z'] = UNRESERVED,
 	['a' ... 'f'] = UNRESERVED | HEX, ['g' ... 'z'] = UNRESERVED,
@@ -51,8 +56,7 @@ static unsigned hex_value(char digit)
 
 /* ---- the fast look -------------------------------------------------------------------------------------------- */
 
-/* May say no to a path that is normal (a segment that begins with a dot, percent-encoding), never yes to one that is
- * not. */
+/* May say no for a normal path (a segment that begins with a dot, percent-encoding), but never yes for another. */
 static bool is_plain(const char *path, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -68,11 +72,12 @@ static bool is_plain(const char *path, size_t length)
 
 /* ---- the full reading ----------------------------------------------------------------------------------------- */
 
-/* What has been written always begins with a slash; `segment` is where the one being read begins. */
+/* The written path always begins with a slash; `segment` is where the present one begins. */
 struct writing {
 	char *room;
 	size_t length, segment;
-	const char *why; /* NULL while all is well */
+	bool has_parameters, has_encoded_semicolon;
+	const char *why; /* NULL: no error so far */
 };
 
 static size_t refuse(struct writing *writing, const char *why)
@@ -100,6 +105,7 @@ static size_t copy_encoded(struct writing *writing, const char *from, size_t lef
 		writing->room[writing->length++] = (char)value;
 		return 3;
 	}
+	writing->has_encoded_semicolon |= value == ';';
 	writing->room[writing->length++] = '%';
 	writing->room[writing->length++] = DIGITS[value >> 4];
 	writing->room[writing->length++] = DIGITS[value & 15];
@@ -114,25 +120,35 @@ static size_t copy_raw(struct writing *writing, char byte)
 		return refuse(writing, "fragment in the path");
 	if (is_kind(byte, FORBIDDEN))
 		return refuse(writing, "byte in the path that must be encoded");
+	writing->has_parameters |= byte == ';';
 	writing->room[writing->length++] = byte;
 	return 1;
 }
 
-/* A semicolon after one or two dots at the beginning, raw or encoded. */
-static bool is_dots_with_parameters(const char *segment, size_t length)
+/* The position of a semicolon, raw or encoded; 0: there is none. `path` is normalised. */
+static size_t semicolon_length(const char *path, size_t length)
+{
+	if (length > 0 && path[0] == ';')
+		return 1;
+	return length >= 3 && memcmp(path, "%3B", 3) == 0 ? 3 : 0;
+}
+
+/* The error of a segment that is empty, or one or two dots, apart from its parameters. */
+static const char *complain_of_parameters(const char *segment, size_t length, bool is_last)
 {
 	size_t dots = 0;
 
 	while (dots < length && dots < 3 && segment[dots] == '.')
 		dots++;
-	if (dots == 0 || dots > 2)
-		return false;
-	return (length > dots && segment[dots] == ';') ||
-	       (length >= dots + 3 && memcmp(segment + dots, "%3B", 3) == 0);
+	if (dots > 2 || semicolon_length(segment + dots, length - dots) == 0)
+		return NULL;
+	if (dots > 0)
+		return "dot segment with parameters in the path";
+	return is_last ? NULL : "parameters of an empty segment in the path";
 }
 
-/* The segment that was just written is complete: keep it, or take it off, and with ".." the one before, too. */
-static void end_segment(struct writing *writing)
+/* The last segment is complete: keeps it, or removes it, and with ".." also the one before. */
+static void end_segment(struct writing *writing, bool is_last)
 {
 	const char *segment = writing->room + writing->segment;
 	size_t length = writing->length - writing->segment;
@@ -147,8 +163,8 @@ static void end_segment(struct writing *writing)
 		writing->length = writing->segment - 1;
 		while (writing->room[writing->length - 1] != '/')
 			writing->length--;
-	} else if (is_dots_with_parameters(segment, length)) {
-		writing->why = "dot segment with parameters in the path";
+	} else {
+		writing->why = complain_of_parameters(segment, length, is_last);
 	}
 }
 
@@ -183,17 +199,18 @@ static struct path_result refused(const char *why)
 	return (struct path_result){.verdict = PATH_REFUSED, .why = why};
 }
 
-/* Out of line, as few paths need it, and all would pay for its frame. */
+/* Out of line, because few paths need it and all would pay for its frame. */
 static __attribute__((noinline)) struct path_result rewrite(const char *path, size_t length, char *room)
 {
 	struct writing writing = {.room = room, .length = 1, .segment = 1};
+	struct path_result result = {.verdict = PATH_UNCHANGED, .path = path, .length = length};
 
 	room[0] = '/';
 	for (size_t i = 1; i < length && writing.why == NULL;) {
 		if (path[i] == '%') {
 			i += copy_encoded(&writing, path + i, length - i);
 		} else if (path[i] == '/') {
-			end_segment(&writing);
+			end_segment(&writing, false);
 			if (room[writing.length - 1] != '/')
 				room[writing.length++] = '/';
 			writing.segment = writing.length;
@@ -203,12 +220,57 @@ static __attribute__((noinline)) struct path_result rewrite(const char *path, si
 		}
 	}
 	if (writing.why == NULL)
-		end_segment(&writing);
+		end_segment(&writing, true);
 	if (writing.why != NULL)
 		return refused(writing.why);
-	if (writing.length == length && memcmp(room, path, length) == 0)
-		return (struct path_result){.verdict = PATH_UNCHANGED, .path = path, .length = length};
-	return (struct path_result){.verdict = PATH_NORMALISED, .path = room, .length = writing.length};
+	if (writing.length != length || memcmp(room, path, length) != 0)
+		result = (struct path_result){.verdict = PATH_NORMALISED, .path = room, .length = writing.length};
+	result.has_parameters = writing.has_parameters;
+	result.has_encoded_semicolon = writing.has_encoded_semicolon;
+	return result;
+}
+
+size_t path_strip_parameters(const char *path, size_t length, bool with_encoded, char *room)
+{
+	bool is_in_parameters = false;
+	size_t written = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		size_t semicolon = semicolon_length(path + i, length - i);
+
+		is_in_parameters = path[i] != '/' && (is_in_parameters || semicolon == 1 || (semicolon == 3 && with_encoded));
+		if (!is_in_parameters)
+			room[written++] = path[i];
+	}
+	return written;
+}
+
+bool path_begins_with(const char *path, size_t length, const char *segments, size_t segments_length)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i <= segments_length; i++, at++) {
+		if (at < length && path[at] == ';')
+			while (at < length && path[at] != '/')
+				at++;
+		if (i == segments_length)
+			return at == length || path[at] == '/';
+		if (at == length || path[at] != segments[i])
+			return false;
+	}
+	return false; /* not reached */
+}
+
+size_t path_skip(const char *path, size_t length, unsigned segments)
+{
+	const char *at = path;
+
+	for (; segments > 0; segments--) {
+		at = memchr(at + 1, '/', (size_t)(path + length - at - 1));
+		if (at == NULL)
+			return length;
+	}
+	return (size_t)(at - path);
 }
 
 struct path_result path_normalise(const char *path, size_t length, char *room)

@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* For so long the gateway trusts the shortest life of an idle connection, unless it sees it again. */
+enum { IDLE_BELIEVED_MS = 60 * 1000 };
+
 static void take(_Atomic unsigned *references)
 {
 	unsigned before = atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
@@ -38,7 +41,7 @@ static bool give_back(_Atomic unsigned *references)
 
 struct endpoint *endpoint_new(const struct address *address, unsigned index, uint64_t now_ms, const char *discovered_by)
 {
-	/* Its in-flight count has a cache line of its own, which malloc() knows nothing of. */
+	/* Its in-flight count has a cache line of its own, which malloc() does not align. */
 	struct endpoint *endpoint = aligned_alloc(_Alignof(struct endpoint), sizeof(*endpoint));
 
 	if (endpoint == NULL)
@@ -78,10 +81,36 @@ void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old, bool wi
 	atomic_init(&endpoint->ejection.ejections_total, atomic_load(&old->ejection.ejections_total));
 	atomic_init(&endpoint->joined_ms, atomic_load(&old->joined_ms));
 	atomic_init(&endpoint->requests_total, requests);
-	atomic_init(&endpoint->answered, requests); /* nothing was asked of this one */
+	atomic_init(&endpoint->answered, requests); /* this connection carried no request */
 	atomic_init(&endpoint->heard_ms, atomic_load(&old->heard_ms));
 	atomic_init(&endpoint->failures_total, atomic_load(&old->failures_total));
+	atomic_init(&endpoint->failed_ms, atomic_load(&old->failed_ms));
+	atomic_init(&endpoint->lost_ms, atomic_load(&old->lost_ms));
 	atomic_init(&endpoint->last_error, atomic_load(&old->last_error));
+	atomic_init(&endpoint->idle_ms, atomic_load(&old->idle_ms));
+	atomic_init(&endpoint->idle_seen_ms, atomic_load(&old->idle_seen_ms));
+}
+
+void endpoint_note_idle(struct endpoint *endpoint, uint64_t idle_ms, bool is_closed_by_it, uint64_t now_ms)
+{
+	uint32_t seen = idle_ms == 0 ? 1 : idle_ms < UINT32_MAX ? (uint32_t)idle_ms : UINT32_MAX;
+	uint32_t known = atomic_load_explicit(&endpoint->idle_ms, memory_order_relaxed);
+	bool is_news = is_closed_by_it && (known == 0 || seen < known);
+	bool is_old = known != 0 && (is_closed_by_it || seen > known) &&
+	              now_ms - atomic_load_explicit(&endpoint->idle_seen_ms, memory_order_relaxed) > IDLE_BELIEVED_MS;
+
+	if (!is_news && !is_old && !(is_closed_by_it && seen / 2 <= known))
+		return;
+	if (is_news || is_old)
+		atomic_store_explicit(&endpoint->idle_ms, seen, memory_order_relaxed);
+	atomic_store_explicit(&endpoint->idle_seen_ms, now_ms, memory_order_relaxed);
+}
+
+bool endpoint_is_lost(const struct endpoint *endpoint, uint64_t since_ms)
+{
+	uint64_t lost_ms = atomic_load(&endpoint->lost_ms);
+
+	return lost_ms != 0 && (lost_ms >= since_ms || lost_ms >= atomic_load(&endpoint->heard_ms));
 }
 
 /* ---- sets of them --------------------------------------------------------------------------------------------- */
@@ -96,6 +125,7 @@ struct endpoint_set *endpoint_set_new(struct endpoint *const *endpoints, size_t 
 	if (set == NULL)
 		return NULL;
 	atomic_init(&set->references, 1);
+	atomic_init(&set->untold, 0);
 	set->count = count;
 	for (size_t i = 0; i < count; i++)
 		set->endpoints[i] = endpoint_reference(endpoints[i]);
@@ -138,6 +168,7 @@ struct upstream *upstream_new(const struct upstream_settings *settings, unsigned
 	atomic_init(&upstream->references, 1);
 	upstream->index = index;
 	upstream->port = settings->port;
+	upstream->changed_ms = upstream->empty_ms = now_ms;
 	upstream->name = strdup(settings->name);
 	upstream->host = strdup(settings->host);
 	upstream->breaker = breaker_new(&settings->breaker, now_ms, on_transition, context);
@@ -148,12 +179,16 @@ struct upstream *upstream_new(const struct upstream_settings *settings, unsigned
 	return upstream;
 }
 
-/* Calls under way settle with the old one, so in-flight counts and the budget's slices begin anew; what was counted
- * since birth goes on, or graphs would fall. */
+/* Calls under way settle with the old one, so in-flight counts and the budget's slices begin at 0; totals since birth
+ * continue, because graphs would fall otherwise. */
 void upstream_take_over(struct upstream *upstream, struct upstream *old)
 {
 	breaker_take_over(upstream->breaker, old->breaker);
+	upstream->changed_ms = old->changed_ms;
+	upstream->refuses_ms = old->refuses_ms;
+	upstream->empty_ms = old->empty_ms;
 	atomic_init(&upstream->bulkhead.rejected_total, atomic_load(&old->bulkhead.rejected_total));
+	atomic_init(&upstream->streams.rejected_total, atomic_load(&old->streams.rejected_total));
 	atomic_init(&upstream->queue.waited_total, atomic_load(&old->queue.waited_total));
 	atomic_init(&upstream->retry_budget.refused_total, atomic_load(&old->retry_budget.refused_total));
 }

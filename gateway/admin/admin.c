@@ -1,31 +1,50 @@
 /*
- * The listener, the table of pages, and which method each takes.
+ * The listener, the table of pages, and the methods of each page.
  *
- * It shares the control thread with discovery and signals, so nothing here may wait: pages are made in memory in one go, and
- * heads, bodies, connections and silence are limited. It is not meant for the public: it listens on loopback unless told
- * otherwise. Who may ask, and who may change something: access.c.
+ * The listener shares the control thread with discovery and signals, so nothing here may wait: pages are made in memory in
+ * one go, and heads, bodies, connections and silence are limited. It is not meant for the public: it listens on loopback
+ * unless told otherwise. access.c has the access rules.
  */
-#include <errno.h>
+#include "gateway/admin/admin.h"
+
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/admin/access.h"
+#include "gateway/admin/assets.h"
+#include "gateway/admin/breakers.h"
+#include "gateway/admin/cluster.h"
+#include "gateway/admin/cluster_post.h"
+#include "gateway/admin/cluster_view.h"
+#include "gateway/admin/health.h"
+#include "gateway/admin/history.h"
+#include "gateway/admin/meters.h"
 #include "gateway/admin/page.h"
+#include "gateway/admin/prometheus.h"
+#include "gateway/admin/requests.h"
+#include "gateway/admin/routes.h"
+#include "gateway/admin/server.h"
+#include "gateway/admin/stream.h"
+#include "gateway/admin/upstreams.h"
 #include "gateway/base/memory_file.h"
 
-enum { HEAD_MAX_BYTES = 8192, BODY_MAX_BYTES = 4096, TIMEOUT_S = 10 };
+enum { HEAD_MAX_BYTES = 8192, BODY_MAX_BYTES = 4096 };
 
 struct admin {
-	struct evhttp *http;
+	struct server *server;
 	const struct admin_view *view;
+	struct history *history;
 	struct streams *streams;
-	struct connections *connections;
+	struct cluster *cluster;
+	struct requests *requests;
 	bool is_local;
 };
 
 static void index_page(struct page_request *request);
+static void info_page(struct page_request *request);
 static void links_page(struct page_request *request);
 
 static const struct page {
@@ -36,20 +55,27 @@ static const struct page {
 	const char *link; /* in /actuator; NULL: none */
 	const char *help;
 } pages[] = {
-	{ "/", NULL, false, index_page, NULL, "this list" },
-	{ "/livez", NULL, false, health_livez, NULL, "200 while the event loops turn" },
+	{ "/", NULL, false, index_page, NULL, "this list; in a browser the live page" },
+	{ "/page", "file", false, assets_file, NULL, "the live page's files" },
+	{ "/livez", NULL, false, health_livez, NULL, "200 while the event loops run" },
 	{ "/readyz", NULL, false, health_readyz, NULL, "200, or 503 while draining" },
 	{ "/actuator", NULL, false, links_page, "self", "links, as Spring Boot gives them" },
 	{ "/actuator/health", "path", false, health_actuator, "health", "health, with the state of each breaker" },
+	{ "/actuator/info", NULL, false, info_page, "info", "name and version" },
 	{ "/actuator/metrics", "requiredMetricName", false, meters_page, "metrics", "metrics, as Spring Boot gives them" },
 	{ "/actuator/prometheus", NULL, false, prometheus_page, "prometheus", "metrics for Prometheus" },
 	{ "/metrics", NULL, false, prometheus_page, NULL, "the same" },
 	{ "/actuator/circuitbreakers", "name", true, breakers_page, "circuitbreakers", "breakers; POST .../NAME changes a state" },
-	{ "/actuator/circuitbreakerevents", "name", false, breakers_events, "circuitbreakerevents", "the last transitions" },
+	{ "/actuator/circuitbreakerevents", "name", false, breakers_events, "circuitbreakerevents",
+	  "the last transitions and calls; .../NAME, .../NAME/TYPE" },
 	{ "/actuator/gateway/routes", "id", false, routes_page, "gateway-routes", "routes" },
 	{ "/actuator/hystrix.stream", NULL, false, stream_page, "hystrix.stream", "for the Hystrix dashboard" },
 	{ "/hystrix.stream", NULL, false, stream_page, NULL, "the same" },
-	{ "/turbine.stream", NULL, false, stream_page, NULL, "the same: of this gateway alone" },
+	{ "/turbine.stream", NULL, false, stream_turbine_page, NULL, "the same, summed over all gateways" },
+	{ "/requests", NULL, false, requests_page, NULL, "the last requests that were refused, failed or slow; ?id=REQUEST_ID" },
+	{ "/cluster", NULL, false, cluster_page, NULL, "all gateways: breakers, endpoints, overrides and events of each" },
+	{ "/cluster/self", NULL, false, cluster_self_page, NULL, "the same of this gateway alone, as the others ask for it" },
+	{ "/cluster/breakers", "name", true, cluster_breakers_page, NULL, "POST .../NAME changes a state on all gateways" },
 	{ "/upstreams", "name", false, upstreams_page, NULL, "upstreams and their endpoints" },
 };
 
@@ -65,13 +91,18 @@ static void answer_text(struct page_request *request, struct memory_file *memory
 	if (text != NULL)
 		page_text(request, 200, content_type, text, length);
 	else
-		page_error(request, 500, "memory is short");
+		page_error(request, 500, "out of memory");
 }
 
 static void index_page(struct page_request *request)
 {
 	struct memory_file memory;
 
+	page_header(request, "Vary", "Accept");
+	if (page_prefers(request, "text/html")) {
+		assets_page(request);
+		return;
+	}
 	memory_file_open(&memory);
 	if (memory.file != NULL)
 		fprintf(memory.file, "gateway %s\n\n", GATEWAY_VERSION);
@@ -80,7 +111,14 @@ static void index_page(struct page_request *request)
 	answer_text(request, &memory, "text/plain; charset=utf-8");
 }
 
-/* Links need the name that the client knows us by; one that is not a plain authority is left out. */
+/* As Spring Boot has it where the build wrote its name down. */
+static void info_page(struct page_request *request)
+{
+	page_json(request, 200, PAGE_ACTUATOR, json_pack("{s:{s:s, s:s, s:s}}", "build", "artifact", "gateway", "name", "gateway",
+	                                                 "version", GATEWAY_VERSION));
+}
+
+/* Links need the name by which the client knows us; a Host that is not a plain authority is left out. */
 static const char *authority(struct page_request *request)
 {
 	const char *host = evhttp_find_header(evhttp_request_get_input_headers(request->http), "Host");
@@ -131,7 +169,7 @@ static const char *rest_of(const struct page *page, const char *path)
 	return page->rest != NULL && path[0] == '/' ? path : NULL;
 }
 
-/* False: it is too long or holds what no name of ours does. */
+/* False: it is too long or has bytes that no name of ours has. */
 static bool decode_rest(struct page_request *request, const char *rest)
 {
 	size_t length = 0;
@@ -158,7 +196,7 @@ static void serve(struct page_request *request, const struct page *page, const c
 		page_header(request, "Allow", page->takes_post ? "GET, HEAD, POST" : "GET, HEAD");
 		page_error(request, 405, "this path does not have this method");
 	} else if (!decode_rest(request, rest)) {
-		page_error(request, 404, "there is nothing of this name");
+		page_error(request, 404, "there is nothing with this name");
 	} else if (!request->is_post || access_may_change(request)) {
 		page->serve(request);
 	}
@@ -167,12 +205,12 @@ static void serve(struct page_request *request, const struct page *page, const c
 static void on_request(struct evhttp_request *http, void *context)
 {
 	struct admin *admin = context;
-	struct page_request request = { .http = http, .view = admin->view, .streams = admin->streams,
-		                        .connections = admin->connections, .is_local = admin->is_local };
+	struct page_request request = { .http = http, .view = admin->view, .streams = admin->streams, .cluster = admin->cluster,
+		                        .requests = admin->requests,
+		                        .connections = server_connections(admin->server), .is_local = admin->is_local };
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
 	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
 
-	connections_note(admin->connections, evhttp_connection_get_bufferevent(evhttp_request_get_connection(http)), false);
 	request.is_head = evhttp_request_get_command(http) == EVHTTP_REQ_HEAD;
 	if (!access_may_ask(&request))
 		return;
@@ -189,57 +227,64 @@ static void on_request(struct evhttp_request *http, void *context)
 
 /* ---- birth and death ------------------------------------------------------------------------------------------- */
 
-static void set_limits(struct evhttp *http)
-{
-	evhttp_set_max_headers_size(http, HEAD_MAX_BYTES);
-	evhttp_set_max_body_size(http, BODY_MAX_BYTES);
-	evhttp_set_timeout(http, TIMEOUT_S);
-	/* Those that no page takes are let in, too: they get our 405, with Allow. */
-	evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-	                                         EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH | EVHTTP_REQ_TRACE);
-}
+/* Accepts methods that no page takes, too, so that they get our 405 with Allow. */
+enum {
+	METHODS = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
+	          EVHTTP_REQ_PATCH | EVHTTP_REQ_TRACE,
+};
 
 struct admin *admin_new(struct event_base *base, const struct address *address, const struct admin_view *view, char *error,
                         size_t size)
 {
 	struct admin *admin = calloc(1, sizeof *admin);
-	char ip[ADDRESS_TEXT_MAX];
 
-	address_format_ip(address, ip);
 	if (admin != NULL) {
 		admin->view = view;
 		admin->is_local = address_is_loopback(address);
-		admin->http = evhttp_new(base);
-		admin->streams = streams_new(base, view);
-		admin->connections = connections_new(base);
+		admin->history = history_new(view);
+		admin->streams = admin->history == NULL ? NULL : streams_new(base, admin->history);
+		admin->cluster = admin->streams == NULL ? NULL : cluster_new(base, view, admin->history);
+		admin->requests = requests_new(base, view);
 	}
-	if (admin == NULL || admin->http == NULL || admin->streams == NULL || admin->connections == NULL) {
-		snprintf(error, size, "memory is short");
+	if (admin == NULL || admin->cluster == NULL || admin->requests == NULL) {
+		snprintf(error, size, "out of memory");
 		admin_free(admin);
 		return NULL;
 	}
-	set_limits(admin->http);
-	evhttp_set_gencb(admin->http, on_request, admin);
-	evhttp_set_bevcb(admin->http, connections_accept, admin->connections);
-	errno = 0;
-	if (evhttp_bind_socket(admin->http, ip, address->port) != 0) {
-		char text[ADDRESS_TEXT_MAX];
-
-		address_format(address, text);
-		snprintf(error, size, "can't listen on %s: %s", text, errno == 0 ? "no such address" : strerror(errno));
+	admin->server = server_new(base, address,
+	                           &(struct server_settings){ .head_bytes = HEAD_MAX_BYTES,
+	                                                      .body_bytes = BODY_MAX_BYTES,
+	                                                      .methods = METHODS,
+	                                                      .on_request = on_request,
+	                                                      .context = admin },
+	                           error, size);
+	if (admin->server == NULL) {
 		admin_free(admin);
 		return NULL;
 	}
 	return admin;
 }
 
+void admin_take_requests(struct admin *admin, struct kept_list *list)
+{
+	requests_take(admin->requests, list);
+}
+
+struct cluster *admin_cluster(struct admin *admin)
+{
+	return admin->cluster;
+}
+
 void admin_free(struct admin *admin)
 {
 	if (admin == NULL)
 		return;
+	cluster_end_waiting(admin->cluster);
+	requests_end_waiting(admin->requests);
 	streams_free(admin->streams);
-	if (admin->http != NULL)
-		evhttp_free(admin->http);
-	connections_free(admin->connections);
+	server_free(admin->server);
+	cluster_free(admin->cluster);
+	history_free(admin->history);
+	requests_free(admin->requests);
 	free(admin);
 }

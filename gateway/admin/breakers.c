@@ -1,36 +1,54 @@
 /*
- * Breakers in the form of Resilience4j's actuator endpoints, and the one thing here that changes something: a state.
+ * Breakers in the form of Resilience4j's actuator endpoints, and the one change that the listener accepts: a breaker's state.
  */
-#include "gateway/admin/page.h"
+#include "gateway/admin/breakers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "breaker/look.h"
+#include "breaker/names.h"
+#include "gateway/admin/overrides.h"
 #include "gateway/base/clock.h"
 
+enum { EVENTS_MAX = 1000 }; /* the newest of all breakers */
+
 /* Java's "33.333332%" with fewer digits; "-1.0%" while there are too few calls. */
-static json_t *share(int32_t rate_percent, uint32_t part, uint32_t whole)
+static json_t *share(int32_t rate_bp, uint32_t part, uint32_t whole)
 {
-	if (rate_percent < 0 || whole == 0)
+	if (rate_bp < 0 || whole == 0)
 		return json_string("-1.0%");
 	return json_sprintf("%.1f%%", (double)part * 100 / whole);
 }
 
-/* slowFailedCalls is always 0: the breaker's window counts failed and slow calls apart, and which were both would take a ring of
- * its own, summed up with every failure, for a figure on which nothing is decided. */
+/* "50.0%", "12.5%", "0.25%" */
+static json_t *threshold(uint32_t rate_bp)
+{
+	return json_sprintf("%.*f%%", rate_bp % 10 == 0 ? 1 : 2, rate_bp / 100.0);
+}
+
+/* slowFailedCalls is always 0: the breaker's window counts failed and slow calls separately. Counting calls that were both
+ * would take another ring, summed up with every failure, for a figure that decides nothing. */
 json_t *breakers_figures(const struct admin_service *service)
 {
 	const struct breaker_settings *settings = &service->settings->breaker;
 	struct breaker_view view = breaker_look(service->settings->upstream->breaker, settings, clock_now_ms());
 	char state[PAGE_STATE_MAX];
+	json_t *figures;
 
 	page_format_state(state, view.state);
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "failureRate",
-	                 share(view.failure_rate_percent, view.failures, view.calls), "slowCallRate",
-	                 share(view.slow_rate_percent, view.slow_calls, view.calls), "failureRateThreshold",
-	                 json_sprintf("%u.0%%", settings->failure_rate_percent), "slowCallRateThreshold",
-	                 json_sprintf("%u.0%%", settings->slow_rate_percent), "bufferedCalls", (json_int_t)view.calls,
+	figures = json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "failureRate",
+	                 share(view.failure_rate_bp, view.failures, view.calls), "slowCallRate",
+	                 share(view.slow_rate_bp, view.slow_calls, view.calls), "failureRateThreshold",
+	                 threshold(settings->failure_rate_bp), "slowCallRateThreshold",
+	                 threshold(settings->slow_rate_bp), "bufferedCalls", (json_int_t)view.calls,
 	                 "failedCalls", (json_int_t)view.failures, "slowCalls", (json_int_t)view.slow_calls,
 	                 "slowFailedCalls", (json_int_t)0, "notPermittedCalls", (json_int_t)view.not_permitted, "state", state);
+	/* Dashboards expect the number; a person reads the sentence. */
+	if (view.failure_rate_bp < 0)
+		json_object_set_new(figures, "note", json_sprintf("no rates (-1.0%%) below minimum_calls: %u of %u", view.calls,
+		                                                  settings->minimum_calls));
+	return figures;
 }
 
 static void list(struct page_request *request)
@@ -48,27 +66,6 @@ static void list(struct page_request *request)
 
 /* ---- POST .../NAME --------------------------------------------------------------------------------------------- */
 
-static bool find_wish(const char *word, enum breaker_state *state)
-{
-	static const struct {
-		const char *word;
-		enum breaker_state state;
-	} wishes[] = {
-		{ "CLOSE", BREAKER_CLOSED },
-		{ "FORCE_OPEN", BREAKER_FORCED_OPEN },
-		{ "DISABLE", BREAKER_DISABLED },
-		{ "METRICS_ONLY", BREAKER_METRICS_ONLY },
-	};
-
-	for (size_t i = 0; word != NULL && i < sizeof wishes / sizeof wishes[0]; i++) {
-		if (strcmp(wishes[i].word, word) == 0) {
-			*state = wishes[i].state;
-			return true;
-		}
-	}
-	return false;
-}
-
 static void change(struct page_request *request, const struct admin_service *service)
 {
 	const struct upstream_settings *settings = service->settings;
@@ -78,7 +75,7 @@ static void change(struct page_request *request, const struct admin_service *ser
 
 	if (body == NULL)
 		return;
-	if (!find_wish(json_string_value(json_object_get(body, "updateState")), &wish)) {
+	if (!override_parse_word(json_string_value(json_object_get(body, "updateState")), &wish)) {
 		page_error(request, 400, "updateState must be CLOSE, FORCE_OPEN, DISABLE or METRICS_ONLY");
 	} else if (!settings->breaker.enabled) {
 		page_error(request, 409, "the configuration says that this upstream has no breaker");
@@ -101,7 +98,7 @@ void breakers_page(struct page_request *request)
 	else if (request->rest[0] == '\0')
 		page_error(request, 404, "POST needs the name of a circuit breaker behind the path");
 	else if (!page_find_service(request, request->rest, &service))
-		page_error(request, 404, "there is no circuit breaker of this name");
+		page_error(request, 404, "there is no circuit breaker with this name");
 	else if (request->is_post)
 		change(request, &service);
 	else
@@ -110,38 +107,124 @@ void breakers_page(struct page_request *request)
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
 
-static json_t *describe(const struct admin_event *event)
+/* The requested breakers, to be sorted. */
+struct chosen {
+	const char *upstream, *type; /* NULL: any */
+	struct admin_event *list;
+	size_t count, room;
+	bool is_short;
+};
+
+static json_t *describe_transition(const struct admin_event *event, const char *time)
 {
 	const struct breaker_transition *transition = &event->transition;
-	char from[PAGE_STATE_MAX], to[PAGE_STATE_MAX], time[PAGE_TIME_MAX];
+	char from[PAGE_STATE_MAX], to[PAGE_STATE_MAX];
 
 	page_format_state(from, transition->from);
 	page_format_state(to, transition->to);
-	page_format_time(time, event->wall_ms);
 	return json_pack("{s:s, s:s, s:s, s:n, s:n, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "circuitBreakerName", event->upstream,
-	                 "type", "STATE_TRANSITION", "creationTime", time, "errorMessage", "durationInMs", "stateTransition",
-	                 json_sprintf("%s_TO_%s", from, to), "reason", breaker_reason_text(transition->reason), "calls",
-	                 (json_int_t)transition->calls, "failures", (json_int_t)transition->failures, "slowCalls",
+	                 "type", breaker_event_name(event->type), "creationTime", time, "errorMessage", "durationInMs",
+	                 "stateTransition", json_sprintf("%s_TO_%s", from, to), "reason", breaker_reason_text(transition->reason),
+	                 "calls", (json_int_t)transition->calls, "failures", (json_int_t)transition->failures, "slowCalls",
 	                 (json_int_t)transition->slow_calls, "openForMs", (json_int_t)transition->open_for_ms, "generation",
 	                 (json_int_t)transition->generation);
+}
+
+static json_t *message_of(const struct breaker_call *call)
+{
+	return call->status == 0 ? json_string(call->why) : json_sprintf("%s: %u", call->why, call->status);
+}
+
+/* As with Resilience4j, a call that was not permitted has neither error nor duration, and a slow one has no error. */
+static json_t *describe_call(const struct admin_event *event, const char *time)
+{
+	const struct breaker_call *call = &event->call;
+	bool has_error = call->event == BREAKER_EVENT_ERROR || call->event == BREAKER_EVENT_IGNORED_ERROR;
+	bool was_made = call->event != BREAKER_EVENT_NOT_PERMITTED;
+
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:n, s:s, s:I}", "circuitBreakerName", event->upstream, "type",
+	                 breaker_event_name(event->type), "creationTime", time, "errorMessage",
+	                 has_error ? message_of(call) : json_null(), "durationInMs",
+	                 was_made ? json_integer((json_int_t)call->duration_ms) : json_null(), "stateTransition", "outcome",
+	                 call->outcome, "skipped", (json_int_t)call->skipped);
+}
+
+static json_t *describe(const struct admin_event *event)
+{
+	char time[PAGE_TIME_MAX];
+
+	page_format_time(time, event->wall_ms);
+	return event->type == BREAKER_EVENT_STATE_TRANSITION ? describe_transition(event, time) : describe_call(event, time);
+}
+
+static void take_event(void *to, const struct admin_event *event)
+{
+	struct chosen *chosen = to;
+
+	if ((chosen->upstream != NULL && strcmp(chosen->upstream, event->upstream) != 0) ||
+	    (chosen->type != NULL && strcmp(chosen->type, breaker_event_name(event->type)) != 0))
+		return;
+	if (chosen->count == chosen->room) {
+		size_t room = chosen->room * 2 + 64;
+		struct admin_event *larger = realloc(chosen->list, room * sizeof *larger);
+
+		chosen->is_short |= larger == NULL;
+		if (larger == NULL)
+			return;
+		chosen->list = larger;
+		chosen->room = room;
+	}
+	chosen->list[chosen->count++] = *event;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t first = ((const struct admin_event *)a)->number, second = ((const struct admin_event *)b)->number;
+
+	return (first > second) - (first < second);
+}
+
+/* Resilience4j has more types, which the gateway does not report. */
+static bool is_type(const char *type)
+{
+	static const char *const others[] = { "SUCCESS", "RESET", "FORCED_OPEN", "DISABLED", "FAILURE_RATE_EXCEEDED",
+		                              "SLOW_CALL_RATE_EXCEEDED" };
+
+	for (size_t i = 0; i < BREAKER_EVENT_COUNT; i++)
+		if (strcmp(type, breaker_event_name((enum breaker_event)i)) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (strcmp(type, others[i]) == 0)
+			return true;
+	return false;
+}
+
+static void answer_events(struct page_request *request, struct chosen *chosen)
+{
+	json_t *all = json_array();
+
+	request->view->events(request->view->context, take_event, chosen);
+	if (chosen->count > 1)
+		qsort(chosen->list, chosen->count, sizeof *chosen->list, by_number);
+	for (size_t i = chosen->count > EVENTS_MAX ? chosen->count - EVENTS_MAX : 0; i < chosen->count; i++)
+		json_array_append_new(all, describe(&chosen->list[i]));
+	free(chosen->list);
+	if (chosen->is_short) {
+		json_decref(all);
+		all = NULL;
+	}
+	page_json(request, 200, PAGE_ACTUATOR, json_pack("{s:o}", "circuitBreakerEvents", all));
 }
 
 /* .../NAME and .../NAME/TYPE leave others out, as with Resilience4j. */
 void breakers_events(struct page_request *request)
 {
-	const struct admin_view *view = request->view;
 	char *type = strchr(request->rest, '/');
-	json_t *all = json_array();
 
 	if (type != NULL)
 		*type++ = '\0';
-	for (size_t i = 0, count = view->event_count(view->context); i < count; i++) {
-		struct admin_event event = view->event(view->context, i);
-
-		if (event.upstream == NULL || (request->rest[0] != '\0' && strcmp(request->rest, event.upstream) != 0))
-			continue;
-		if (type == NULL || strcmp(type, "STATE_TRANSITION") == 0)
-			json_array_append_new(all, describe(&event));
-	}
-	page_json(request, 200, PAGE_ACTUATOR, json_pack("{s:o}", "circuitBreakerEvents", all));
+	if (type != NULL && !is_type(type))
+		page_error(request, 400, "the types are STATE_TRANSITION, ERROR, IGNORED_ERROR, NOT_PERMITTED and SLOW");
+	else
+		answer_events(request, &(struct chosen){ .upstream = request->rest[0] == '\0' ? NULL : request->rest, .type = type });
 }

@@ -1,28 +1,36 @@
 /*
- * How many connections the admin listener has, and how long one may go without a request. evhttp counts neither: its timeout
- * begins anew with every byte, and whoever opens connections faster than they end takes the descriptors that proxying needs.
+ * Limits the number of connections to the admin listener, and the time that one may spend without sending a request and
+ * without reading of its answer. evhttp limits neither. Its timeout begins anew with every byte that a client sends, but not
+ * with those that it reads; and clients that open connections faster than they end would take the descriptors that proxying
+ * needs.
  *
- * evhttp owns the connections and does not say when one has ended, so each one's bufferevent is made here and a second
- * reference to it is kept. Giving that back tells: either it was the last, then the connection is gone, or not, then it is
- * taken again. That happens at every accept and every second while there are any; a descriptor stays open until then.
+ * evhttp owns the connections and does not tell when one has ended. So each one's bufferevent is made here, and a second
+ * reference to it is kept. Giving that reference back tells: if it was the last, the connection is gone; if not, the
+ * reference is taken again. That happens at every accept, and every second while there are any; a descriptor stays open until
+ * then.
  */
+#include "gateway/admin/connections.h"
+
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdlib.h>
 
-#include "gateway/admin/page.h"
 #include "gateway/base/clock.h"
+#include "gateway/net/own.h"
 
-enum { CONNECTIONS_MAX = 64, PATIENCE_MS = 15000, SWEEP_S = 1 };
+enum { CONNECTIONS_MAX = 128, TIMEOUT_MS = 15000, SWEEP_S = 1 };
 
 struct connections {
 	struct event *timer;
 	uint64_t last_order;
 	struct place {
 		struct bufferevent *io; /* NULL: the place is free */
-		uint64_t active_ms;     /* accepted, or the last request */
+		uint64_t active_ms;     /* when it was accepted, sent a request, or last read of an answer */
+		size_t pending_bytes;   /* of an answer, when it was looked last */
 		uint64_t order;         /* the same as a sequence: many happen in one millisecond */
 		bool is_stream;
+		bool is_own;            /* a worker's: what comes on it comes through a route */
 	} places[CONNECTIONS_MAX];
 };
 
@@ -32,6 +40,17 @@ static void cut(struct place *place)
 	bufferevent_trigger_event(place->io, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, BEV_TRIG_DEFER_CALLBACKS);
 	bufferevent_decref(place->io);
 	place->io = NULL;
+}
+
+/* A client behind a slow line may take a large answer for as long as it goes on reading. */
+static void note_taken(struct place *place, uint64_t now_ms)
+{
+	size_t pending_bytes = evbuffer_get_length(bufferevent_get_output(place->io));
+
+	if (pending_bytes == place->pending_bytes)
+		return;
+	place->pending_bytes = pending_bytes;
+	place->active_ms = now_ms;
 }
 
 static void sweep(struct connections *connections)
@@ -49,7 +68,8 @@ static void sweep(struct connections *connections)
 			continue;
 		}
 		bufferevent_incref(place->io);
-		if (!place->is_stream && now_ms - place->active_ms > PATIENCE_MS)
+		note_taken(place, now_ms);
+		if (!place->is_stream && now_ms - place->active_ms > TIMEOUT_MS)
 			cut(place);
 		else
 			count++;
@@ -104,12 +124,23 @@ struct bufferevent *connections_accept(struct event_base *base, void *context)
 void connections_note(struct connections *connections, struct bufferevent *io, bool is_stream)
 {
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
-		if (connections->places[i].io == io) {
-			connections->places[i].active_ms = clock_now_ms();
-			connections->places[i].order = ++connections->last_order;
-			connections->places[i].is_stream = is_stream;
-		}
+		struct place *place = &connections->places[i];
+
+		if (place->io != io)
+			continue;
+		place->is_own = place->is_own || own_is_peer(bufferevent_getfd(io), place->active_ms);
+		place->active_ms = clock_now_ms();
+		place->order = ++connections->last_order;
+		place->is_stream = is_stream;
 	}
+}
+
+bool connections_is_own(const struct connections *connections, struct bufferevent *io)
+{
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		if (connections->places[i].io == io)
+			return connections->places[i].is_own;
+	return own_is_peer(bufferevent_getfd(io), clock_now_ms()); /* all places are taken by streams */
 }
 
 struct connections *connections_new(struct event_base *base)

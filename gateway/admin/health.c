@@ -1,12 +1,14 @@
 /*
- * Is the gateway well? Liveness asks only whether the loops turn: a gateway that is killed because an upstream is ill helps
- * nobody. Readiness fails while draining, so that load balancers look elsewhere. Open breakers are shown, and the gateway is
- * UP all the same: to serve fallbacks is its work.
+ * Is the gateway well? Liveness only asks whether the loops run: killing a gateway because an upstream is ill helps nobody.
+ * Readiness fails while draining, so that load balancers look elsewhere. Open breakers are shown, but the gateway stays UP:
+ * serving fallbacks is its work.
  */
-#include "gateway/admin/page.h"
+#include "gateway/admin/health.h"
 
 #include <string.h>
 
+#include "breaker/look.h"
+#include "gateway/admin/breakers.h"
 #include "gateway/base/clock.h"
 
 static void answer(struct page_request *request, bool is_well, const char *bad_word, const char *content_type)

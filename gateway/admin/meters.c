@@ -8,13 +8,15 @@
  *   hystrix_execution_total{key="a"} 7                 hystrix.execution        COUNT 7           tag key:a
  *   process_files_open_files 12                        process.files.open       VALUE 12
  */
-#include "gateway/admin/page.h"
+#include "gateway/admin/meters.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 128, TAGS_MAX = 8 };
+#include "gateway/admin/prometheus.h"
+
+enum { NAME_MAX_BYTES = 128, TAGS_MAX = 8 + METRICS_TAGS_MAX, ASKED_MAX = 8 };
 
 /* Ranges in `statistics`, by what a family's TYPE says. */
 enum { OF_TIMERS = 0, OF_COUNTERS = 3, OF_GAUGES = 4, STATISTICS = 5 };
@@ -28,6 +30,7 @@ struct family {
 	char name[NAME_MAX_BYTES], meter[NAME_MAX_BYTES];
 	const char *unit; /* NULL: none */
 	size_t from, to;  /* its statistics */
+	const char *help; /* to the end of the line */
 };
 
 struct sample {
@@ -51,7 +54,8 @@ static void name_meter(struct family *family)
 {
 	static const struct {
 		const char *ending, *unit;
-	} endings[] = { { "_total", NULL }, { "_seconds", "seconds" }, { "_bytes", "bytes" }, { "_files", "files" } };
+	} endings[] = { { "_total", NULL }, { "_seconds", "seconds" }, { "_bytes", "bytes" }, { "_files", "files" },
+	                { "_ns_total", "ns" } };
 	size_t length = strlen(family->name), cut = 0;
 
 	family->unit = NULL;
@@ -66,6 +70,14 @@ static void name_meter(struct family *family)
 	snprintf(family->meter, sizeof family->meter, "%.*s", (int)(length - cut), family->name);
 	for (char *at = family->meter; (at = strchr(at, '_')) != NULL;)
 		*at = '.';
+}
+
+/* In the line before the family's TYPE: # HELP NAME help */
+static const char *help_of(const char *type, const char *name)
+{
+	while (strncmp(type, "# HELP ", 7) != 0)
+		type--;
+	return type + strlen("# HELP ") + strlen(name) + 1;
 }
 
 /* From `*at` on; false: there are no more. */
@@ -85,6 +97,7 @@ static bool next_family(const char **at, struct family *family)
 		snprintf(family->name, sizeof family->name, "%.*s", (int)length, *at);
 	} while (strstr(family->name, "_seconds_max") != NULL); /* one of a timer's statistics */
 	type = *at + length;
+	family->help = help_of(*at, family->name);
 	family->from = strncmp(type, " counter", 8) == 0 ? OF_COUNTERS : strncmp(type, " gauge", 6) == 0 ? OF_GAUGES : OF_TIMERS;
 	family->to = family->from == OF_TIMERS ? OF_COUNTERS : family->from + 1;
 	name_meter(family);
@@ -190,7 +203,7 @@ static json_t *keys_of(json_t *object)
 	return keys;
 }
 
-/* Those that were asked for are no choice any more. */
+/* Tags that the request named are no choice any more. */
 static json_t *available_tags(json_t *known, const json_t *asked)
 {
 	json_t *available = json_array();
@@ -243,24 +256,29 @@ static json_t *measurements(const struct meter *meter)
 static void answer_meter(struct page_request *request, char *text, const json_t *tags)
 {
 	struct meter meter = { .tags = json_object() };
+	json_t *description = NULL;
 
-	if (find_family(text, request->rest, &meter.family))
+	if (find_family(text, request->rest, &meter.family)) {
+		description = json_stringn(meter.family.help, strcspn(meter.family.help, "\n"));
 		for (char *line; (line = strsep(&text, "\n")) != NULL;)
 			if (strncmp(line, meter.family.name, strlen(meter.family.name)) == 0)
 				add_line(&meter, line, tags);
+	}
 	if (meter.sample_count == 0)
 		page_error(request, 404, "there is no such meter");
 	else
 		page_json(request, 200, PAGE_ACTUATOR,
-		          json_pack("{s:s, s:s*, s:o, s:o}", "name", request->rest, "baseUnit", meter.family.unit, "measurements",
-		                    measurements(&meter), "availableTags", available_tags(meter.tags, tags)));
+		          json_pack("{s:s, s:O, s:s*, s:o, s:o}", "name", request->rest, "description", description, "baseUnit",
+		                    meter.family.unit, "measurements", measurements(&meter), "availableTags",
+		                    available_tags(meter.tags, tags)));
+	json_decref(description);
 	json_decref(meter.tags);
 }
 
-/* No sample has more than TAGS_MAX, and each is compared with all of the many samples. */
+/* Each is compared with all of the many samples. */
 static bool are_tags(const json_t *tags)
 {
-	if (json_array_size(tags) > TAGS_MAX)
+	if (json_array_size(tags) > ASKED_MAX)
 		return false;
 	for (size_t i = 0; i < json_array_size(tags); i++)
 		if (strchr(json_string_value(json_array_get(tags, i)), ':') == NULL)

@@ -1,17 +1,21 @@
 /*
  * Between the files of the admin listener: a request as a page sees it, and the ways to answer it.
  *
- * Every request gets exactly one answer, from one of page_*(), or becomes a stream. A page never keeps the request.
+ * Every request gets exactly one answer, from one of page_*(), or becomes a stream. A page that answers later keeps a copy of the
+ * struct and watches the connection (cluster.c).
  */
 #ifndef GATEWAY_ADMIN_PAGE_H
 #define GATEWAY_ADMIN_PAGE_H
 
 #include <jansson.h>
 
-#include "gateway/admin/admin.h"
+#include "gateway/admin/view.h"
 
 struct bufferevent;
+struct event_base;
+struct cluster;
 struct connections;
+struct requests;
 struct evhttp_request;
 struct streams;
 
@@ -25,6 +29,8 @@ struct page_request {
 	struct evhttp_request *http;
 	const struct admin_view *view;
 	struct streams *streams;
+	struct cluster *cluster;
+	struct requests *requests;
 	struct connections *connections;
 	bool is_head, is_post;
 	bool is_local; /* the listener is on a loopback address */
@@ -35,15 +41,27 @@ struct page_request {
 void page_json(struct page_request *request, int status, const char *content_type, json_t *value);
 /* Takes `text`, which it free()s. */
 void page_text(struct page_request *request, int status, const char *content_type, char *text, size_t length);
-/* {"status": ..., "error": ..., "message": ...}, as Spring words it. `message` is UTF-8. */
+/* A 200 with text that stays. */
+void page_static(struct page_request *request, const char *content_type, const char *text, size_t length);
+/* {"status": ..., "error": ..., "message": ...}, as Spring words it. `message` is UTF-8. The connection is closed: evhttp may
+ * have left a part of what was refused unread, and would take it for the next request. */
 void page_error(struct page_request *request, int status, const char *message);
 void page_header(struct page_request *request, const char *name, const char *value);
+
+/* Does Accept name this media type, and want it at least as much as plain text? A client that takes anything gets plain text. */
+bool page_prefers(struct page_request *request, const char *media_type);
 
 /* The body of a POST, when it is a JSON object; NULL after an error was answered. The caller owns it. */
 json_t *page_body(struct page_request *request);
 
 /* The values of all parameters of that name; NULL after an error was answered. The caller owns it. */
 json_t *page_parameters(struct page_request *request, const char *name);
+
+/* The same of a query, which may be NULL. NULL: `status` says with what that has to be answered. */
+json_t *page_read_query(const char *query, const char *name, int *status);
+
+/* Is a parameter of that name there, with or without a value? */
+bool page_has_parameter(struct page_request *request, const char *name);
 
 /* The service of that name in the current configuration. */
 bool page_find_service(struct page_request *request, const char *name, struct admin_service *service);
@@ -54,47 +72,5 @@ void page_format_time(char text[PAGE_TIME_MAX], uint64_t wall_ms);
 /* "CLOSED", as Resilience4j writes it. */
 enum { PAGE_STATE_MAX = 16 };
 void page_format_state(char text[PAGE_STATE_MAX], enum breaker_state state);
-
-/* access.c: false after an error was answered */
-bool access_may_ask(struct page_request *request);
-bool access_may_change(struct page_request *request);
-
-/* health.c */
-void health_livez(struct page_request *request);
-void health_readyz(struct page_request *request);
-void health_actuator(struct page_request *request);
-
-/* breakers.c */
-void breakers_page(struct page_request *request);
-void breakers_events(struct page_request *request);
-/* The figures of one breaker as Resilience4j reports them. */
-json_t *breakers_figures(const struct admin_service *service);
-
-/* routes.c */
-void routes_page(struct page_request *request);
-
-/* prometheus.c */
-void prometheus_page(struct page_request *request);
-/* The whole text, which the caller frees; NULL after an error was answered. */
-char *page_metrics(struct page_request *request);
-
-/* meters.c */
-void meters_page(struct page_request *request);
-
-/* upstreams.c */
-void upstreams_page(struct page_request *request);
-
-/* connections.c */
-struct connections *connections_new(struct event_base *base);
-void connections_free(struct connections *connections); /* after evhttp's are gone */
-/* For evhttp: makes the bufferevent of a connection that is about to be accepted. */
-struct bufferevent *connections_accept(struct event_base *base, void *context);
-/* A request came on it; of a stream no more are awaited. */
-void connections_note(struct connections *connections, struct bufferevent *io, bool is_stream);
-
-/* stream.c */
-struct streams *streams_new(struct event_base *base, const struct admin_view *view);
-void streams_free(struct streams *streams); /* ends all of them */
-void stream_page(struct page_request *request);
 
 #endif

@@ -1,6 +1,6 @@
 /* The metrics as Prometheus reads them: in its own text format or, where Accept names it, as OpenMetrics; all of them or those that
  * ?includedNames= asks for. */
-#include "gateway/admin/page.h"
+#include "gateway/admin/prometheus.h"
 
 #include <event2/http.h>
 #include <stdlib.h>
@@ -10,30 +10,72 @@
 
 enum { HEAD_BYTES = 7 }; /* "# HELP ", "# TYPE " */
 
+/* ---- the text ------------------------------------------------------------------------------------------------------ */
+
+static void write_tag(FILE *to, const struct metrics_tag *tag)
+{
+	fprintf(to, "%s=\"", tag->name);
+	for (const char *at = tag->value; *at != '\0'; at++) {
+		if (*at == '\n')
+			fputs("\\n", to);
+		else
+			fprintf(to, *at == '\\' || *at == '"' ? "\\%c" : "%c", *at);
+	}
+	fputc('"', to);
+}
+
+/* The tags of the configuration come first in every series. */
+static void write_with_tags(FILE *to, const char *text, const struct config *config)
+{
+	for (size_t length; *text != '\0'; text += length) {
+		size_t name_length = text[0] == '#' ? 0 : strcspn(text, "{ ");
+
+		length = strcspn(text, "\n") + 1;
+		if (name_length > 0) {
+			fwrite(text, 1, name_length, to);
+			for (size_t i = 0; i < config->metrics_tag_count; i++) {
+				fputc(i == 0 ? '{' : ',', to);
+				write_tag(to, &config->metrics_tags[i]);
+			}
+			fputc(text[name_length] == '{' ? ',' : '}', to);
+			name_length += text[name_length] == '{';
+		}
+		fwrite(text + name_length, 1, length - name_length, to);
+	}
+}
+
+/* Takes `text`. NULL: out of memory. */
+static char *with_tags(char *text, const struct config *config)
+{
+	struct memory_file memory;
+	size_t length;
+
+	if (text == NULL || config == NULL || config->metrics_tag_count == 0)
+		return text;
+	memory_file_open(&memory);
+	if (memory.file != NULL)
+		write_with_tags(memory.file, text, config);
+	free(text);
+	return memory_file_close(&memory, &length);
+}
+
 char *page_metrics(struct page_request *request)
 {
+	const struct admin_view *view = request->view;
 	struct memory_file memory;
 	size_t length;
 	char *text;
 
 	memory_file_open(&memory);
 	if (memory.file != NULL)
-		request->view->write_metrics(request->view->context, memory.file);
-	text = memory_file_close(&memory, &length);
+		view->write_metrics(view->context, memory.file);
+	text = with_tags(memory_file_close(&memory, &length), view->config(view->context));
 	if (text == NULL)
-		page_error(request, 500, "memory is short");
+		page_error(request, 500, "out of memory");
 	return text;
 }
 
 /* ---- what is asked for --------------------------------------------------------------------------------------------- */
-
-/* Prometheus' own clients look no closer: who names it can read it. */
-static bool wants_openmetrics(struct page_request *request)
-{
-	const char *accept = evhttp_find_header(evhttp_request_get_input_headers(request->http), "Accept");
-
-	return accept != NULL && strcasestr(accept, "application/openmetrics-text") != NULL;
-}
 
 static bool is_joined(const char *whole, size_t length, const char *start, size_t start_length, const char *ending)
 {
@@ -105,7 +147,7 @@ static char *included(const char *text, const json_t *names, bool is_openmetrics
 
 void prometheus_page(struct page_request *request)
 {
-	bool is_openmetrics = wants_openmetrics(request);
+	bool is_openmetrics = page_prefers(request, "application/openmetrics-text");
 	json_t *names = page_parameters(request, "includedNames");
 	char *all = names == NULL ? NULL : page_metrics(request), *text;
 	size_t length;
@@ -113,7 +155,7 @@ void prometheus_page(struct page_request *request)
 	if (all != NULL) {
 		text = included(all, names, is_openmetrics, &length);
 		if (text == NULL)
-			page_error(request, 500, "memory is short");
+			page_error(request, 500, "out of memory");
 		else
 			page_text(request, 200,
 			          is_openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -1,7 +1,7 @@
 /*
  * /actuator/gateway/routes in Spring Cloud Gateway's shape: predicates and filters are texts there, made for people.
  */
-#include "gateway/admin/page.h"
+#include "gateway/admin/routes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +15,25 @@ static void put_methods(FILE *to, const struct route *route, const char *between
 		fprintf(to, "%s%s", i == 0 ? "" : between, route->methods[i]);
 }
 
-/* The name of the route in the metrics: its path, with methods and host when it has such. */
-static void put_id(FILE *to, const struct route *route)
+/* A prefix is a path and what is below it. */
+static void put_path(FILE *to, const char *path, bool is_exact, const char *between)
 {
-	put_methods(to, route, ",");
-	fprintf(to, "%s%s%s", route->method_count > 0 ? " " : "", route->host == NULL ? "" : route->host, route->path);
+	bool is_root = strcmp(path, "/") == 0;
+
+	if (is_exact)
+		fprintf(to, "%s%s", between, path);
+	else
+		fprintf(to, "%s%s%s%s/**", between, is_root ? "" : path, is_root ? "" : ", ", is_root ? "" : path);
 }
 
 static void put_predicate(FILE *to, const struct route *route)
 {
 	bool has_more = route->host != NULL || route->method_count > 0;
-	bool is_root = strcmp(route->path, "/") == 0;
 
-	fprintf(to, "%sPaths: [%s%s%s/**], match trailing slash: true", has_more ? "(" : "", is_root ? "" : route->path,
-	        is_root ? "" : ", ", is_root ? "" : route->path);
+	fputs(has_more ? "(Paths: [" : "Paths: [", to);
+	for (size_t i = 0; i < route->path_count; i++)
+		put_path(to, route->paths[i].text, route->exact, i == 0 ? "" : ", ");
+	fprintf(to, "], match trailing slash: %s", route->exact ? "false" : "true");
 	if (route->host != NULL)
 		fprintf(to, " && Hosts: [%s]", route->host);
 	if (route->method_count > 0) {
@@ -87,6 +92,9 @@ static json_t *filters_of(const struct route *route)
 		add_filter(filters, "StripPrefix ", route->strip_prefix);
 	if (route->add_prefix != NULL)
 		add_filter(filters, "PrefixPath prefix = ", route->add_prefix);
+	if (route->expression != NULL)
+		json_array_append_new(filters, json_sprintf("[[RewritePath %s = '%s'], order = %d]", route->regex, route->replacement,
+		                                            (int)json_array_size(filters) + 1));
 	add_edits(filters, "Request", &route->request_headers);
 	add_edits(filters, "Response", &route->response_headers);
 	if (route->upstream->retry_attempts > 0)
@@ -97,8 +105,8 @@ static json_t *filters_of(const struct route *route)
 
 static json_t *describe(const struct route *route, size_t index)
 {
-	return json_pack("{s:o, s:o, s:o, s:s, s:i, s:{s:s, s:i}}", "predicate", text_of(put_predicate, route), "route_id",
-	                 text_of(put_id, route), "filters", filters_of(route), "uri", route->upstream->url, "order", (int)index,
+	return json_pack("{s:o, s:s, s:o, s:s, s:i, s:{s:s, s:i}}", "predicate", text_of(put_predicate, route), "route_id",
+	                 route->id, "filters", filters_of(route), "uri", route->upstream->url, "order", (int)index,
 	                 "metadata", "upstream", route->upstream->name, "fallbackStatus", (int)route->fallback.status);
 }
 

@@ -1,8 +1,9 @@
 /*
- * /upstreams: where requests may go, and why not. The page to look at when a service answers strangely.
+ * /upstreams: where requests may go, and why not elsewhere. The page to look at when a service answers strangely.
  */
-#include "gateway/admin/page.h"
+#include "gateway/admin/upstreams.h"
 
+#include "gateway/admin/breakers.h"
 #include "gateway/base/clock.h"
 #include "routes/balance.h"
 
@@ -33,6 +34,11 @@ static const char *state_of(const struct endpoint *endpoint, bool is_ejected)
 	if (endpoint->health.state == HEALTH_UNHEALTHY)
 		return "unhealthy";
 	return is_ejected ? "ejected" : "available";
+}
+
+const char *upstreams_endpoint_state(const struct admin_service *service, const struct endpoint *endpoint, uint64_t now_ms)
+{
+	return state_of(endpoint, balance_is_passed_over(service->serving, &service->settings->ejection, now_ms, endpoint));
 }
 
 static json_t *describe_endpoint(const struct admin_service *service, const struct endpoint *endpoint, uint64_t now_ms)
@@ -88,13 +94,15 @@ static json_t *describe(const struct admin_view *view, const struct admin_servic
 
 	for (size_t i = 0; service->set != NULL && i < service->set->count; i++)
 		json_array_append_new(endpoints, describe_endpoint(service, service->set->endpoints[i], now_ms));
-	return json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o}", "name", settings->name, "url",
-	                 settings->url, "breaker", breakers_figures(service), "discovery", describe_discovery(view, service, now_ms),
-	                 "bulkhead", "inFlight", (json_int_t)bulkhead_in_flight(&upstream->bulkhead), "maxInFlight",
+	return json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:o}", "name", settings->name,
+	                 "url", settings->url, "breaker", breakers_figures(service), "discovery",
+	                 describe_discovery(view, service, now_ms), "bulkhead", "inFlight",
+	                 (json_int_t)bulkhead_in_flight(&upstream->bulkhead), "maxInFlight",
 	                 (json_int_t)settings->bulkhead_max_in_flight, "waiting", (json_int_t)bulkhead_waiting(&upstream->bulkhead),
 	                 "maxWaiting", (json_int_t)settings->bulkhead_max_waiting, "waited",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->queue.waited_total), "rejected",
-	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->bulkhead.rejected_total), "retry", "attempts",
+	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->bulkhead.rejected_total), "streams",
+	                 (json_int_t)bulkhead_in_flight(&upstream->streams), "retry", "attempts",
 	                 (json_int_t)settings->retry_attempts, "refusedByBudget",
 	                 (json_int_t)atomic_load((_Atomic uint64_t *)&upstream->retry_budget.refused_total), "endpoints",
 	                 endpoints);
@@ -110,7 +118,7 @@ void upstreams_page(struct page_request *request)
 		if (page_find_service(request, request->rest, &service))
 			page_json(request, 200, PAGE_JSON, describe(view, &service));
 		else
-			page_error(request, 404, "there is no upstream of this name");
+			page_error(request, 404, "there is no upstream with this name");
 		return;
 	}
 	all = json_array();

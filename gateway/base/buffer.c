@@ -6,17 +6,10 @@
 
 _Thread_local size_t buffer_kept_bytes, buffer_most_bytes = SIZE_MAX / 2;
 
-bool buffer_reserve(struct buffer *buffer, size_t length)
+static bool grow(struct buffer *buffer, size_t wanted)
 {
-	size_t wanted = buffer->to + length;
 	char *grown;
 
-	if (wanted <= buffer->size)
-		return true;
-	if (length > SIZE_MAX / 2 - buffer->to)
-		return false;
-	if (wanted < 2 * buffer->size)
-		wanted = 2 * buffer->size;
 	if (!buffer_may_keep(wanted))
 		return false;
 	grown = realloc(buffer->data, wanted);
@@ -26,6 +19,22 @@ bool buffer_reserve(struct buffer *buffer, size_t length)
 	buffer->data = grown;
 	buffer->size = wanted;
 	return true;
+}
+
+bool buffer_reserve(struct buffer *buffer, size_t length)
+{
+	size_t wanted = buffer->to + length;
+
+	if (wanted <= buffer->size)
+		return true;
+	if (length > SIZE_MAX / 2 - buffer->to)
+		return false;
+	return grow(buffer, wanted < 2 * buffer->size ? 2 * buffer->size : wanted);
+}
+
+bool buffer_reserve_exactly(struct buffer *buffer, size_t length)
+{
+	return buffer->to + length <= buffer->size || (length <= SIZE_MAX / 2 - buffer->to && grow(buffer, buffer->to + length));
 }
 
 bool buffer_append(struct buffer *buffer, const char *bytes, size_t length)

@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 /*
- * What this thread's buffers have allocated, and the sum above which none may grow beyond BUFFER_ALWAYS_BYTES: then large requests
- * fail, and small ones go on. Others that keep bytes for a peer add them here, and ask buffer_may_keep() first.
+ * The bytes that this thread's buffers have allocated, and the sum above which no buffer may grow beyond
+ * BUFFER_ALWAYS_BYTES: then large requests fail, and small ones go on. Others that keep bytes for a peer add them here,
+ * and ask buffer_may_keep() first.
  */
 enum { BUFFER_ALWAYS_BYTES = 8 * 1024 };
 extern _Thread_local size_t buffer_kept_bytes, buffer_most_bytes;
@@ -28,14 +29,17 @@ static inline size_t buffer_length(const struct buffer *buffer)
 	return buffer->to - buffer->from;
 }
 
+/* NULL: it has no memory. */
 static inline char *buffer_bytes(const struct buffer *buffer)
 {
-	return buffer->data + buffer->from;
+	return buffer->data == NULL ? NULL : buffer->data + buffer->from;
 }
 
-/* Room for `length` bytes more. False: memory is short, nothing has changed. */
+/* Room for `length` bytes more. False: out of memory, nothing has changed. */
 bool buffer_reserve(struct buffer *buffer, size_t length);
-/* False: memory is short, nothing was appended. */
+/* The same, and nothing on top for what may come: where many grow at once. */
+bool buffer_reserve_exactly(struct buffer *buffer, size_t length);
+/* False: out of memory, nothing was appended. */
 bool buffer_append(struct buffer *buffer, const char *bytes, size_t length);
 void buffer_take(struct buffer *buffer, size_t length);
 /* Empty, but the memory stays. */

@@ -1,4 +1,5 @@
-/* What this process may use: the CPUs it may be scheduled on and the cgroup's quota pays for, and the cgroup's memory. */
+/* The resources that this process may use: the CPUs that its affinity and the cgroup's quota allow, and the cgroup's
+ * memory. */
 #ifndef GATEWAY_BASE_CGROUP_H
 #define GATEWAY_BASE_CGROUP_H
 

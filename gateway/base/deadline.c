@@ -1,5 +1,5 @@
-/* The wheel: slot = tick modulo DEADLINE_SLOTS. What lies beyond one turn of the wheel waits in the last slot of this turn
- * and is put further from there. */
+/* The wheel: slot = tick modulo DEADLINE_SLOTS. A deadline beyond one revolution of the wheel waits in the last slot of this
+ * one, and moves on from there. */
 #include "gateway/base/deadline.h"
 
 #include <stddef.h>
@@ -69,7 +69,8 @@ void deadline_remove(struct deadlines *deadlines, struct deadline *deadline)
 		unlink_from_slot(deadlines, deadline);
 }
 
-/* The first occupied slot's tick after `tick`: the whole turn, as what was set after a long sleep may be in any slot. */
+/* The first occupied slot's tick after `tick`. It searches all slots, because a deadline that was set after a long sleep may
+ * be in any. */
 static uint64_t next_occupied(const struct deadlines *deadlines, uint64_t tick)
 {
 	for (uint64_t at = tick + 1; at <= tick + DEADLINE_SLOTS;) {
@@ -87,7 +88,8 @@ static uint64_t next_occupied(const struct deadlines *deadlines, uint64_t tick)
 
 static void run_slot(struct deadlines *deadlines, size_t slot, uint64_t now_ms)
 {
-	/* Taken off as a whole: a callback may add to this very slot. `due` heads the list, so callbacks may remove from it. */
+	/* The slot is emptied as a whole, because a callback may add to it. `due` is the head of the list, so callbacks may
+	 * remove from it. */
 	struct deadline *due = deadlines->slots[slot];
 
 	if (due == NULL)
@@ -118,7 +120,7 @@ void deadlines_run(struct deadlines *deadlines, uint64_t now_ms)
 	uint64_t now_tick = now_ms / DEADLINE_TICK_MS;
 
 	if (now_tick > deadlines->tick + DEADLINE_SLOTS)
-		deadlines->tick = now_tick - DEADLINE_SLOTS; /* asleep for more than a turn: each slot once */
+		deadlines->tick = now_tick - DEADLINE_SLOTS; /* asleep for more than a revolution: each slot once */
 	while (deadlines->tick < now_tick) {
 		uint64_t tick = next_occupied(deadlines, deadlines->tick);
 

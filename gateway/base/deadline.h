@@ -1,9 +1,9 @@
 /*
  * Many deadlines, one clock: a timing wheel for one thread.
  *
- * A deadline that moves later, as nearly all do (every request pushes its connection's idle time ahead), costs one
- * store: it stays in its slot and is moved on when that slot comes due. Only one that moves earlier is relinked.
- * Resolution is DEADLINE_TICK_MS; a deadline is never early and at most two ticks late while the loop turns.
+ * Nearly all deadlines move later (every request moves its connection's idle time ahead), which costs one store: the deadline
+ * stays in its slot and moves on when that slot comes due. Only a deadline that moves earlier changes its slot at once. The
+ * resolution is DEADLINE_TICK_MS; a deadline is never early, and at most two ticks late while the loop runs.
  */
 #ifndef GATEWAY_BASE_DEADLINE_H
 #define GATEWAY_BASE_DEADLINE_H
@@ -34,12 +34,12 @@ uint64_t deadlines_next_ms(const struct deadlines *deadlines);
 
 void deadline_init(struct deadline *deadline, void (*on_due)(struct deadline *deadline));
 void deadline_set(struct deadlines *deadlines, struct deadline *deadline, uint64_t at_ms);
-/* It won't come due; stays linked, so its memory must stay until deadline_remove(). */
+/* It won't come due, but stays linked, so its memory must stay until deadline_remove(). */
 static inline void deadline_clear(struct deadline *deadline)
 {
 	deadline->at_ms = 0;
 }
-/* Before its memory goes. */
+/* Call before its memory is freed. */
 void deadline_remove(struct deadlines *deadlines, struct deadline *deadline);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Messages from any thread to one, behind a mutex (crowd.h has the only other).
+ * Messages from any thread to one, behind a mutex (client_counts.h has the only other).
  *
  * The owner waits for the descriptor to become readable and then takes everything at once. Messages keep their order.
  */
@@ -23,11 +23,11 @@ struct inbox {
 
 /* False: no descriptor left, or memory. */
 bool inbox_init(struct inbox *inbox);
-/* Frees the messages that are left, not what they carry. One of zeros, or that could not be made, is left alone. */
+/* Frees the remaining messages, but not what they carry. An inbox of zeros, or one that could not be made, is left alone. */
 void inbox_destroy(struct inbox *inbox);
-/* Any thread. False: memory is short, nothing was sent. */
+/* Any thread. False: out of memory, nothing was sent. */
 bool inbox_send(struct inbox *inbox, int kind, void *subject, void *object);
-/* The owner: the messages in order; each to be freed with free(). */
+/* For the owner: the messages in order; each must be freed with free(). */
 struct message *inbox_take(struct inbox *inbox);
 
 #endif

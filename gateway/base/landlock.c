@@ -1,9 +1,10 @@
 /*
- * The calls by number: Debian 12 has no library for them. Each version of the interface (abi) brought more that can be handled;
- * its headers end with the second, so what came later is spelled here.
+ * The system calls by number, because Debian 12 has no library for them. Each version of the interface (abi) added more; its
+ * headers end with the second, so what came later is written out here.
  */
 #include "gateway/base/landlock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <stdint.h>
@@ -76,7 +77,11 @@ void landlock_allow_writing(const struct landlock *landlock, const char *path)
 
 bool landlock_enforce(struct landlock *landlock)
 {
-	bool is_enforced = landlock->ruleset >= 0 && syscall(SYS_landlock_restrict_self, landlock->ruleset, 0) == 0;
+	bool is_enforced;
+
+	if (landlock->ruleset < 0)
+		errno = ENOMEM;
+	is_enforced = landlock->ruleset >= 0 && syscall(SYS_landlock_restrict_self, landlock->ruleset, 0) == 0;
 
 	if (landlock->ruleset >= 0)
 		close(landlock->ruleset);

@@ -1,6 +1,6 @@
 /*
- * Which files the process may still open, and that it opens no TCP port any more (landlock(7)). Whatever is not allowed by a rule
- * fails with EACCES, also where the file's own permissions would allow it. Open descriptors are not touched.
+ * Which files the process may still open, and that it binds no more TCP ports (landlock(7)). Every access that no rule allows
+ * fails with EACCES, even if the file's own permissions would allow it. Open descriptors stay usable.
  */
 #ifndef GATEWAY_BASE_LANDLOCK_H
 #define GATEWAY_BASE_LANDLOCK_H
@@ -12,12 +12,13 @@ struct landlock {
 	int ruleset; /* a descriptor */
 };
 
-/* Nothing is allowed yet, nothing is enforced yet. */
+/* It allows nothing yet, and enforces nothing yet. */
 struct landlock landlock_begin(void);
-/* Folders are meant with all below them. A path that does not exist is left out. */
+/* A folder includes all below it. A path that does not exist is skipped. */
 void landlock_allow_reading(const struct landlock *landlock, const char *path);
 void landlock_allow_writing(const struct landlock *landlock, const char *path);
-/* From now on, for the calling thread and those it starts. Needs no_new_privs. False: errno. Ends the ruleset in any case. */
+/* Enforces it from now on, for the calling thread and those that it starts. Needs no_new_privs. False: errno. Frees the
+ * ruleset in any case. */
 bool landlock_enforce(struct landlock *landlock);
 
 #endif

@@ -58,7 +58,7 @@ static void put_lost(const char *head, int head_length)
 
 	if (count == 0)
 		return;
-	snprintf(text, sizeof text, "%u lines of this log were lost: nobody took them", count);
+	snprintf(text, sizeof text, "%u lines of this log were lost: stderr was too slow", count);
 	if (!put_line(head, head_length, text))
 		atomic_fetch_add(&lost, count);
 }

@@ -1,5 +1,5 @@
 /*
- * A FILE that writes into memory and says when there was none: glibc's open_memstream() then drops what is written without
+ * A FILE that writes into memory and reports when there was none. glibc's open_memstream() then drops what is written without
  * setting the error, and may close with success and no text at all.
  */
 #ifndef GATEWAY_BASE_MEMORY_FILE_H
@@ -10,7 +10,7 @@
 #include "gateway/base/buffer.h"
 
 struct memory_file {
-	FILE *file; /* NULL: memory is short, and memory_file_close() will say so */
+	FILE *file; /* NULL: out of memory, and memory_file_close() will say so */
 	struct buffer text;
 };
 

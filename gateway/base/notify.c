@@ -1,14 +1,16 @@
 #include "gateway/base/notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Whether it is heard is the manager's business: errors are not ours to act on, and it is not waited for for long. */
+/* The manager need not listen: the gateway ignores errors, and does not wait for long. */
 static void tell(const char *state)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
@@ -33,6 +35,16 @@ static void tell(const char *state)
 void notify_ready(void)
 {
 	tell("READY=1");
+}
+
+void notify_reloading(void)
+{
+	char text[64];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", now.tv_sec * 1000000LL + now.tv_nsec / 1000);
+	tell(text);
 }
 
 void notify_stopping(void)

@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Opened anew rather than dup'ed: O_NONBLOCK must not reach others who hold the same descriptor, such as a shell. A socket
- * can't be opened that way; what is written to it says each time that it must not wait. */
+/* Opened anew rather than duplicated, because O_NONBLOCK must not reach other holders of the same descriptor, such as a
+ * shell. A socket can't be opened that way; each write to it says that it must not wait. */
 int output_open(int standard)
 {
 	const char *name = standard == STDOUT_FILENO ? "/proc/self/fd/1" : "/proc/self/fd/2";

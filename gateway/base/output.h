@@ -1,6 +1,6 @@
 /*
- * Standard output and standard error, written to without waiting for whoever reads them: a write that can't be taken at once fails
- * with EAGAIN.
+ * Standard output and standard error, written without waiting for their reader: a write that can't happen at once fails with
+ * EAGAIN.
  */
 #ifndef GATEWAY_BASE_OUTPUT_H
 #define GATEWAY_BASE_OUTPUT_H

@@ -3,6 +3,7 @@
 #define GATEWAY_BASE_RING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ring {
 	struct ring *previous, *next;
@@ -18,7 +19,16 @@ static inline bool ring_is_empty(const struct ring *head)
 	return head->next == head;
 }
 
-/* Behind all that are in it. */
+/* The head was copied here from `was`. */
+static inline void ring_moved(struct ring *head, uintptr_t was)
+{
+	if ((uintptr_t)head->next == was)
+		ring_init(head);
+	else
+		head->next->previous = head->previous->next = head;
+}
+
+/* After all entries. */
 static inline void ring_append(struct ring *head, struct ring *entry)
 {
 	entry->previous = head->previous;
@@ -27,7 +37,13 @@ static inline void ring_append(struct ring *head, struct ring *entry)
 	head->previous = entry;
 }
 
-/* All of `from`, which is empty then, go to `to`. */
+/* Before all entries. */
+static inline void ring_prepend(struct ring *head, struct ring *entry)
+{
+	ring_append(head->next, entry);
+}
+
+/* Moves all entries of `from`, which is empty then, to `to`. */
 static inline void ring_move(struct ring *from, struct ring *to)
 {
 	ring_init(to);
@@ -44,7 +60,7 @@ static inline void ring_remove(struct ring *entry)
 	entry->next->previous = entry->previous;
 }
 
-/* Also when it is in none. */
+/* Also if it is in no list. */
 static inline void ring_leave(struct ring *entry)
 {
 	ring_remove(entry);

@@ -1,4 +1,4 @@
-/* Bytes that belong to somebody else. Not NUL-terminated; valid as long as the owner says. */
+/* Bytes with another owner. Not NUL-terminated; valid for as long as the owner says. */
 #ifndef GATEWAY_BASE_SLICE_H
 #define GATEWAY_BASE_SLICE_H
 

@@ -1,4 +1,4 @@
-/* Appending to a buffer whose size was worked out beforehand: each function returns the new end. */
+/* Appends to a buffer whose size was computed before: each function returns the new end. */
 #ifndef GATEWAY_BASE_TEXT_H
 #define GATEWAY_BASE_TEXT_H
 
@@ -25,7 +25,7 @@ static inline char *text_put_slice(char *to, struct slice slice)
 	return slice.length == 0 ? to : text_put_bytes(to, slice.data, slice.length);
 }
 
-/* A word of a table, copied with all of its array: a length that the compiler knows makes it five times as fast. */
+/* A word of a table, copied with its whole array: a length that the compiler knows makes it five times as fast. */
 struct text_word {
 	char bytes[48];
 	size_t length;

@@ -1,4 +1,5 @@
-/* The time of day, for logs and the Date field: a thread reads it once per turn of its loop and formats its texts once a second. */
+/* The time of day, for logs and the Date field: a thread reads it once per loop iteration and formats its texts once a
+ * second. */
 #ifndef GATEWAY_BASE_WALL_H
 #define GATEWAY_BASE_WALL_H
 
@@ -17,7 +18,7 @@ struct wall {
 
 void wall_read(struct wall *wall);
 
-/* `turn_us` is the same in all of a turn, and another in the next. */
+/* `turn_us` is the same in a whole loop iteration, and differs in the next. */
 static inline const struct wall *wall_now(struct wall *wall, uint64_t turn_us)
 {
 	if (wall->turn_us != turn_us) {

@@ -1,40 +1,39 @@
 #include "gateway/discovery/checks.h"
 
 #include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/clock.h"
+#include "gateway/base/container.h"
 #include "gateway/base/log.h"
+#include "gateway/base/random.h"
 #include "gateway/net/fetch.h"
-#include "gateway/discovery/service.h"
+#include "gateway/net/timer.h"
 
 enum { URL_MAX = 8192 };
 
 struct check {
-	struct service *service;
+	struct checks *checks;
 	struct endpoint *endpoint; /* a reference */
 	struct event timer;
+	struct ring place;   /* among those that wait */
 	struct fetch *fetch; /* NULL: none under way */
 	uint64_t began_ms;
-	uint32_t interval_ms; /* that its timer was set with */
+	uint32_t interval_ms; /* the interval that its timer was set with */
 };
 
-static void run_in(struct check *check, uint64_t wait_ms)
-{
-	event_add(&check->timer, &(struct timeval){ .tv_sec = (time_t)(wait_ms / 1000),
-	                                            .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000 });
-}
-
-/* From the beginning of the last one. */
+/* From the beginning of the last check. */
 static void run_after_interval(struct check *check)
 {
-	uint32_t interval_ms = check->service->settings->health_interval_ms;
+	uint32_t interval_ms = check->checks->settings->health_interval_ms;
 	uint64_t passed_ms = clock_now_ms() - check->began_ms;
 
-	interval_ms -= (uint32_t)(random_next(&check->service->discovery->random) % (interval_ms / 10 + 1));
-	run_in(check, interval_ms > passed_ms ? interval_ms - passed_ms : 0);
+	interval_ms -= (uint32_t)(random_next(check->checks->random) % (interval_ms / 10 + 1));
+	timer_set(&check->timer, interval_ms > passed_ms ? interval_ms - passed_ms : 0);
 }
 
 static void log_change(const struct check *check, enum health_state from, uint64_t since_ms)
@@ -46,9 +45,16 @@ static void log_change(const struct check *check, enum health_state from, uint64
 		snprintf(why, sizeof why, "answered %u", health->last.status);
 	if (since_ms != 0)
 		snprintf(lasted, sizeof lasted, ", after %.1f s", (double)(health->since_ms - since_ms) / 1e3);
-	log_info("upstream %s: %s: %s -> %s: %s in %u ms%s", check->service->upstream->name, check->endpoint->text,
+	log_info("upstream %s: %s: %s -> %s: %s in %u ms%s", check->checks->settings->name, check->endpoint->text,
 	         health_state_name(from), health_state_name(health->state), health->last.error == NULL ? why : health->last.error,
 	         health->last.took_ms, lasted);
+}
+
+/* Frees its place among the checks in flight. */
+static void leave(struct check *check)
+{
+	check->fetch = NULL;
+	check->checks->in_flight--;
 }
 
 static void take(struct check *check, const struct fetch_result *fetched)
@@ -59,123 +65,167 @@ static void take(struct check *check, const struct fetch_result *fetched)
 	struct health_result result = { .status = fetched->status, .error = fetched->error,
 		                        .took_ms = (uint32_t)(now_ms - check->began_ms) };
 
-	check->fetch = NULL;
+	leave(check);
 	run_after_interval(check);
-	if (!health_take(health, &check->service->settings->health, &result, now_ms))
+	if (!health_take(health, &check->checks->settings->health, &result, now_ms))
 		return;
 	log_change(check, before, since_ms);
-	service_health_changed(check->service);
+	check->checks->on_changed(check->checks->context);
 }
 
-static void on_end(void *context, const struct fetch_result *fetched)
+
+static void on_end(void *context, const struct fetch_result *fetched);
+
+static void run(struct check *check)
 {
-	take(context, fetched);
+	const struct upstream_settings *settings = check->checks->settings;
+	char url[URL_MAX];
+
+	snprintf(url, sizeof url, "http://%s%s", check->endpoint->text, settings->health_path);
+	check->began_ms = clock_now_ms();
+	check->fetch = fetch_start(*check->checks->fetcher,
+	                           &(struct fetch_order){ .url = url, .host = settings->url + strlen("http://"),
+	                                                  .timeout_ms = settings->health_timeout_ms },
+	                           on_end, check);
+	if (check->fetch == NULL)
+		run_after_interval(check);
+	else
+		check->checks->in_flight++;
+}
+
+/* The oldest waiting checks take the free places. */
+static void run_waiting(struct checks *checks)
+{
+	while (checks->in_flight < CHECKS_IN_FLIGHT && !ring_is_empty(&checks->waiting)) {
+		struct check *check = container_of(checks->waiting.next, struct check, place);
+
+		ring_leave(&check->place);
+		run(check);
+	}
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
 {
 	struct check *check = context;
-	const struct upstream_settings *settings = check->service->settings;
-	char url[URL_MAX];
 
 	(void)fd, (void)what;
-	snprintf(url, sizeof url, "http://%s%s", check->endpoint->text, settings->health_path);
-	check->began_ms = clock_now_ms();
-	check->fetch = fetch_start(check->service->discovery->fetcher, url, settings->url + strlen("http://"),
-	                           settings->health_timeout_ms, on_end, check);
-	if (check->fetch == NULL)
-		run_after_interval(check);
+	ring_leave(&check->place);
+	ring_append(&check->checks->waiting, &check->place);
+	run_waiting(check->checks);
+}
+
+/* The service may free this check when it hears of the result, but not the list of checks. */
+static void on_end(void *context, const struct fetch_result *fetched)
+{
+	struct checks *checks = ((struct check *)context)->checks;
+
+	take(context, fetched);
+	run_waiting(checks);
 }
 
 static void end(struct check *check)
 {
-	if (check->fetch != NULL)
+	if (check->fetch != NULL) {
 		fetch_cancel(check->fetch);
+		leave(check);
+	}
+	ring_leave(&check->place);
 	event_del(&check->timer);
 	endpoint_release(check->endpoint);
 	free(check);
 }
 
-/* NULL: memory is short, so nobody looks after this endpoint until the set changes again. */
-static struct check *begin(struct service *service, struct endpoint *endpoint)
+/* NULL: out of memory; then this endpoint is not checked until the set changes again. */
+static struct check *begin(struct checks *checks, struct endpoint *endpoint)
 {
 	struct check *check = calloc(1, sizeof *check);
 
 	if (check == NULL) {
-		log_error("upstream %s: memory is short: %s is not checked", service->upstream->name, endpoint->text);
+		log_error("upstream %s: out of memory: the gateway does not check %s", checks->settings->name,
+		          endpoint->text);
 		return NULL;
 	}
-	check->service = service;
+	check->checks = checks;
 	check->endpoint = endpoint_reference(endpoint);
-	check->interval_ms = service->settings->health_interval_ms;
-	evtimer_assign(&check->timer, service->discovery->base, on_timer, check);
-	run_in(check, random_next(&service->discovery->random) % service->settings->health_interval_ms);
+	check->interval_ms = checks->settings->health_interval_ms;
+	ring_init(&check->place);
+	evtimer_assign(&check->timer, checks->base, on_timer, check);
+	timer_set(&check->timer, random_next(checks->random) % checks->settings->health_interval_ms);
 	return check;
 }
 
-/* An hour's interval that is a second's now must not last the hour. */
+/* If an interval of an hour becomes one of a second, the check must not wait for the rest of the hour. */
 static struct check *keep(struct check *check)
 {
-	uint32_t interval_ms = check->service->settings->health_interval_ms;
+	uint32_t interval_ms = check->checks->settings->health_interval_ms;
 
-	if (check->interval_ms != interval_ms && check->fetch == NULL)
-		run_in(check, random_next(&check->service->discovery->random) % interval_ms);
+	if (check->interval_ms != interval_ms && check->fetch == NULL && ring_is_empty(&check->place))
+		timer_set(&check->timer, random_next(check->checks->random) % interval_ms);
 	check->interval_ms = interval_ms;
 	return check;
 }
 
 /* Both are in the order of addresses. */
-static void pair_up(struct service *service, struct check **checks)
+static void pair_up(struct checks *checks, const struct endpoint_set *known, struct check **list)
 {
 	size_t old = 0, made = 0;
 
-	for (size_t i = 0; i < service->known->count; i++) {
-		struct endpoint *endpoint = service->known->endpoints[i];
+	for (size_t i = 0; i < known->count; i++) {
+		struct endpoint *endpoint = known->endpoints[i];
 
-		while (old < service->check_count && address_compare(&service->checks[old]->endpoint->address, &endpoint->address) < 0)
-			end(service->checks[old++]);
-		if (old < service->check_count && service->checks[old]->endpoint == endpoint)
-			checks[made] = keep(service->checks[old++]);
+		while (old < checks->count && address_compare(&checks->list[old]->endpoint->address, &endpoint->address) < 0)
+			end(checks->list[old++]);
+		if (old < checks->count && checks->list[old]->endpoint == endpoint)
+			list[made] = keep(checks->list[old++]);
 		else
-			checks[made] = begin(service, endpoint);
-		made += checks[made] != NULL;
+			list[made] = begin(checks, endpoint);
+		made += list[made] != NULL;
 	}
-	while (old < service->check_count)
-		end(service->checks[old++]);
-	free(service->checks);
-	service->checks = checks;
-	service->check_count = made;
+	while (old < checks->count)
+		end(checks->list[old++]);
+	free(checks->list);
+	checks->list = list;
+	checks->count = made;
+	run_waiting(checks);
 }
 
-void checks_follow(struct service *service)
+void checks_init(struct checks *checks, struct event_base *base, struct fetcher **fetcher, struct random *random,
+                 void (*on_changed)(void *context), void *context)
 {
-	struct check **checks;
+	*checks = (struct checks){ .base = base, .fetcher = fetcher, .random = random, .on_changed = on_changed, .context = context };
+	ring_init(&checks->waiting);
+}
 
-	if (service->settings == NULL || !service->settings->health.enabled) {
-		if (service->checks == NULL)
+void checks_follow(struct checks *checks, const struct upstream_settings *settings, const struct endpoint_set *known)
+{
+	struct check **list;
+
+	checks->settings = settings;
+	if (settings == NULL || !settings->health.enabled) {
+		if (checks->list == NULL)
 			return;
-		checks_stop(service);
-		service_health_changed(service);
+		checks_stop(checks);
+		checks->on_changed(checks->context);
 		return;
 	}
-	if (service->known == NULL)
+	if (known == NULL)
 		return;
-	checks = calloc(service->known->count + 1, sizeof(struct check *));
-	if (checks == NULL)
-		log_error("upstream %s: memory is short: its new endpoints are not checked", service->upstream->name);
+	list = calloc(known->count + 1, sizeof(struct check *));
+	if (list == NULL)
+		log_error("upstream %s: out of memory: the gateway does not check its new endpoints", settings->name);
 	else
-		pair_up(service, checks);
+		pair_up(checks, known, list);
 }
 
-void checks_stop(struct service *service)
+void checks_stop(struct checks *checks)
 {
-	if (service->checks == NULL)
+	if (checks->list == NULL)
 		return;
-	for (size_t i = 0; i < service->check_count; i++) {
-		service->checks[i]->endpoint->health = (struct health){ .state = HEALTH_UNCHECKED };
-		end(service->checks[i]);
+	for (size_t i = 0; i < checks->count; i++) {
+		checks->list[i]->endpoint->health = (struct health){ .state = HEALTH_UNCHECKED };
+		end(checks->list[i]);
 	}
-	free(service->checks);
-	service->checks = NULL;
-	service->check_count = 0;
+	free(checks->list);
+	checks->list = NULL;
+	checks->count = 0;
 }

@@ -7,33 +7,38 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/discovery/identity.h"
-#include "gateway/discovery/service.h"
+#include "gateway/net/timer.h"
 
 /* ---- who is admitted ----------------------------------------------------------------------------------------- */
 
-/* Those that left are gone at once. If nobody would be left while some still wait, things stay as they were: a service whose
- * replicas were all replaced within one refresh must not be without any. */
-static void update(struct guard *guard)
+/* Drops guests that have left at once. If that would leave nobody while some still wait, the admitted ones stay as they
+ * were: a service whose replicas were all replaced within one refresh must not be without any. True: the set of
+ * admitted addresses has changed. */
+static bool update(struct guard *guard)
 {
 	struct address *admitted = malloc((guard->count + 1) * sizeof *admitted);
 	size_t count = 0;
+	bool is_same;
 
 	if (admitted == NULL) {
-		log_error("%s: memory is short, its addresses stay as they were", guard->name->host);
-		return;
+		log_error("%s: out of memory: the gateway keeps its old addresses", guard->host);
+		return false;
 	}
 	for (size_t i = 0; i < guard->count; i++)
 		if (guard->guests[i]->state == GUEST_ADMITTED)
 			admitted[count++] = guard->guests[i]->address;
 	if (count == 0 && guard->waiting > 0) {
 		free(admitted);
-		return;
+		return false;
 	}
+	is_same = guard->is_known && count == guard->admitted_count;
+	for (size_t i = 0; is_same && i < count; i++)
+		is_same = address_compare(&admitted[i], &guard->admitted[i]) == 0;
 	free(guard->admitted);
 	guard->admitted = admitted;
 	guard->admitted_count = count;
 	guard->is_known = true;
+	return !is_same;
 }
 
 static void enter(struct guest *guest, enum guest_state state)
@@ -45,87 +50,142 @@ static void enter(struct guest *guest, enum guest_state state)
 	guest->state = state;
 }
 
-static void quarantine(struct guest *guest, const char *why, const char *name, uint64_t took_ms)
+static void quarantine(struct guest *guest, const char *why, const char *name)
 {
+	uint64_t took_ms = guest->asked_ms == 0 ? 0 : clock_now_ms() - guest->asked_ms;
 	char says[GUARD_SAYS_MAX], address[ADDRESS_TEXT_MAX];
-	size_t length = (size_t)snprintf(says, sizeof says, "%s%s", why, name);
 
-	for (size_t i = 0; i < length && i < sizeof says - 1; i++)
-		if (says[i] < ' ' || says[i] > '~')
-			says[i] = '?';
+	snprintf(says, sizeof says, "%s%s", why, name);
 	if (guest->state == GUEST_QUARANTINED && strcmp(guest->says, says) == 0)
 		return;
 	address_format_ip(&guest->address, address);
-	log_warn("%s: %s is quarantined: %s (after %llu ms)", guest->guard->name->host, address, says,
-	         (unsigned long long)took_ms);
+	log_warn("%s: %s is quarantined: %s (after %llu ms)", guest->guard->host, address, says, (unsigned long long)took_ms);
 	guest->guard->quarantines_total += guest->state != GUEST_QUARANTINED;
 	enter(guest, GUEST_QUARANTINED);
 	memcpy(guest->says, says, sizeof says);
 }
 
-static void admit(struct guest *guest, enum identity identity, const char *name)
+static void admit(struct guest *guest)
 {
-	const char *host = guest->guard->name->host;
+	const char *host = guest->guard->host;
 	char address[ADDRESS_TEXT_MAX];
 
 	address_format_ip(&guest->address, address);
 	if (guest->state == GUEST_QUARANTINED)
-		log_info("%s: %s is not quarantined any more: its name is %s", host, address,
-		         identity == IDENTITY_OWN ? name : "no other service's");
-	else if (guest->state == GUEST_WAITING && identity_is_public(&guest->address))
-		log_warn("%s: %s is a public address, but its name is %s", host, address, name);
+		log_info("%s: %s is no longer quarantined: its name is %s", host, address,
+		         guest->identity == IDENTITY_OWN ? guest->name : "no other service's");
+	else if (guest->state != GUEST_ADMITTED && identity_is_public(&guest->address))
+		log_warn("%s: %s is a public address, but its name is %s", host, address, guest->name);
 	enter(guest, GUEST_ADMITTED);
 	guest->says[0] = '\0';
 }
 
-static void judge(struct guest *guest, enum identity identity, const char *name)
+static size_t count_like(const struct guard *guard, const char *name)
 {
-	uint64_t took_ms = guest->asked_ms == 0 ? 0 : clock_now_ms() - guest->asked_ms;
+	size_t count = 0;
 
-	if (identity == IDENTITY_FOREIGN)
-		quarantine(guest, "its name is another service's: ", name, took_ms);
+	for (size_t i = 0; i < guard->count; i++)
+		count += guard->guests[i]->identity == IDENTITY_OWN && identity_is_same_service(guard->guests[i]->name, name);
+	return count;
+}
+
+/* The service that was meant: the one with most addresses; among equals the one learnt before, then the more plausible
+ * one. */
+static void learn_service(struct guard *guard)
+{
+	const char *best = guard->service;
+	size_t most = best[0] == '\0' ? 0 : count_like(guard, best);
+	bool is_learnt = most > 0;
+
+	for (size_t i = 0; i < guard->count; i++) {
+		const char *name = guard->guests[i]->name;
+		size_t count;
+
+		if (guard->guests[i]->identity != IDENTITY_OWN || identity_is_same_service(name, best))
+			continue;
+		count = count_like(guard, name);
+		if (count > most || (count == most && !(is_learnt && best == guard->service) &&
+		                     identity_doubt(guard->host, name) < identity_doubt(guard->host, best))) {
+			best = name;
+			most = count;
+		}
+	}
+	if (best != guard->service)
+		memcpy(guard->service, best, sizeof guard->service);
+}
+
+static void judge(struct guest *guest)
+{
+	static const char another[] = "its name belongs to another service: ";
+	enum identity identity = guest->identity;
+
+	if (identity == IDENTITY_FOREIGN ||
+	    (identity == IDENTITY_OWN && !identity_is_same_service(guest->name, guest->guard->service)))
+		quarantine(guest, another, guest->name);
 	else if (identity == IDENTITY_UNKNOWN && identity_is_public(&guest->address))
-		quarantine(guest, "a public address without a name of the service", "", took_ms);
+		quarantine(guest, "a public address whose name is not the service's", "");
 	else
-		admit(guest, identity, name);
+		admit(guest);
+}
+
+static bool judge_all(struct guard *guard)
+{
+	learn_service(guard);
+	for (size_t i = 0; i < guard->count; i++)
+		judge(guard->guests[i]);
+	return update(guard);
 }
 
 /* ---- questions ----------------------------------------------------------------------------------------------- */
 
 static void ask_new(struct guard *guard);
 
-/* No answer takes nothing back: whoever was judged stays as he was. */
+/* An answer without information takes nothing back: neither a missing answer, nor a single answer without a name. */
+static void hear(struct guest *guest, const struct resolver_answer *answer)
+{
+	const char *name = "";
+	enum identity identity = identity_of(guest->guard->host, answer->names, &name);
+
+	guest->is_answered = answer->verdict != RESOLVER_FAILURE;
+	if (!guest->is_answered || (identity == IDENTITY_UNKNOWN && guest->identity == IDENTITY_OWN) ||
+	    (identity == IDENTITY_UNKNOWN && guest->identity == IDENTITY_FOREIGN && guest->unknowns++ == 0))
+		return;
+	guest->unknowns = 0;
+	guest->identity = identity;
+	snprintf(guest->name, sizeof guest->name, "%s", name);
+	for (char *at = guest->name; *at != '\0'; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+}
+
 static void on_answer(void *context, const struct resolver_answer *answer)
 {
 	struct guest *guest = context;
 	struct guard *guard = guest->guard;
-	enum guest_state before = guest->state;
-	const char *name = "";
-	enum identity identity = identity_of(guard->name->host, answer->names, &name);
 
 	guest->query = NULL;
 	guard->asking--;
-	if (answer->verdict != RESOLVER_FAILURE || guest->state == GUEST_WAITING)
-		judge(guest, identity, name);
+	hear(guest, answer);
+	if (guest->state == GUEST_WAITING)
+		enter(guest, GUEST_HEARD);
 	ask_new(guard);
-	if (guard->waiting > 0 || guest->state == before)
-		return;
-	update(guard);
-	name_guard_changed(guard->name); /* at last: it may end in a reload that forgets the name */
+	if (guard->waiting == 0 && judge_all(guard))
+		guard->on_changed(guard->context); /* last, because it may end in a reload that frees the name */
 }
 
 static void ask(struct guest *guest)
 {
 	struct guard *guard = guest->guard;
 
-	guest->query = resolver_ask_names(guard->name->discovery->resolver, &guest->address, on_answer, guest);
-	if (guest->query == NULL) /* memory is short: with the next answer again */
+	guest->query = resolver_ask_names(guard->naming->resolver, &guest->address, on_answer, guest);
+	if (guest->query == NULL) /* out of memory: try again with the next answer */
 		return;
 	guest->asked_ms = clock_now_ms();
+	guest->is_doubted = false;
 	guard->asking++;
 }
 
-/* Also those that were admitted because the time was over before it was their turn. */
+/* Also judges those that were admitted because the time was over. */
 static void ask_new(struct guard *guard)
 {
 	for (size_t i = 0; i < guard->count && guard->asking < GUARD_ASKING_MAX; i++)
@@ -133,14 +193,44 @@ static void ask_new(struct guard *guard)
 			ask(guard->guests[i]);
 }
 
-static void ask_quarantined_again(struct guard *guard)
+static bool is_due(const struct guest *guest, uint64_t now_ms)
 {
-	uint64_t now_ms = clock_now_ms();
+	bool is_unsure = !guest->is_answered || guest->state == GUEST_QUARANTINED;
+	uint64_t wait_ms = guest->is_doubted ? GUARD_DOUBT_MS : is_unsure ? GUARD_AGAIN_MS : GUARD_RENEW_MS;
 
-	for (size_t i = 0; i < guard->count && guard->asking < GUARD_ASKING_MAX; i++) {
+	return guest->query == NULL && now_ms - guest->asked_ms >= wait_ms;
+}
+
+/* New ones go first. */
+static void on_again(evutil_socket_t fd, short what, void *context)
+{
+	struct guard *guard = context;
+	uint64_t now_ms = clock_now_ms();
+	unsigned asked = 0;
+
+	(void)fd, (void)what;
+	for (size_t i = 0; i < guard->count && guard->waiting == 0 && asked < GUARD_RENEWALS && guard->asking < GUARD_ASKING_MAX;
+	     i++) {
+		struct guest *guest = guard->guests[guard->renewed++ % guard->count];
+
+		if (!is_due(guest, now_ms))
+			continue;
+		ask(guest);
+		asked++;
+	}
+	if (guard->count > 0)
+		event_add(&guard->again, &(struct timeval){ .tv_sec = 1 });
+}
+
+void guard_doubt(struct guard *guard, const struct address *address, uint64_t lost_ms)
+{
+	for (size_t i = 0; i < guard->count; i++) {
 		struct guest *guest = guard->guests[i];
 
-		if (guest->state == GUEST_QUARANTINED && guest->query == NULL && now_ms - guest->asked_ms >= GUARD_AGAIN_MS)
+		if (address_compare(&guest->address, address) != 0 || lost_ms < guest->asked_ms)
+			continue;
+		guest->is_doubted = true;
+		if (is_due(guest, clock_now_ms()) && guard->asking < GUARD_ASKING_MAX)
 			ask(guest);
 	}
 }
@@ -151,8 +241,8 @@ void guard_hurry(struct guard *guard)
 		return;
 	for (size_t i = 0; i < guard->count; i++)
 		if (guard->guests[i]->state == GUEST_WAITING)
-			judge(guard->guests[i], IDENTITY_UNKNOWN, "");
-	update(guard);
+			enter(guard->guests[i], GUEST_HEARD);
+	judge_all(guard);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *context)
@@ -161,7 +251,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
 
 	(void)fd, (void)what;
 	guard_hurry(guard);
-	name_guard_changed(guard->name);
+	guard->on_changed(guard->context);
 }
 
 /* ---- who comes and goes -------------------------------------------------------------------------------------- */
@@ -191,11 +281,12 @@ static struct guest *new_guest(struct guard *guard, const struct address *addres
 		return NULL;
 	guest->guard = guard;
 	guest->address = *address;
+	guest->identity = IDENTITY_UNKNOWN;
 	enter(guest, GUEST_WAITING);
 	return guest;
 }
 
-/* Both lists are sorted. A guest for whom there is no memory is not there: the next answer tries again. */
+/* Both lists are sorted. A guest without memory is left out; the next answer tries again. */
 static void replace_guests(struct guard *guard, struct guest **guests, const struct address *addresses, size_t count)
 {
 	size_t old = 0, made = 0;
@@ -219,39 +310,44 @@ static void replace_guests(struct guard *guard, struct guest **guests, const str
 void guard_take(struct guard *guard, const struct address *addresses, size_t count)
 {
 	struct guest **guests = calloc(count + 1, sizeof(struct guest *));
-	uint32_t timeout_ms = guard->name->discovery->timeout_ms;
+	uint32_t timeout_ms = guard->naming->timeout_ms;
 
 	if (guests == NULL) {
-		log_error("%s: memory is short, its addresses stay as they were", guard->name->host);
+		log_error("%s: out of memory: the gateway keeps its old addresses", guard->host);
 		return;
 	}
 	replace_guests(guard, guests, addresses, count);
 	ask_new(guard);
-	ask_quarantined_again(guard);
+	if (guard->count > 0 && !event_pending(&guard->again, EV_TIMEOUT, NULL))
+		event_add(&guard->again, &(struct timeval){ .tv_sec = 1 });
 	if (guard->waiting > 0 && !event_pending(&guard->deadline, EV_TIMEOUT, NULL))
-		event_add(&guard->deadline, &(struct timeval){ .tv_sec = timeout_ms / 1000,
-		                                               .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000 });
-	update(guard);
+		timer_set(&guard->deadline, timeout_ms);
+	if (guard->waiting > 0)
+		update(guard);
+	else
+		judge_all(guard);
 }
 
 /* ---- birth and death ----------------------------------------------------------------------------------------- */
 
-struct guard *guard_new(struct name *name)
+struct guard *guard_new(const struct naming *naming, const char *host, guard_on_changed *on_changed, void *context)
 {
 	struct guard *guard = calloc(1, sizeof *guard);
 
 	if (guard == NULL)
 		return NULL;
-	guard->name = name;
-	evtimer_assign(&guard->deadline, name->discovery->base, on_deadline, guard);
+	*guard = (struct guard){ .naming = naming, .host = host, .on_changed = on_changed, .context = context };
+	evtimer_assign(&guard->deadline, naming->base, on_deadline, guard);
+	evtimer_assign(&guard->again, naming->base, on_again, guard);
 	return guard;
 }
 
-void guard_rest(struct guard *guard)
+void guard_stop_asking(struct guard *guard)
 {
 	for (size_t i = 0; i < guard->count; i++)
 		call_off(guard->guests[i]);
 	event_del(&guard->deadline);
+	event_del(&guard->again);
 }
 
 void guard_free(struct guard *guard)
@@ -259,6 +355,7 @@ void guard_free(struct guard *guard)
 	for (size_t i = 0; i < guard->count; i++)
 		free_guest(guard->guests[i]);
 	event_del(&guard->deadline);
+	event_del(&guard->again);
 	free(guard->guests);
 	free(guard->admitted);
 	free(guard);

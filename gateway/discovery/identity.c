@@ -73,6 +73,22 @@ enum identity identity_of(const char *host, const char *const *names, const char
 	return identity;
 }
 
+bool identity_is_same_service(const char *name, const char *other)
+{
+	size_t length = strcspn(name, ".");
+
+	return length == strcspn(other, ".") && strncasecmp(name, other, length) == 0;
+}
+
+unsigned identity_doubt(const char *host, const char *name)
+{
+	size_t length = strcspn(name, "."), service_bytes = strcspn(host + strlen(TASKS), ".");
+
+	if (length <= service_bytes)
+		return 0;
+	return memchr(name, '_', length - service_bytes - 1) == NULL ? 1 : 2;
+}
+
 bool identity_is_public(const struct address *address)
 {
 	static const char *const OURS[] = {"10.0.0.0/8",     "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8",

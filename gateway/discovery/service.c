@@ -1,70 +1,34 @@
 #include "gateway/discovery/service.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/discovery/checks.h"
+#include "gateway/net/timer.h"
+
+enum {
+	CLOCKS_DIFFER_MS = 100, /* a worker reads its clock once per loop iteration */
+	PUBLICATION_MS = 20,    /* results of health checks are collected for so long */
+};
 
 static void on_transition(void *context, const struct breaker_transition *transition)
 {
 	struct service *service = context;
 	const struct discovery *discovery = service->discovery;
 
+	if (transition->from == BREAKER_CLOSED && transition->to == BREAKER_OPEN) {
+		atomic_store(&service->has_opened_slow, transition->reason == BREAKER_REASON_SLOW_RATE);
+		atomic_store(&service->opened_ms, transition->at_ms);
+	}
 	discovery->events->on_transition(discovery->context, service->upstream, transition);
 }
 
 /* ---- endpoints ----------------------------------------------------------------------------------------------- */
 
-static void *grown(void *array, size_t *count, size_t size)
-{
-	size_t wanted = *count == 0 ? 16 : *count * 2;
-	char *larger = realloc(array, wanted * size);
-
-	if (larger == NULL)
-		return NULL;
-	memset(larger + *count * size, 0, (wanted - *count) * size);
-	*count = wanted;
-	return larger;
-}
-
-/* A place whose endpoint only we still know of is free again. SIZE_MAX: memory is short. */
-static size_t free_endpoint_index(struct discovery *discovery)
-{
-	struct endpoint **larger;
-	size_t index;
-
-	for (index = 0; index < discovery->endpoint_count; index++) {
-		struct endpoint *endpoint = discovery->endpoints[index];
-
-		if (endpoint != NULL && atomic_load(&endpoint->references) == 1) {
-			endpoint_release(endpoint);
-			discovery->endpoints[index] = NULL;
-		}
-		if (discovery->endpoints[index] == NULL)
-			return index;
-	}
-	larger = grown(discovery->endpoints, &discovery->endpoint_count, sizeof *larger);
-	if (larger == NULL)
-		return SIZE_MAX;
-	discovery->endpoints = larger;
-	return index;
-}
-
-/* A reference for the caller, another for the register. */
-static struct endpoint *make_endpoint(struct discovery *discovery, const struct address *address, const char *discovered_by)
-{
-	size_t index = free_endpoint_index(discovery);
-
-	if (index == SIZE_MAX)
-		return NULL;
-	discovery->endpoints[index] = endpoint_new(address, (unsigned)index, clock_now_ms(), discovered_by);
-	return discovery->endpoints[index] == NULL ? NULL : endpoint_reference(discovery->endpoints[index]);
-}
-
-/* Sets are sorted, so that sets of a thousand cost little to compare. */
+/* Sets are sorted, so that comparing sets of a thousand is cheap. */
 static struct endpoint *find_endpoint(const struct endpoint_set *set, const struct address *address)
 {
 	size_t low = 0, high = set == NULL ? 0 : set->count;
@@ -108,7 +72,7 @@ static void log_endpoints(const struct service *service, const struct endpoint_s
 		log_warn("upstream %s: 0 endpoints%s%s", service->upstream->name, why == NULL ? "" : ": ", why == NULL ? "" : why);
 }
 
-/* The one that is there already, or a new one; a reference either way. */
+/* The existing endpoint, or a new one; a reference either way. */
 static struct endpoint *keep_or_make(struct service *service, const struct address *address)
 {
 	struct endpoint *known = find_endpoint(service->known, address);
@@ -117,7 +81,7 @@ static struct endpoint *keep_or_make(struct service *service, const struct addre
 	if (known != NULL)
 		return endpoint_reference(known);
 	wanted.port = service->upstream->port;
-	return make_endpoint(service->discovery, &wanted, service->name == NULL ? "address" : "dns");
+	return register_endpoint(&service->discovery->endpoints, &wanted, service->name == NULL ? "address" : "dns");
 }
 
 static struct endpoint_set *make_set(struct service *service, const struct address *addresses, size_t count)
@@ -126,9 +90,11 @@ static struct endpoint_set *make_set(struct service *service, const struct addre
 	struct endpoint_set *set = NULL;
 	size_t made = 0;
 
-	while (list != NULL && made < count && (list[made] = keep_or_make(service, &addresses[made])) != NULL)
+	if (list == NULL)
+		return NULL;
+	while (made < count && (list[made] = keep_or_make(service, &addresses[made])) != NULL)
 		made++;
-	if (list != NULL && made == count)
+	if (made == count)
 		set = endpoint_set_new(list, count);
 	for (size_t i = 0; i < made; i++)
 		endpoint_release(list[i]);
@@ -141,7 +107,8 @@ static bool is_well(const struct endpoint *endpoint)
 	return endpoint->health.state != HEALTH_UNHEALTHY;
 }
 
-/* Those that are well; all, when none is: an ill replica may answer, nobody can't. NULL: memory is short. */
+/* The healthy endpoints; all of them if none is healthy, because an unhealthy replica may answer and an empty set
+ * can't. NULL: out of memory. */
 static struct endpoint_set *choose_serving(const struct service *service)
 {
 	const struct endpoint_set *known = service->known;
@@ -155,13 +122,14 @@ static struct endpoint_set *choose_serving(const struct service *service)
 		if (is_well(known->endpoints[i]))
 			well[count++] = known->endpoints[i];
 	if (count == 0 && known->count > 0)
-		log_warn("upstream %s: all %zu endpoints are unhealthy: all serve", service->upstream->name, known->count);
-	set = count == 0 || count == known->count ? endpoint_set_reference(service->known) : endpoint_set_new(well, count);
+		log_warn("upstream %s: all %zu endpoints are unhealthy, so the gateway uses them all",
+		         service->upstream->name, known->count);
+	set = count == 0 ? endpoint_set_new(known->endpoints, known->count) : endpoint_set_new(well, count);
 	free(well);
 	return set;
 }
 
-/* Whoever comes to others that serve already begins slowly, also one that was ill. */
+/* An endpoint that joins serving ones begins slowly, also one that was unhealthy. */
 static void join(const struct service *service, const struct endpoint_set *set)
 {
 	if (service->set == NULL || service->set->count == 0)
@@ -171,6 +139,25 @@ static void join(const struct service *service, const struct endpoint_set *set)
 			atomic_store_explicit(&set->endpoints[i]->joined_ms, clock_now_ms(), memory_order_relaxed);
 }
 
+/* Had it a part in opening the breaker? */
+static bool has_failed(const struct service *service, const struct endpoint *endpoint)
+{
+	const struct breaker_settings *settings = &service->born_with;
+	uint64_t failed_ms = atomic_load(&endpoint->failed_ms), opened_ms = atomic_load(&service->opened_ms);
+
+	if (atomic_load(&service->has_opened_slow) && endpoint->born_ms <= opened_ms)
+		return true;
+	return failed_ms != 0 && (settings->window != BREAKER_WINDOW_TIME || failed_ms + settings->window_size >= opened_ms);
+}
+
+static bool has_none_failed(const struct service *service, const struct endpoint_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (has_failed(service, set->endpoints[i]))
+			return false;
+	return set->count > 0;
+}
+
 static void publish(struct service *service)
 {
 	struct discovery *discovery = service->discovery;
@@ -178,13 +165,13 @@ static void publish(struct service *service)
 
 	service->is_unpublished = set == NULL;
 	if (set == NULL) {
-		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
+		log_error("upstream %s: out of memory: the gateway keeps its old endpoints", service->upstream->name);
 		return;
 	}
 	join(service, set);
 	endpoint_set_release(service->set);
 	service->set = set;
-	discovery->events->on_endpoints(discovery->context, service->upstream, set);
+	discovery->events->on_endpoints(discovery->context, service->upstream, set, has_none_failed(service, set));
 }
 
 void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
@@ -198,19 +185,80 @@ void service_take_addresses(struct service *service, const struct address *addre
 	}
 	known = make_set(service, addresses, count);
 	if (known == NULL) {
-		log_error("upstream %s: memory is short, its endpoints stay as they were", service->upstream->name);
+		log_error("upstream %s: out of memory: the gateway keeps its old endpoints", service->upstream->name);
 		return;
 	}
 	endpoint_set_release(service->known);
 	service->known = known;
 	log_endpoints(service, known);
 	publish(service);
-	checks_follow(service);
+	checks_follow(&service->checks, service->settings, known);
 }
 
-void service_health_changed(struct service *service)
+static void on_publication(evutil_socket_t fd, short what, void *context)
 {
-	publish(service);
+	(void)fd, (void)what;
+	publish(context);
+}
+
+/* A thousand endpoints that become unhealthy together are one change. */
+static void on_health_changed(void *context)
+{
+	struct service *service = context;
+
+	if (!event_pending(&service->publication, EV_TIMEOUT, NULL))
+		timer_set(&service->publication, PUBLICATION_MS);
+}
+
+void service_doubt_lost(struct service *service)
+{
+	struct guard *guard = service->name == NULL ? NULL : service->name->guard;
+	uint64_t since_ms = service->doubted_ms;
+
+	if (guard == NULL || service->known == NULL)
+		return;
+	service->doubted_ms = clock_now_ms();
+	for (size_t i = 0; i < service->known->count; i++) {
+		uint64_t lost_ms = atomic_load(&service->known->endpoints[i]->lost_ms);
+
+		if (lost_ms != 0 && lost_ms + CLOCKS_DIFFER_MS >= since_ms)
+			guard_doubt(guard, &service->known->endpoints[i]->address, lost_ms);
+	}
+}
+
+/* The present endpoints: of this upstream, or of the one that it replaces, unless other processes listen there. */
+static const struct endpoint_set *served_so_far(const struct service *service)
+{
+	const struct service *old = service->predecessor;
+
+	if (service->known != NULL || old == NULL)
+		return service->known;
+	return old->upstream->port == service->upstream->port ? old->known : NULL;
+}
+
+/* A missing endpoint stays in use if it has answered before, until a connection to it is lost. */
+static bool may_serve(const struct service *service, const struct address *address)
+{
+	uint64_t missing_ms = addresses_missing_since(&service->name->known, address);
+	const struct endpoint *endpoint = missing_ms == 0 ? NULL : find_endpoint(served_so_far(service), address);
+
+	return missing_ms == 0 || (endpoint != NULL && !endpoint_is_lost(endpoint, missing_ms));
+}
+
+static void take_those_that_answer(struct service *service, const struct address *addresses, size_t count)
+{
+	struct address *serving = malloc((count + 1) * sizeof *serving);
+	size_t kept = 0;
+
+	if (serving == NULL) {
+		log_error("upstream %s: out of memory: the gateway keeps its old endpoints", service->upstream->name);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (may_serve(service, &addresses[i]))
+			serving[kept++] = addresses[i];
+	service_take_addresses(service, serving, kept);
+	free(serving);
 }
 
 void service_follow_name(struct service *service)
@@ -218,8 +266,12 @@ void service_follow_name(struct service *service)
 	const struct address *addresses;
 	size_t count;
 
-	if (name_look(service->name, &addresses, &count))
-		service_take_addresses(service, addresses, count);
+	if (name_look(service->name, &addresses, &count)) {
+		if (service->name->has_missing)
+			take_those_that_answer(service, addresses, count);
+		else
+			service_take_addresses(service, addresses, count);
+	}
 	if (service->name->query == NULL && !event_pending(&service->name->timer, EV_TIMEOUT, NULL))
 		name_ask(service->name);
 }
@@ -240,6 +292,8 @@ void service_take_over(struct service *service)
 	if (old == NULL)
 		return;
 	upstream_take_over(service->upstream, old->upstream);
+	atomic_store(&service->opened_ms, atomic_load(&old->opened_ms));
+	atomic_store(&service->has_opened_slow, atomic_load(&old->has_opened_slow));
 	for (size_t i = 0; service->known != NULL && i < service->known->count; i++) {
 		struct endpoint *endpoint = service->known->endpoints[i], *was = find_endpoint(old->known, &endpoint->address);
 
@@ -256,7 +310,8 @@ void service_free(struct service *service)
 	service_forget_predecessor(service);
 	if (service->name != NULL)
 		name_release(service->name);
-	checks_stop(service);
+	checks_stop(&service->checks);
+	event_del(&service->publication);
 	endpoint_set_release(service->known);
 	endpoint_set_release(service->set);
 	upstream_release(service->upstream);
@@ -281,7 +336,7 @@ static size_t free_service_index(struct discovery *discovery)
 		if (discovery->services[index] == NULL)
 			return index;
 	}
-	larger = grown(discovery->services, &discovery->service_count, sizeof *larger);
+	larger = register_grow(discovery->services, &discovery->service_count, sizeof *larger);
 	if (larger == NULL)
 		return SIZE_MAX;
 	discovery->services = larger;
@@ -297,8 +352,11 @@ struct service *service_new(struct discovery *discovery, const struct upstream_s
 		return NULL;
 	service->discovery = discovery;
 	service->born_with = settings->breaker;
+	checks_init(&service->checks, discovery->naming.base, &discovery->fetcher, &discovery->naming.random, on_health_changed,
+	            service);
+	evtimer_assign(&service->publication, discovery->naming.base, on_publication, service);
 	if (settings->address.family == 0)
-		service->name = name_use(discovery, settings->host);
+		service->name = name_use(&discovery->naming, settings->host);
 	if (settings->address.family != 0 || service->name != NULL)
 		service->upstream = upstream_new(settings, (unsigned)index, clock_now_ms(), on_transition, service);
 	if (service->upstream == NULL) {

@@ -11,20 +11,20 @@ enum {
 	V = CHAR_VALUE,
 	S = CHAR_VALUE | CHAR_TARGET,                                               /* delimiters of a target */
 	T = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN,                                  /* delimiters that tokens may hold */
-	R = CHAR_VALUE | CHAR_TARGET | CHAR_HOST,                                   /* delimiters that hosts may hold */
-	H = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST,                      /* letters, "-._~", and "!$&'*+" */
-	X = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST | CHAR_HEX,           /* a to f */
-	D = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST | CHAR_HEX | CHAR_DIGIT,
+	P = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST,                      /* "._~" */
+	H = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST | CHAR_NAME,          /* letters and '-' */
+	X = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST | CHAR_NAME | CHAR_HEX, /* a to f */
+	D = CHAR_VALUE | CHAR_TARGET | CHAR_TOKEN | CHAR_HOST | CHAR_NAME | CHAR_HEX | CHAR_DIGIT,
 };
 
 const uint8_t char_classes[256] = {
 	['\t'] = V, [' '] = V, ['"'] = V, ['<'] = V, ['>'] = V, ['?'] = V, ['\\'] = V,
 	['#'] = CHAR_VALUE | CHAR_TOKEN, ['%'] = CHAR_VALUE | CHAR_TOKEN,
 	[','] = S, ['/'] = S, [':'] = S, ['@'] = S, ['['] = S, [']'] = S, ['{'] = S, ['}'] = S,
-	['('] = R, [')'] = R, [';'] = R, ['='] = R,
+	['('] = S, [')'] = S, [';'] = S, ['='] = S,
 	['^'] = T, ['`'] = T, ['|'] = T,
-	['!'] = H, ['$'] = H, ['&'] = H, ['\''] = H, ['*'] = H, ['+'] = H,
-	['-'] = H, ['.'] = H, ['_'] = H, ['~'] = H,
+	['!'] = T, ['$'] = T, ['&'] = T, ['\''] = T, ['*'] = T, ['+'] = T,
+	['-'] = H, ['.'] = P, ['_'] = P, ['~'] = P,
 	['0' ... '9'] = D,
 	['A' ... 'F'] = X, ['G' ... 'Z'] = H,
 	['a' ... 'f'] = X, ['g' ... 'z'] = H,

@@ -9,9 +9,10 @@ enum {
 	CHAR_TOKEN = 1,   /* names of methods and fields */
 	CHAR_VALUE = 2,   /* field values and reason phrases: visible, obs-text, blank and tab */
 	CHAR_TARGET = 4,  /* request targets, but for '%' and '?', which mean something */
-	CHAR_HOST = 8,    /* host names: unreserved and sub-delimiters but for ','; no percent-encoding */
+	CHAR_HOST = 8,    /* host names: RFC 3986's unreserved ones; no percent-encoding, no sub-delimiters */
 	CHAR_DIGIT = 16,
 	CHAR_HEX = 32,
+	CHAR_NAME = 64,   /* letters, digits and '-': what nearly all names of fields are made of */
 };
 
 extern const uint8_t char_classes[256];

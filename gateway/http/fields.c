@@ -1,70 +1,32 @@
 /*
- * Field lines, read strictly from left to right: what is refused in a prefix is refused in the whole, for the same
- * reason, so a caller may parse again from the start whenever more bytes have come and always gets the same answer.
+ * Field lines, read strictly from left to right. If the reader refuses a prefix it refuses the whole, for the same
+ * reason. So a caller may parse again from the start whenever more bytes have come, and always gets the same answer.
  *
- * A message of a thousand tiny fields must not cost more than its bytes: names are told apart by length and ends before
- * anything is compared, and the one product in here, Connection options times fields, is bounded by
+ * A message of a thousand tiny fields must not cost more than its bytes. So the reader looks at the length and the ends
+ * of a name before it compares. The one product in here, Connection options times fields, is bounded by
  * CONNECTION_OPTIONS_MAX.
  *
- * Tabs around the value of a framing field are legal white space. They are refused all the same: nobody sends them but
- * to find out which of two servers does not see the field.
+ * Tabs around the value of a framing field are legal white space. The reader refuses them all the same: only an
+ * attacker sends them, to find out which of two servers does not see the field.
  */
 #include "gateway/http/fields.h"
 
 #include "gateway/base/bytes.h"
 #include "gateway/http/characters.h"
+#include "gateway/http/lookalikes.h"
 
 enum { CONNECTION_OPTIONS_MAX = 32 };
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
 
-static uint64_t load_lower(const char *name)
-{
-	uint64_t word;
-
-	memcpy(&word, name, sizeof word);
-	return word | UINT64_C(0x2020202020202020);
-}
-
-/* `name` is a token, so a set bit 0x20 makes letters small and no two others alike. `known` is in lower case. */
-static bool is_named(const char *name, const char *known, size_t length)
-{
-	if (length >= 8) {
-		for (size_t i = 0; i + 8 < length; i += 8)
-			if (load_lower(name + i) != load_lower(known + i))
-				return false;
-		return load_lower(name + length - 8) == load_lower(known + length - 8);
-	}
-	for (size_t i = 0; i < length; i++)
-		if ((name[i] | 0x20) != known[i])
-			return false;
-	return true;
-}
-
 #define NAMED(known, field_id) \
-	(is_named(name.data, (known), sizeof(known) - 1) ? (field_id) : FIELD_OTHER)
+	(field_name_is(name.data, (known), sizeof(known) - 1) ? (field_id) : FIELD_OTHER)
 
-/* '_' counts as '-': servers that hand fields to programs as variables can't tell "X_Forwarded_For" from the real one. */
-static bool is_named_loosely(const char *name, const char *known, size_t length)
-{
-	for (size_t i = 1; i < length; i++)
-		if ((name[i] == '_' ? '-' : char_lower(name[i])) != known[i])
-			return false;
-	return true;
-}
-
-/* What says who the client is; all of these begin with an x. */
+/* Fields that say who the client is, or what it asked for; their names all begin with an x. */
 static enum field_id identify_origin(struct slice name)
 {
-	bool is_real_ip = name.length == 9 && is_named_loosely(name.data, "x-real-ip", 9);
-	bool is_request_id = name.length == 12 && is_named_loosely(name.data, "x-request-id", 12);
-
-	if (!is_real_ip && !is_request_id && (name.length < 11 || !is_named_loosely(name.data, "x-forwarded", 11)))
-		return FIELD_OTHER;
-	if (memchr(name.data, '_', name.length) != NULL)
-		return FIELD_LOOKALIKE;
-	if (is_request_id)
-		return FIELD_X_REQUEST_ID;
+	if (name.length == 9)
+		return NAMED("x-real-ip", FIELD_X_FORWARDED);
 	if (name.length == 15 && NAMED("x-forwarded-for", FIELD_X_FORWARDED_FOR))
 		return FIELD_X_FORWARDED_FOR;
 	if (name.length == 16 && NAMED("x-forwarded-host", FIELD_X_FORWARDED_HOST))
@@ -73,15 +35,12 @@ static enum field_id identify_origin(struct slice name)
 		return FIELD_X_FORWARDED_PORT;
 	if (name.length == 17 && NAMED("x-forwarded-proto", FIELD_X_FORWARDED_PROTO))
 		return FIELD_X_FORWARDED_PROTO;
-	return FIELD_X_FORWARDED;
-}
-
-/* "Content_Length": servers that take '_' for '-' would see a framing field where others see none. */
-static enum field_id identify_framing(struct slice name, const char *known, enum field_id id)
-{
-	if (is_named(name.data, known, name.length))
-		return id;
-	return is_named_loosely(name.data, known, name.length) ? FIELD_FRAMING_LOOKALIKE : FIELD_OTHER;
+	if (name.length == 12 && NAMED("x-request-id", FIELD_X_REQUEST_ID))
+		return FIELD_X_REQUEST_ID;
+	if (name.length >= 11 && (field_name_is(name.data, "x-forwarded", 11) || field_name_is(name.data, "x-original-", 11) ||
+	                          field_name_is(name.data, "x-rewrite-", 10)))
+		return FIELD_X_FORWARDED;
+	return FIELD_OTHER;
 }
 
 static enum field_id identify_short(struct slice name)
@@ -113,7 +72,7 @@ static enum field_id identify_short(struct slice name)
 	}
 }
 
-enum field_id field_identify(struct slice name)
+static enum field_id identify(struct slice name)
 {
 	char first;
 
@@ -130,12 +89,14 @@ enum field_id field_identify(struct slice name)
 		                      : FIELD_OTHER;
 	case 11:
 		return first == 't' ? NAMED("traceparent", FIELD_TRACEPARENT) : FIELD_OTHER;
+	case 12:
+		return first == 'm' ? NAMED("max-forwards", FIELD_MAX_FORWARDS) : FIELD_OTHER;
 	case 14:
-		return first == 'c' ? identify_framing(name, "content-length", FIELD_CONTENT_LENGTH) : FIELD_OTHER;
+		return first == 'c' ? NAMED("content-length", FIELD_CONTENT_LENGTH) : FIELD_OTHER;
 	case 16:
 		return first == 'p' ? NAMED("proxy-connection", FIELD_PROXY_CONNECTION) : FIELD_OTHER;
 	case 17:
-		return first == 't' ? identify_framing(name, "transfer-encoding", FIELD_TRANSFER_ENCODING) : FIELD_OTHER;
+		return first == 't' ? NAMED("transfer-encoding", FIELD_TRANSFER_ENCODING) : FIELD_OTHER;
 	case 18:
 		return first == 'p' ? NAMED("proxy-authenticate", FIELD_PROXY_AUTHENTICATE) : FIELD_OTHER;
 	case 19:
@@ -147,8 +108,7 @@ enum field_id field_identify(struct slice name)
 
 /* ---- lists ---------------------------------------------------------------------------------------------------- */
 
-/* Takes the next element off the front of `list`, without the white space around it. False: none is left. */
-static bool take_element(struct slice *list, struct slice *element)
+bool field_list_take(struct slice *list, struct slice *element)
 {
 	const char *end, *comma;
 
@@ -171,7 +131,7 @@ bool field_list_has(struct slice list, struct slice token)
 {
 	struct slice element;
 
-	while (take_element(&list, &element))
+	while (field_list_take(&list, &element))
 		if (slice_equal_nocase(element, token))
 			return true;
 	return false;
@@ -197,16 +157,39 @@ static bool is_hop_by_hop_itself(enum field_id id)
 	}
 }
 
-/* A peer can't have Host or the length removed by naming them: the next reader would see another message. */
+/*
+ * A peer can't remove Host or the length by naming them in Connection: the next reader would see another message. It
+ * can't remove a proxy's statements about the client either: a proxy that passes on its client's Connection would lose
+ * its own fields. From an untrusted client these fields count for nothing anyway.
+ */
+static bool may_be_named(enum field_id id)
+{
+	switch (id) {
+	case FIELD_HOST:
+	case FIELD_CONTENT_LENGTH:
+	case FIELD_VIA:
+	case FIELD_FORWARDED:
+	case FIELD_X_FORWARDED:
+	case FIELD_X_FORWARDED_FOR:
+	case FIELD_X_FORWARDED_PROTO:
+	case FIELD_X_FORWARDED_HOST:
+	case FIELD_X_FORWARDED_PORT:
+	case FIELD_X_REQUEST_ID:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static void mark_named(struct field *fields, size_t count, struct slice option)
 {
 	for (size_t i = 0; i < count; i++)
-		if (slice_equal_nocase(fields[i].name, option) && fields[i].id != FIELD_HOST &&
-		    fields[i].id != FIELD_CONTENT_LENGTH)
+		if (slice_equal_nocase(fields[i].name, option) && may_be_named(fields[i].id))
 			fields[i].is_hop_by_hop = true;
 }
 
-/* False: more Connection options than anybody needs. Out of line, as few messages need it, and all would pay for its frame. */
+/* False: more Connection options than anybody needs. Out of line, because few messages need it and all would pay for
+ * its frame. */
 static __attribute__((noinline)) bool mark_hop_by_hop(struct field *fields, size_t count)
 {
 	struct slice list, option;
@@ -216,7 +199,7 @@ static __attribute__((noinline)) bool mark_hop_by_hop(struct field *fields, size
 		if (fields[i].id != FIELD_CONNECTION)
 			continue;
 		list = fields[i].value;
-		while (take_element(&list, &option)) {
+		while (field_list_take(&list, &option)) {
 			if (++options > CONNECTION_OPTIONS_MAX)
 				return false;
 			if (option.length != 0)
@@ -228,8 +211,8 @@ static __attribute__((noinline)) bool mark_hop_by_hop(struct field *fields, size
 
 /* ---- lines ---------------------------------------------------------------------------------------------------- */
 
-/* The first byte from `at` that may not stand in a name. Letters, digits and '-' are nearly all that names are made of. */
-static const char *skip_token(const char *at, const char *end)
+/* The first byte from `at` that is not a letter, digit or '-'. */
+static const char *skip_name(const char *at, const char *end)
 {
 	for (; end - at >= BYTES; at += BYTES) {
 		bytes16 here = bytes_load(at), letter = (here | 0x20) - 'a', digit = here - '0';
@@ -240,12 +223,12 @@ static const char *skip_token(const char *at, const char *end)
 			break;
 		}
 	}
-	while (at < end && char_is(*at, CHAR_TOKEN))
+	while (at < end && char_is(*at, CHAR_NAME))
 		at++;
 	return at;
 }
 
-/* The first byte from `at` that may not stand in a value. */
+/* The first byte from `at` that must not be in a value. */
 static const char *skip_value(const char *at, const char *end)
 {
 	for (; end - at >= BYTES; at += BYTES) {
@@ -282,11 +265,24 @@ static const char *why_bad_value(char c)
 	return c == '\n' ? "bare LF in a field value" : "control character in a field value";
 }
 
-/* Reads one field line at *at and moves on behind it. `*at` is neither the end nor a CR. */
+enum field_id field_identify(struct slice name)
+{
+	const char *end = name.data + name.length;
+
+	return skip_name(name.data, end) == end ? identify(name) : field_identify_odd(name);
+}
+
+/* Reads one field line at *at and moves on behind it. `*at` must be neither the end nor a CR. */
 static inline enum parse_result parse_line(const char **at, const char *end, struct field *field, const char **why)
 {
-	const char *name = *at, *here = skip_token(name, end), *colon, *value, *value_end;
+	const char *name = *at, *here = skip_name(name, end), *colon, *value, *value_end;
+	bool is_odd = false;
 
+	if (here < end && *here != ':' && char_is(*here, CHAR_TOKEN)) {
+		is_odd = true;
+		while (here < end && char_is(*here, CHAR_TOKEN))
+			here++;
+	}
 	if (here == end)
 		return PARSE_MORE;
 	if (*here != ':' || here == name) {
@@ -315,7 +311,7 @@ static inline enum parse_result parse_line(const char **at, const char *end, str
 
 	field->name = (struct slice){name, (size_t)(colon - name)};
 	field->value = (struct slice){value, (size_t)(value_end - value)};
-	field->id = field_identify(field->name);
+	field->id = is_odd ? field_identify_odd(field->name) : identify(field->name);
 	field->is_hop_by_hop = is_hop_by_hop_itself(field->id);
 	if ((field->id == FIELD_TRANSFER_ENCODING || field->id == FIELD_CONTENT_LENGTH) &&
 	    memchr(colon, '\t', (size_t)(here - colon)) != NULL) {

@@ -7,38 +7,7 @@
 #include <stdint.h>
 
 #include "gateway/base/slice.h"
-
-/* The fields the gateway itself looks at or rewrites; every other name is FIELD_OTHER. */
-enum field_id {
-	FIELD_OTHER,
-	FIELD_HOST,
-	FIELD_CONTENT_LENGTH,
-	FIELD_TRANSFER_ENCODING,
-	FIELD_CONNECTION,
-	FIELD_KEEP_ALIVE,
-	FIELD_PROXY_CONNECTION,
-	FIELD_PROXY_AUTHENTICATE,
-	FIELD_PROXY_AUTHORIZATION,
-	FIELD_TE,
-	FIELD_TRAILER,
-	FIELD_UPGRADE,
-	FIELD_EXPECT,
-	FIELD_VIA,
-	FIELD_FORWARDED,
-	FIELD_X_FORWARDED, /* the other X-Forwarded-..., and X-Real-IP */
-	FIELD_X_FORWARDED_FOR,
-	FIELD_X_FORWARDED_PROTO,
-	FIELD_X_FORWARDED_HOST,
-	FIELD_X_FORWARDED_PORT,
-	FIELD_X_REQUEST_ID,
-	FIELD_LOOKALIKE, /* one of these with '_' in its name: never forwarded */
-	FIELD_FRAMING_LOOKALIKE, /* "Content_Length", "Transfer_Encoding" */
-	FIELD_TRACEPARENT,
-	FIELD_USER_AGENT,
-	FIELD_REFERER,
-	FIELD_PROXY, /* httpoxy, CVE-2016-5385 */
-	FIELD_DATE,
-};
+#include "gateway/http/field_id.h"
 
 struct field {
 	struct slice name, value; /* value without the white space around it */
@@ -61,7 +30,7 @@ static inline bool fields_have(const struct fields *fields, uint32_t ids)
 	return (fields->ids & ids) != 0;
 }
 
-/* Is it written "Name: value" and CRLF, one blank and no other white space, so that it can be copied as it lies there? */
+/* Is it exactly "Name: value" and CRLF, with one blank and no other white space, so that it can be copied as it is? */
 static inline bool field_is_plain(const struct field *field)
 {
 	const char *colon = field->name.data + field->name.length;
@@ -69,14 +38,52 @@ static inline bool field_is_plain(const struct field *field)
 	return field->value.data == colon + 2 && colon[1] == ' ' && field->value.data[field->value.length] == '\r';
 }
 
+static inline uint64_t field_load_8(const char *name)
+{
+	uint64_t word;
+
+	memcpy(&word, name, sizeof word);
+	return word | UINT64_C(0x2020202020202020);
+}
+static inline uint32_t field_load_4(const char *name)
+{
+	uint32_t word;
+
+	memcpy(&word, name, sizeof word);
+	return word | UINT32_C(0x20202020);
+}
+/* Are these the first bytes of a name? It is a token, so a set bit 0x20 makes letters small and no two others alike. `known` is in
+ * small letters. */
+static inline bool field_name_is(const char *name, const char *known, size_t length)
+{
+	if (length >= 8) {
+		for (size_t i = 0; i + 8 < length; i += 8)
+			if (field_load_8(name + i) != field_load_8(known + i))
+				return false;
+		return field_load_8(name + length - 8) == field_load_8(known + length - 8);
+	}
+	if (length >= 4)
+		return field_load_4(name) == field_load_4(known) && field_load_4(name + length - 4) == field_load_4(known + length - 4);
+	for (size_t i = 0; i < length; i++)
+		if ((name[i] | 0x20) != known[i])
+			return false;
+	return true;
+}
+#define FIELD_IS(field, known) \
+	((field)->name.length == sizeof(known) - 1 && field_name_is((field)->name.data, (known), sizeof(known) - 1))
+
 enum field_id field_identify(struct slice name);
+
+/* Takes the next element off the front of a comma-separated list, without the white space around it; the element may be
+ * empty. False: none is left. */
+bool field_list_take(struct slice *list, struct slice *element);
 /* Does the comma-separated list hold this token (case ignored)? */
 bool field_list_has(struct slice list, struct slice token);
 
 enum parse_result {
 	PARSE_DONE,
-	PARSE_MORE,    /* the bytes so far are fine and not yet whole */
-	PARSE_REFUSED, /* never becomes valid, whatever follows */
+	PARSE_MORE,    /* the bytes so far are valid, but not complete */
+	PARSE_REFUSED, /* invalid, whatever follows */
 };
 
 /*
@@ -88,9 +95,5 @@ enum parse_result {
  */
 enum parse_result fields_parse(const char *bytes, size_t length, struct fields *fields, size_t maximum, size_t *used,
                                const char **why, bool *is_too_large);
-
-/* May this field stand in a trailer that is forwarded (RFC 9110 section 6.5.1)? Framing, routing, authentication,
- * request modifiers and everything hop-by-hop may not. */
-bool field_may_be_trailer(const struct field *field);
 
 #endif

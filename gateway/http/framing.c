@@ -10,7 +10,9 @@
  *
  *     SIZE ---CR---> SIZE_LF ---LF---> DATA ---all---> DATA_CR ---CR---> DATA_LF ---LF---> SIZE
  *      |                ^       |
- *      ;--> EXTENSION --CR      +-- size 0 --> TRAILERS
+ *      ;--> extension --CR      +-- size 0 --> TRAILERS
+ *
+ * An extension is NAME, NAME=TOKEN or NAME="QUOTED", and is read only to be left out.
  *
  * Every refusal ends in BAD, which refuses for ever: after it nobody knows what the next byte means.
  */
@@ -18,18 +20,22 @@
 
 #include "gateway/http/characters.h"
 
-enum { SIZE_DIGITS_MAX = 16, EXTENSION_BYTES_MAX = 1024, LENGTH_DIGITS_MAX = 19 };
+enum { SIZE_DIGITS_MAX = 16, LENGTH_DIGITS_MAX = 19 };
+/* On one line; and how much beyond twice the data of all chunks so far. */
+enum { EXTENSION_LINE_MAX = 1024, EXTENSION_EXCESS_MAX = 64 * 1024 };
 
 /* ---- what stands in the head ---------------------------------------------------------------------------------- */
 
-/* Each of these is a set of one, so that a row of the table can name several. */
+/* Each of these is a set of one member, so that a row of the table can name several. */
 enum message {
 	REQUEST = 1,
-	TRACE = 2,      /* "A client MUST NOT send content in a TRACE request" (RFC 9110 section 9.3.8) */
+	/* "A client MUST NOT send content in a TRACE request" (RFC 9110 section 9.3.8). A body in a HEAD means nothing
+	 * (9.3.2), and servers that don't read it take it for the next request. */
+	BODYLESS_REQUEST = 2,
 	RESPONSE = 4,
-	ABOUT_GET = 8,  /* the answer to HEAD, 304: the fields speak of the body that is left out */
-	BODYLESS = 16,  /* 1xx, 204: neither field may be there at all (RFC 9110 section 8.6, RFC 9112 section 6.1) */
-	ANY_REQUEST = REQUEST | TRACE,
+	ABOUT_GET = 8,  /* the answer to HEAD, 304: the fields describe the body that is left out */
+	BODYLESS = 16,  /* 1xx, 204: neither field may be present (RFC 9110 section 8.6, RFC 9112 section 6.1) */
+	ANY_REQUEST = REQUEST | BODYLESS_REQUEST,
 	ANY_RESPONSE = RESPONSE | ABOUT_GET | BODYLESS,
 	ANY_MESSAGE = ANY_REQUEST | ANY_RESPONSE,
 };
@@ -64,11 +70,12 @@ static bool is_known_coding(struct slice coding)
 	return false;
 }
 
-/* Is this a well-formed list of codings that we just don't have? Then 501 tells the client so; else it is a trick. */
+/* Is this a well-formed list of codings that we don't know, and then chunked? Then a 501 tells the client so. Otherwise
+ * it is an attack, or nobody can know where the body ends: a 400 (RFC 9112 section 6.3). */
 static enum coding classify_coding(struct slice list)
 {
 	const char *at = list.data, *end = list.data + list.length;
-	unsigned known = 0;
+	bool has_known = false, is_last_known = true;
 
 	if (slice_equal_nocase(list, SLICE("chunked")))
 		return CHUNKED;
@@ -82,18 +89,18 @@ static enum coding classify_coding(struct slice list)
 		while (last > start && last[-1] == ' ')
 			last--;
 		coding = (struct slice){start, (size_t)(last - start)};
-		if (is_known_coding(coding))
-			known++;
-		else if (!slice_equal_nocase(coding, SLICE("chunked")) || comma != NULL)
+		is_last_known = is_known_coding(coding);
+		has_known |= is_last_known;
+		if (!is_last_known && (!slice_equal_nocase(coding, SLICE("chunked")) || comma != NULL))
 			return BAD_CODING;
 	}
-	return known > 0 ? OTHER : BAD_CODING;
+	return has_known && !is_last_known ? OTHER : BAD_CODING;
 }
 
 static enum message classify_message(const struct framing_input *input)
 {
 	if (input->is_request)
-		return input->is_trace ? TRACE : REQUEST;
+		return input->is_bodyless ? BODYLESS_REQUEST : REQUEST;
 	if (input->status / 100 == 1 || input->status == 204)
 		return BODYLESS;
 	return input->is_head_request || input->status == 304 ? ABOUT_GET : RESPONSE;
@@ -102,49 +109,55 @@ static enum message classify_message(const struct framing_input *input)
 /* ---- the decision --------------------------------------------------------------------------------------------- */
 
 /*
- * The first row that fits decides. What may pass is listed exactly; whatever is not in the first part is refused, and the
- * second part only says with which words. The commonest come first. `status` is a request's; a response is always a 502.
+ * The first row that fits decides. The first part lists exactly the messages that may pass; every other message is
+ * refused, and the second part only says with which words. The commonest come first. `status` is a request's; a
+ * response is always a 502.
  */
 static const struct row {
-	uint8_t message, version, length, coding; /* sets of the above */
+	uint8_t sets[4]; /* of the above: message, version, length, coding */
 	uint8_t body;
 	bool is_end_certain;
 	uint16_t status;
 	const char *why;
 } rows[] = {
 	/* message    version      Content-Length    Transfer-Encoding   the body                  the end is certain */
-	{REQUEST,     ANY_VERSION, NO_LENGTH,        NO_CODING,          BODY_NONE,                true,  0, NULL},
-	{RESPONSE,    ANY_VERSION, ZERO | LENGTH,    NO_CODING,          BODY_LENGTH,              true,  0, NULL},
-	{REQUEST,     ANY_VERSION, ZERO | LENGTH,    NO_CODING,          BODY_LENGTH,              true,  0, NULL},
-	{REQUEST,     V1_1,        NO_LENGTH,        CHUNKED,            BODY_CHUNKED,             true,  0, NULL},
-	{TRACE,       ANY_VERSION, NO_LENGTH | ZERO, NO_CODING,          BODY_NONE,                true,  0, NULL},
-	{RESPONSE,    V1_1,        NO_LENGTH,        CHUNKED,            BODY_CHUNKED,             true,  0, NULL},
-	{RESPONSE,    ANY_VERSION, NO_LENGTH,        NO_CODING,          BODY_UNTIL_CLOSE,         false, 0, NULL},
-	{ABOUT_GET,   ANY_VERSION, NO_LENGTH | ZERO | LENGTH, NO_CODING, BODY_NONE,                true,  0, NULL},
-	{ABOUT_GET,   V1_1,        NO_LENGTH,        CHUNKED,            BODY_NONE,                true,  0, NULL},
-	/* Who announces a body where none may be will probably send it. */
-	{BODYLESS,    ANY_VERSION, NO_LENGTH | ZERO, NO_CODING,          BODY_NONE,                true,  0, NULL},
-	{BODYLESS,    ANY_VERSION, LENGTH,           NO_CODING,          BODY_NONE,                false, 0, NULL},
-	{BODYLESS,    V1_1,        NO_LENGTH,        CHUNKED,            BODY_NONE,                false, 0, NULL},
+	{{REQUEST,     ANY_VERSION, NO_LENGTH,        NO_CODING},          BODY_NONE,                true,  0, NULL},
+	{{RESPONSE,    ANY_VERSION, ZERO | LENGTH,    NO_CODING},          BODY_LENGTH,              true,  0, NULL},
+	{{REQUEST,     ANY_VERSION, ZERO | LENGTH,    NO_CODING},          BODY_LENGTH,              true,  0, NULL},
+	{{REQUEST,     V1_1,        NO_LENGTH,        CHUNKED},            BODY_CHUNKED,             true,  0, NULL},
+	{{BODYLESS_REQUEST, ANY_VERSION, NO_LENGTH | ZERO, NO_CODING},     BODY_NONE,                true,  0, NULL},
+	{{RESPONSE,    V1_1,        NO_LENGTH,        CHUNKED},            BODY_CHUNKED,             true,  0, NULL},
+	{{RESPONSE,    ANY_VERSION, NO_LENGTH,        NO_CODING},          BODY_UNTIL_CLOSE,         false, 0, NULL},
+	{{ABOUT_GET,   ANY_VERSION, NO_LENGTH | ZERO | LENGTH, NO_CODING}, BODY_NONE,                true,  0, NULL},
+	{{ABOUT_GET,   V1_1,        NO_LENGTH,        CHUNKED},            BODY_NONE,                true,  0, NULL},
+	/* A peer that announces a body where none may be will probably send it. */
+	{{BODYLESS,    ANY_VERSION, NO_LENGTH | ZERO, NO_CODING},          BODY_NONE,                true,  0, NULL},
+	{{BODYLESS,    ANY_VERSION, LENGTH,           NO_CODING},          BODY_NONE,                false, 0, NULL},
+	{{BODYLESS,    V1_1,        NO_LENGTH,        CHUNKED},            BODY_NONE,                false, 0, NULL},
 
-	{ANY_MESSAGE, ANY_VERSION, SAID,       CODED,      BODY_NONE, false, 400, "both Content-Length and Transfer-Encoding"},
-	{ANY_MESSAGE, ANY_VERSION, LENGTHS,    ANY_CODING, BODY_NONE, false, 400, "more than one Content-Length"},
-	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, CODINGS,    BODY_NONE, false, 400, "more than one Transfer-Encoding"},
-	{ANY_MESSAGE, V1_0,        ANY_LENGTH, CODED,      BODY_NONE, false, 400, "Transfer-Encoding in HTTP/1.0"},
-	{ANY_MESSAGE, ANY_VERSION, BAD_LENGTH, ANY_CODING, BODY_NONE, false, 400, "malformed Content-Length"},
-	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, BAD_CODING, BODY_NONE, false, 400, "Transfer-Encoding other than chunked"},
-	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, OTHER,      BODY_NONE, false, 501, "transfer coding not implemented"},
-	{TRACE,       ANY_VERSION, ANY_LENGTH, ANY_CODING, BODY_NONE, false, 400, "a body in a TRACE"},
-	{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, ANY_CODING, BODY_NONE, false, 400, "framing"},
+	{{ANY_MESSAGE, ANY_VERSION, SAID,       CODED},      BODY_NONE, false, 400, "both Content-Length and Transfer-Encoding"},
+	{{ANY_MESSAGE, ANY_VERSION, LENGTHS,    ANY_CODING}, BODY_NONE, false, 400, "more than one Content-Length"},
+	{{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, CODINGS},    BODY_NONE, false, 400, "more than one Transfer-Encoding"},
+	{{ANY_MESSAGE, V1_0,        ANY_LENGTH, CODED},      BODY_NONE, false, 400, "Transfer-Encoding in HTTP/1.0"},
+	{{ANY_MESSAGE, ANY_VERSION, BAD_LENGTH, ANY_CODING}, BODY_NONE, false, 400, "malformed Content-Length"},
+	{{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, BAD_CODING}, BODY_NONE, false, 400, "Transfer-Encoding other than chunked"},
+	{{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, OTHER},      BODY_NONE, false, 501, "transfer coding not implemented"},
+	{{BODYLESS_REQUEST, ANY_VERSION, ANY_LENGTH, ANY_CODING}, BODY_NONE, false, 400, "a body in a HEAD or TRACE"},
+	{{ANY_MESSAGE, ANY_VERSION, ANY_LENGTH, ANY_CODING}, BODY_NONE, false, 400, "framing"},
 };
 
-static const struct row *find_row(unsigned message, unsigned version, unsigned length, unsigned coding)
+/* Each is a set of one member; this is all four. */
+static const struct row *find_row(enum message message, enum version version, enum length length, enum coding coding)
 {
-	const struct row *row = rows;
+	const uint8_t one_of_each[4] = { (uint8_t)message, (uint8_t)version, (uint8_t)length, (uint8_t)coding };
+	uint32_t wanted, sets;
 
-	while (!(row->message & message) || !(row->version & version) || !(row->length & length) || !(row->coding & coding))
-		row++;
-	return row;
+	memcpy(&wanted, one_of_each, sizeof wanted);
+	for (const struct row *row = rows;; row++) {
+		memcpy(&sets, row->sets, sizeof sets);
+		if ((sets & wanted) == wanted)
+			return row;
+	}
 }
 
 unsigned framing_decide(const struct framing_input *input, struct body *body, const char **why)
@@ -180,15 +193,59 @@ unsigned framing_decide(const struct framing_input *input, struct body *body, co
 
 /* ---- chunked coding ------------------------------------------------------------------------------------------- */
 
-enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILERS, BAD };
+enum {
+	SIZE, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILERS,
+	NAME_BEGIN, NAME, NAME_BLANK, VALUE_BEGIN, TOKEN, QUOTED, ESCAPED, VALUE_END, VALUE_BLANK, /* an extension */
+	BAD,
+};
 
-/* In all, not a chunk: a body may have a million chunks. */
 static const char *count_extension(struct chunked *chunked)
 {
-	return ++chunked->extension_bytes > EXTENSION_BYTES_MAX ? "chunk extensions too long" : NULL;
+	if (++chunked->line_bytes > EXTENSION_LINE_MAX)
+		return "chunk extension too long";
+	return ++chunked->excess_bytes > EXTENSION_EXCESS_MAX ? "chunk extensions outweigh the data" : NULL;
 }
 
-/* One byte of what stands between the data. NULL, or why it is refused. */
+/* A body may have a million chunks, and a client may sign each of them. */
+static void weigh_extension(struct chunked *chunked)
+{
+	uint64_t data = chunked->remaining < EXTENSION_EXCESS_MAX ? 2 * chunked->remaining : EXTENSION_EXCESS_MAX;
+
+	chunked->line_bytes = 0;
+	chunked->excess_bytes = data < chunked->excess_bytes ? chunked->excess_bytes - (uint32_t)data : 0;
+}
+
+/* The state after this byte of an extension (RFC 9112 section 7.1.1); BAD: the byte is not allowed here. */
+static uint8_t after_extension_byte(uint8_t state, char c)
+{
+	bool is_blank = c == ' ' || c == '\t', is_token = char_is(c, CHAR_TOKEN);
+	bool is_behind_name = state == NAME || state == NAME_BLANK;
+
+	switch (state) {
+	case NAME_BEGIN:
+		return is_blank ? NAME_BEGIN : is_token ? NAME : BAD;
+	case VALUE_BEGIN:
+		return is_blank ? VALUE_BEGIN : is_token ? TOKEN : c == '"' ? QUOTED : BAD;
+	case QUOTED:
+		return c == '"' ? VALUE_END : c == '\\' ? ESCAPED : char_is(c, CHAR_VALUE) ? QUOTED : BAD;
+	case ESCAPED:
+		return char_is(c, CHAR_VALUE) ? QUOTED : BAD;
+	case NAME:
+	case TOKEN:
+		if (is_token)
+			return state;
+		break;
+	default:
+		break;
+	}
+	if (is_blank)
+		return is_behind_name ? NAME_BLANK : VALUE_BLANK;
+	if (c == '\r')
+		return state == NAME_BLANK || state == VALUE_BLANK ? BAD : SIZE_LF;
+	return c == ';' ? NAME_BEGIN : c == '=' && is_behind_name ? VALUE_BEGIN : BAD;
+}
+
+/* Takes one byte between the data. Returns NULL, or why it is refused. */
 static const char *step(struct chunked *chunked, char c)
 {
 	switch (chunked->state) {
@@ -201,19 +258,14 @@ static const char *step(struct chunked *chunked, char c)
 		}
 		if (chunked->digits == 0 || (c != ';' && c != '\r'))
 			return "malformed chunk size";
-		chunked->state = c == ';' ? EXTENSION : SIZE_LF;
+		chunked->state = c == ';' ? NAME_BEGIN : SIZE_LF;
 		return c == ';' ? count_extension(chunked) : NULL;
-	case EXTENSION:
-		if (c == '\r') {
-			chunked->state = SIZE_LF;
-			return NULL;
-		}
-		return char_is(c, CHAR_VALUE) ? count_extension(chunked) : "control character in a chunk extension";
 	case SIZE_LF:
 		if (c != '\n')
 			return "bare CR in a chunk-size line";
 		chunked->state = chunked->remaining > 0 ? DATA : TRAILERS;
 		chunked->digits = 0;
+		weigh_extension(chunked);
 		return NULL;
 	case DATA_CR:
 		chunked->state = DATA_LF;
@@ -221,8 +273,13 @@ static const char *step(struct chunked *chunked, char c)
 	case DATA_LF:
 		chunked->state = SIZE;
 		return c == '\n' ? NULL : "no CRLF after a chunk's data";
-	default:
+	case DATA:
+	case TRAILERS:
+	case BAD:
 		return "bytes after a malformed chunk";
+	default:
+		chunked->state = after_extension_byte(chunked->state, c);
+		return chunked->state == BAD ? "malformed chunk extension" : chunked->state == SIZE_LF ? NULL : count_extension(chunked);
 	}
 }
 

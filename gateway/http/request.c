@@ -15,6 +15,9 @@
 
 #include "gateway/http/characters.h"
 #include "gateway/http/target.h"
+#include "gateway/http/upgrade.h"
+
+enum { METHOD_LENGTH_MAX = 64, MAX_FORWARDS_MOST = 9999 };
 
 static enum parse_result refuse(struct request *request, unsigned status, const char *why)
 {
@@ -25,7 +28,7 @@ static enum parse_result refuse(struct request *request, unsigned status, const 
 
 /* ---- the request line ----------------------------------------------------------------------------------------- */
 
-static enum method identify_method(struct slice text)
+enum method method_identify(struct slice text)
 {
 #define IS(literal) (memcmp(text.data, (literal), sizeof(literal) - 1) == 0)
 	switch (text.length) {
@@ -45,7 +48,7 @@ static enum method identify_method(struct slice text)
 #undef IS
 }
 
-/* One CRLF may stand before the line: some clients send it after a body (RFC 9112 section 2.2). */
+/* One CRLF may come before the line: some clients send it after a body (RFC 9112 section 2.2). */
 static enum parse_result parse_leading_crlf(struct request *request, const char **at, const char *end)
 {
 	if (*at == end)
@@ -64,16 +67,25 @@ static enum parse_result parse_leading_crlf(struct request *request, const char 
 
 static enum parse_result parse_method(struct request *request, const char **at, const char *end)
 {
+	static const char usual[] = "GET ";
 	const char *here = *at;
 
+	if ((size_t)(end - here) >= sizeof usual - 1 && memcmp(here, usual, sizeof usual - 1) == 0) {
+		request->method_text = (struct slice){ here, sizeof usual - 2 };
+		request->method = METHOD_GET;
+		*at = here + sizeof usual - 1;
+		return PARSE_DONE;
+	}
 	while (here < end && char_is(*here, CHAR_TOKEN))
 		here++;
+	if (here - *at > METHOD_LENGTH_MAX)
+		return refuse(request, 400, "method too long");
 	if (here == end)
 		return PARSE_MORE;
 	if (*here != ' ' || here == *at)
 		return refuse(request, 400, here == *at ? "no method" : "character not allowed in a method");
 	request->method_text = (struct slice){*at, (size_t)(here - *at)};
-	request->method = identify_method(request->method_text);
+	request->method = method_identify(request->method_text);
 	if (request->method == METHOD_CONNECT)
 		return refuse(request, 405, "CONNECT");
 	*at = here + 1;
@@ -97,10 +109,24 @@ static const char *why_bad_target(char c, bool is_empty)
 	}
 }
 
-/* Finds the end of the target and its '?'; what form it has is asked later. */
+/* Reads the escape that begins with '%' at `at`. A query is the service's own business: many clients write a bare '%'
+ * there, and the gateway passes it on unchanged. */
+static enum parse_result judge_percent(struct request *request, const char *at, const char *end, bool is_in_query)
+{
+	for (int i = 1; i <= 2; i++) {
+		if (at + i == end)
+			return PARSE_MORE;
+		if (!char_is(at[i], CHAR_HEX))
+			return is_in_query ? PARSE_DONE : refuse(request, 400, "bad percent-encoding in the target");
+	}
+	return at[1] == '0' && at[2] == '0' ? refuse(request, 400, "encoded NUL in the target") : PARSE_DONE;
+}
+
+/* Finds the end of the target and its '?'; the form is checked later. */
 static enum parse_result parse_target(struct request *request, const char **at, const char *end)
 {
 	const char *here = *at, *question = NULL;
+	enum parse_result result;
 
 	for (;; here++) {
 		while (here < end && char_is(*here, CHAR_TARGET))
@@ -111,13 +137,8 @@ static enum parse_result parse_target(struct request *request, const char **at, 
 			if (question == NULL)
 				question = here;
 		} else if (*here == '%') {
-			if ((end - here >= 2 && !char_is(here[1], CHAR_HEX)) || (end - here >= 3 && !char_is(here[2], CHAR_HEX)))
-				return refuse(request, 400, "bad percent-encoding in the target");
-			if (end - here < 3)
-				return PARSE_MORE;
-			if (here[1] == '0' && here[2] == '0')
-				return refuse(request, 400, "encoded NUL in the target");
-			here += 2;
+			if ((result = judge_percent(request, here, end, question != NULL)) != PARSE_DONE)
+				return result;
 		} else {
 			break;
 		}
@@ -172,46 +193,19 @@ static enum parse_result parse_version(struct request *request, const char **at,
 
 /* ---- what the client wishes ----------------------------------------------------------------------------------- */
 
-/*
- * Upgrades lead into a tunnel, where the gateway sees nothing any more. Not into another HTTP, which would carry
- * requests past the routes, and not into TLS, which is not the gateway's to speak.
- */
-static bool may_upgrade(struct slice protocols)
-{
-	static const struct slice not[] = {{"h2c", 3}, {"h2", 2}, {"http", 4}, {"tls", 3}};
-	const char *at = protocols.data, *end = protocols.data + protocols.length, *start;
-	struct slice name;
-
-	if (at == end)
-		return false;
-	while (at < end) {
-		while (at < end && (*at == ' ' || *at == '\t' || *at == ','))
-			at++;
-		for (start = at; at < end && char_is(*at, CHAR_TOKEN);)
-			at++;
-		name = (struct slice){start, (size_t)(at - start)};
-		for (size_t i = 0; i < sizeof not / sizeof *not; i++)
-			if (slice_equal_nocase(name, not[i]))
-				return false;
-		if (at < end && *at == '/' && name.length > 0)
-			for (at++; at < end && char_is(*at, CHAR_TOKEN);)
-				at++;
-		if (at < end && *at != ',' && *at != ' ' && *at != '\t')
-			return false;
-	}
-	return true;
-}
-
-/* 0, or the status to refuse with. Needs the body to be known. */
+/* 0, or the status to refuse with. The body must be known already. */
 static unsigned judge_wishes(struct request *request)
 {
 	const uint32_t wishes = FIELD_BIT(FIELD_CONNECTION) | FIELD_BIT(FIELD_UPGRADE) | FIELD_BIT(FIELD_EXPECT);
 	bool has_close = false, has_keep_alive = false, names_upgrade = false, expects = false;
-	bool has_body = request->body.kind == BODY_CHUNKED || request->body.length > 0;
-	size_t count = fields_have(&request->fields, wishes) ? request->fields.count : 0;
+	bool has_body = body_is_sent(&request->body);
 	unsigned upgrades = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	if (!fields_have(&request->fields, wishes)) {
+		request->keep_alive = request->version_minor > 0;
+		return 0;
+	}
+	for (size_t i = 0; i < request->fields.count; i++) {
 		const struct field *field = &request->fields.list[i];
 
 		switch (field->id) {
@@ -234,18 +228,43 @@ static unsigned judge_wishes(struct request *request)
 		}
 	}
 	request->keep_alive = !has_close && (request->version_minor > 0 || has_keep_alive);
-	/* A 1.0 client could not read the 100 (RFC 9110 section 10.1.1); without a body there is nothing to wait for. */
+	/* A 1.0 client could not read the 100 (RFC 9110 section 10.1.1); without a body there is nothing to wait
+	 * for. */
 	request->expects_continue = expects && request->version_minor > 0 && has_body;
 	request->wants_upgrade = request->version_minor > 0 && names_upgrade && upgrades == 1 && !has_body &&
-	                         may_upgrade(request->upgrade);
+	                         upgrade_may_pass(request->upgrade);
 	return 0;
+}
+
+/* RFC 9110 section 7.6.2: every proxy checks and decrements the value. NULL, or why it is refused. */
+static const char *judge_max_forwards(struct request *request)
+{
+	for (size_t i = 0; i < request->fields.count; i++) {
+		struct field *field = &request->fields.list[i];
+
+		if (field->id != FIELD_MAX_FORWARDS)
+			continue;
+		if (request->has_max_forwards)
+			return "more than one Max-Forwards";
+		for (size_t j = 0; j < field->value.length; j++) {
+			if (!char_is(field->value.data[j], CHAR_DIGIT))
+				return "malformed Max-Forwards";
+			request->max_forwards = request->max_forwards * 10 + (uint32_t)(field->value.data[j] - '0');
+			if (request->max_forwards > MAX_FORWARDS_MOST)
+				request->max_forwards = MAX_FORWARDS_MOST;
+		}
+		if (field->value.length == 0)
+			return "malformed Max-Forwards";
+		request->has_max_forwards = field->is_hop_by_hop = true;
+	}
+	return NULL;
 }
 
 static enum parse_result judge(struct request *request)
 {
 	struct framing_input framing = {
 		.is_request = true,
-		.is_trace = request->method == METHOD_TRACE,
+		.is_bodyless = request->method == METHOD_HEAD || request->method == METHOD_TRACE,
 		.version_minor = request->version_minor,
 		.fields = &request->fields,
 	};
@@ -254,10 +273,15 @@ static enum parse_result judge(struct request *request)
 
 	if ((why = target_judge(request)) != NULL)
 		return refuse(request, 400, why);
-	if ((status = framing_decide(&framing, &request->body, &why)) != 0)
+	if (framing_is_unsaid(&framing))
+		request->body = (struct body){ .kind = BODY_NONE, .is_end_certain = true };
+	else if ((status = framing_decide(&framing, &request->body, &why)) != 0)
 		return refuse(request, status, why);
 	if ((status = judge_wishes(request)) != 0)
 		return refuse(request, status, "Expect other than 100-continue");
+	if (fields_have(&request->fields, FIELD_BIT(FIELD_MAX_FORWARDS)) &&
+	    (request->method == METHOD_OPTIONS || request->method == METHOD_TRACE) && (why = judge_max_forwards(request)) != NULL)
+		return refuse(request, 400, why);
 	return PARSE_DONE;
 }
 

@@ -15,7 +15,7 @@ static enum parse_result refuse(struct response *response, const char *why)
 	return PARSE_REFUSED;
 }
 
-/* Nearly all begin like this; then there is nothing to look for byte by byte. */
+/* Nearly all begin like this; then no byte needs to be searched for. */
 static bool is_usual(const char *line, const char *end)
 {
 	return end - line > 12 && memcmp(line, "HTTP/1.1 ", 9) == 0 && line[9] >= '1' && line[9] <= '5' &&
@@ -58,25 +58,27 @@ static enum parse_result parse_status_line(struct response *response, const char
 	return PARSE_DONE;
 }
 
-/* "timeout=5, max=100": the 5; 0 when it is not said or makes no sense. */
-static unsigned parse_keep_alive_timeout(struct slice value)
+/* "timeout=5, max=100": the 5; negative if it is missing or makes no sense. */
+static int parse_keep_alive_timeout(struct slice value)
 {
 	static const struct slice key = {"timeout=", 8};
 	const char *at = value.data, *end = value.data + value.length;
-	unsigned seconds = 0;
+	int seconds = 0;
 
 	while (at < end) {
 		while (at < end && (*at == ' ' || *at == '\t' || *at == ','))
 			at++;
 		if ((size_t)(end - at) > key.length && slice_equal_nocase((struct slice){at, key.length}, key)) {
-			for (at += key.length; at < end && char_is(*at, CHAR_DIGIT) && seconds < KEEP_ALIVE_TIMEOUT_MAX_S; at++)
-				seconds = seconds * 10 + (unsigned)(*at - '0');
+			if (!char_is(*(at += key.length), CHAR_DIGIT))
+				return -1;
+			for (; at < end && char_is(*at, CHAR_DIGIT) && seconds < KEEP_ALIVE_TIMEOUT_MAX_S; at++)
+				seconds = seconds * 10 + (*at - '0');
 			return seconds < KEEP_ALIVE_TIMEOUT_MAX_S ? seconds : KEEP_ALIVE_TIMEOUT_MAX_S;
 		}
 		while (at < end && *at != ',')
 			at++;
 	}
-	return 0;
+	return -1;
 }
 
 static const char *judge_upgrade(struct response *response)
@@ -93,12 +95,13 @@ static const char *judge_upgrade(struct response *response)
 	return upgrades == 1 && response->upgrade.length > 0 ? NULL : "101 without one Upgrade";
 }
 
-/* May the connection be used again? Only when it is certain where this response ends. */
+/* May the connection be used again? Only if it is certain where this response ends. */
 static void judge_connection(struct response *response)
 {
 	const uint32_t wishes = FIELD_BIT(FIELD_CONNECTION) | FIELD_BIT(FIELD_KEEP_ALIVE);
 	size_t count = fields_have(&response->fields, wishes) ? response->fields.count : 0;
 	bool has_close = false, has_keep_alive = false;
+	int timeout_s;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct field *field = &response->fields.list[i];
@@ -109,7 +112,9 @@ static void judge_connection(struct response *response)
 			has_keep_alive |= field_list_has(field->value, SLICE("keep-alive"));
 			break;
 		case FIELD_KEEP_ALIVE:
-			response->keep_alive_timeout_s = parse_keep_alive_timeout(field->value);
+			timeout_s = parse_keep_alive_timeout(field->value);
+			has_close |= timeout_s == 0; /* the upstream won't wait for another request */
+			response->keep_alive_timeout_s = timeout_s < 0 ? 0 : (unsigned)timeout_s;
 			break;
 		default:
 			break;

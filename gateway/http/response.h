@@ -10,7 +10,7 @@ struct response {
 	unsigned status; /* 100 to 599 */
 	struct slice reason;
 	unsigned version_minor;
-	bool keep_alive; /* may this upstream connection be used again after the body? */
+	bool keep_alive; /* may the upstream's connection be used again after the body? */
 	bool is_interim; /* 1xx but 101 */
 	struct body body; /* BODY_NONE for interim, 204, 304 and answers to HEAD */
 	struct slice upgrade;     /* of a 101 */

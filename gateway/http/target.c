@@ -1,8 +1,10 @@
 /*
- * The forms of a target (RFC 9112 section 3.2) and the host a request is for.
+ * The forms of a target (RFC 9112 section 3.2), and the host of a request.
  *
- * A host name is judged narrower than RFC 3986: no percent-encoding, which one reader decodes and the next does not, and
- * no comma, as the text goes on into X-Forwarded-Host, a list. An empty port is the default one (RFC 3986 section 6.2.3).
+ * The rules for a host name are stricter than RFC 3986. Percent-encoding is refused, because one reader decodes it and
+ * the next does not. Sub-delimiters are refused, because no name has them and because the text goes on into fields
+ * where they have a meaning: "a;proto=https" in Forwarded, "a,b" in X-Forwarded-Host. An empty port is the default one
+ * (RFC 3986 section 6.2.3).
  */
 #include "gateway/http/target.h"
 
@@ -12,8 +14,8 @@
 
 enum { HOST_NAME_MAX_BYTES = 255, IPV6_TEXT_MAX = 45 };
 
-/* Behind the "[::1]" that `host` begins with; NULL when it is no address. Out of line, as few need it, and all would pay for its
- * frame. */
+/* The part behind the "[::1]" that `host` begins with; NULL if that is not an address. Out of line, because few
+ * requests need it and all would pay for its frame. */
 static __attribute__((noinline)) const char *ipv6_end(struct slice host)
 {
 	const char *end = memchr(host.data, ']', host.length);
@@ -28,7 +30,15 @@ static __attribute__((noinline)) const char *ipv6_end(struct slice host)
 	return memchr(text, '\0', length) == NULL && inet_pton(AF_INET6, text, &address) == 1 ? end + 1 : NULL;
 }
 
-/* `host` without its port; an empty slice when it is no authority, or one with userinfo (RFC 3986 section 3.2). */
+/* A dot at the end says that the name is complete (RFC 3986 section 3.2.2): it is the same host as without the dot. */
+static struct slice name_until(struct slice host, const char *end)
+{
+	size_t length = (size_t)(end - host.data);
+
+	return (struct slice){host.data, length - (length > 1 && end[-1] == '.')};
+}
+
+/* `host` without its port; an empty slice if it is not an authority, or one with userinfo (RFC 3986 section 3.2). */
 static struct slice host_name_of(struct slice host, unsigned *port)
 {
 	const struct slice none = {NULL, 0};
@@ -52,16 +62,37 @@ static struct slice host_name_of(struct slice host, unsigned *port)
 		if (*at != ':' || end - at > 6)
 			return none;
 		if (++at == end)
-			return (struct slice){host.data, (size_t)(name_end - host.data)};
+			return name_until(host, name_end);
 		for (*port = 0; at < end && char_is(*at, CHAR_DIGIT); at++)
 			*port = *port * 10 + (unsigned)(*at - '0');
 		if (at < end || *port == 0 || *port > 65535)
 			return none;
 	}
-	return (struct slice){host.data, (size_t)(name_end - host.data)};
+	return name_until(host, name_end);
 }
 
-/* "http://authority/path?query". *authority is set; the path and query go into the request. */
+/* Most requests of a thread name the same host, and equal texts give equal results: so the last result is kept. */
+static struct slice host_name_of_usual(struct slice host)
+{
+	static _Thread_local struct {
+		char text[64];
+		size_t length, name_length;
+	} last;
+	struct slice name;
+	unsigned port;
+
+	if (host.length == last.length && memcmp(host.data, last.text, host.length) == 0)
+		return (struct slice){ host.data, last.name_length };
+	name = host_name_of(host, &port);
+	if (name.length > 0 && host.length <= sizeof last.text) {
+		memcpy(last.text, host.data, host.length);
+		last.length = host.length;
+		last.name_length = name.length;
+	}
+	return name;
+}
+
+/* "http://authority/path?query". Sets *authority; the path and query go into the request. */
 static bool parse_absolute(struct request *request, struct slice *authority)
 {
 	static const struct slice scheme = {"http://", 7};
@@ -101,7 +132,7 @@ static const char *judge_form(struct request *request, struct slice *authority)
 	return parse_absolute(request, authority) ? NULL : "target is neither a path nor an http URI";
 }
 
-/* Host and the authority of an absolute target: one valid and, where there are two, the same. */
+/* Checks Host and the authority of an absolute target: at least one, valid, and both equal. */
 static const char *judge_host(struct request *request, struct slice authority)
 {
 	struct slice host = {NULL, 0}, name;
@@ -118,7 +149,7 @@ static const char *judge_host(struct request *request, struct slice authority)
 		return "no Host";
 	if (hosts == 1) {
 		request->host = host;
-		request->host_name = host_name_of(host, &port);
+		request->host_name = host_name_of_usual(host);
 		if (request->host_name.length == 0)
 			return "malformed Host";
 	}
@@ -127,7 +158,8 @@ static const char *judge_host(struct request *request, struct slice authority)
 	name = host_name_of(authority, &authority_port);
 	if (name.length == 0)
 		return "malformed authority in the target";
-	if (hosts == 1 && (!slice_equal_nocase(name, request->host_name) || port != authority_port))
+	if (hosts == 1 && (host_name_of(host, &port).length == 0 || !slice_equal_nocase(name, request->host_name) ||
+	                   port != authority_port))
 		return "Host differs from the target";
 	request->host = authority;
 	request->host_name = name;

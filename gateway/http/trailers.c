@@ -1,14 +1,15 @@
 /*
- * Trailers come when the fields before the body have been acted upon. Whoever merges them into those (RFC 9110 section 6.5.1 warns
- * of it) would let them change framing, routing or who is asking, behind the back of all who looked at the head.
+ * Trailers come after the gateway and the service have acted upon the fields before the body. A recipient that merges
+ * trailers into those fields (RFC 9110 section 6.5.1 warns of it) would let them change framing, routing or the
+ * client's identity, unseen by everyone who looked at the head.
  */
-#include "gateway/http/fields.h"
+#include "gateway/http/trailers.h"
 
 #include "gateway/http/characters.h"
 
 enum { TRAILER_NAME_MAX = 32 };
 
-/* A name is forbidden when it starts with one of these; one that ends in '$' must be the whole name. */
+/* A name is forbidden if it starts with one of these; an entry that ends in '$' must be the whole name. */
 static const char *const not_in_trailers[] = {
 	"accept", "access-control-", "age$", "allow$", "alt-", "authentication-info$", "authorization$", "cache-control$",
 	"cdn-loop$", "content-disposition$", "content-encoding$", "content-language$", "content-length$",
@@ -34,11 +35,11 @@ bool field_may_be_trailer(const struct field *field)
 	char name[TRAILER_NAME_MAX];
 	size_t length = field->name.length < sizeof name ? field->name.length : sizeof name;
 
-	if (field->id != FIELD_OTHER || field->is_hop_by_hop)
+	if ((field->id != FIELD_OTHER && field->id != FIELD_ODD) || field->is_hop_by_hop)
 		return false;
-	/* Servers that hand fields to programs as variables take '_' for '-'. */
+	/* See lookalikes.c. */
 	for (size_t i = 0; i < length; i++)
-		name[i] = field->name.data[i] == '_' ? '-' : char_lower(field->name.data[i]);
+		name[i] = !char_is(field->name.data[i], CHAR_NAME) ? '-' : char_lower(field->name.data[i]);
 	for (size_t i = 0; i < sizeof not_in_trailers / sizeof *not_in_trailers; i++)
 		if (has_forbidden_start(name, length, not_in_trailers[i]))
 			return false;

@@ -3,15 +3,13 @@
 #include <stdlib.h>
 
 #include "gateway/base/text.h"
+#include "gateway/http/trailers.h"
 
-static void put_part(struct transfer_parts *parts, const char *data, size_t length)
+void transfer_begin(struct transfer *transfer, struct body body)
 {
-	parts->list[parts->count++] = (struct iovec){ .iov_base = (char *)data, .iov_len = length };
-}
-
-void transfer_begin(struct transfer *transfer, struct body body, bool to_chunked)
-{
-	*transfer = (struct transfer){ .body = body, .to_chunked = to_chunked, .remaining = body.length };
+	*transfer = (struct transfer){ .kind = body.kind };
+	if (body.kind == BODY_LENGTH)
+		transfer->remaining = body.length;
 	transfer->is_whole = body.kind == BODY_NONE || (body.kind == BODY_LENGTH && body.length == 0);
 }
 
@@ -21,29 +19,13 @@ void transfer_end(struct transfer *transfer)
 	transfer->trailers = NULL;
 }
 
-static void put_data(struct transfer *transfer, struct transfer_parts *parts, const char *data, size_t length)
+static void put_data(struct pieces *pieces, char *data, size_t length)
 {
-	transfer->bytes += length;
-	if (length == 0)
-		return;
-	if (transfer->to_chunked) {
-		char *end = text_put_literal(text_put_hex(parts->line, length), "\r\n");
-
-		put_part(parts, parts->line, (size_t)(end - parts->line));
-	}
-	put_part(parts, data, length);
-}
-
-/* The line break after the last chunk's data, if there was any, goes with the end. */
-static void put_end(struct transfer_parts *parts, bool is_after_data, const char *trailers, size_t length)
-{
-	put_part(parts, is_after_data ? "\r\n0\r\n" : "0\r\n", is_after_data ? 5 : 3);
 	if (length > 0)
-		put_part(parts, trailers, length);
-	put_part(parts, "\r\n", 2);
+		pieces->list[pieces->count++] = (struct iovec){ .iov_base = data, .iov_len = length };
 }
 
-/* Leaves what may be forwarded in transfer->trailers, each line with its line break. */
+/* Leaves the fields that may be forwarded in transfer->trailers, each line with its line break. */
 static bool rewrite_trailers(struct transfer *transfer, const struct field *fields, size_t count)
 {
 	size_t bound = 1;
@@ -64,17 +46,16 @@ static bool rewrite_trailers(struct transfer *transfer, const struct field *fiel
 	}
 	free(transfer->trailers);
 	transfer->trailers = room;
-	transfer->trailer_bytes = (uint32_t)(to - room);
+	transfer->trailer_bytes = (uint16_t)(to - room);
 	return true;
 }
 
-/* `bytes` from `parts->used` on belong to the trailer section. */
-static enum transfer_result take_trailers(struct transfer *transfer, const char *bytes, size_t length, bool is_after_data,
-                                          struct transfer_parts *parts)
+/* `bytes` from `pieces->used` on belong to the trailer section. */
+static enum pieces_result take_trailers(struct transfer *transfer, const char *bytes, size_t length, struct pieces *pieces)
 {
 	struct field list[TRANSFER_TRAILER_FIELDS] = {0};
 	struct fields fields = { .list = list };
-	size_t fresh = length - parts->used, kept = transfer->trailer_bytes, used;
+	size_t fresh = length - pieces->used, kept = transfer->trailer_bytes, used;
 	bool is_too_large;
 	char *grown;
 
@@ -82,93 +63,72 @@ static enum transfer_result take_trailers(struct transfer *transfer, const char 
 		fresh = TRANSFER_TRAILER_BYTES - kept;
 	grown = realloc(transfer->trailers, kept + fresh + 1);
 	if (grown == NULL)
-		return TRANSFER_NO_MEMORY;
-	memcpy(grown + kept, bytes + parts->used, fresh);
+		return PIECES_NO_MEMORY;
+	memcpy(grown + kept, bytes + pieces->used, fresh);
 	transfer->trailers = grown;
-	transfer->trailer_bytes = (uint32_t)(kept + fresh);
-	switch (fields_parse(grown, kept + fresh, &fields, TRANSFER_TRAILER_FIELDS, &used, &parts->why, &is_too_large)) {
+	transfer->trailer_bytes = (uint16_t)(kept + fresh);
+	switch (fields_parse(grown, kept + fresh, &fields, TRANSFER_TRAILER_FIELDS, &used, &pieces->why, &is_too_large)) {
 	case PARSE_REFUSED:
-		return TRANSFER_BAD;
+		return PIECES_BAD;
 	case PARSE_MORE:
-		parts->used += fresh;
-		parts->why = "the trailer section is too long";
-		/* The data that came with it goes out now; its line break must not wait for the end. */
-		if (is_after_data && transfer->to_chunked)
-			put_part(parts, "\r\n", 2);
-		return kept + fresh < TRANSFER_TRAILER_BYTES ? TRANSFER_MORE : TRANSFER_BAD;
+		pieces->used += fresh;
+		pieces->why = "the trailer section is too long";
+		return kept + fresh < TRANSFER_TRAILER_BYTES ? PIECES_MORE : PIECES_BAD;
 	case PARSE_DONE:
 		break;
 	}
-	parts->used += used - kept;
-	if (transfer->to_chunked) {
-		if (!rewrite_trailers(transfer, list, fields.count))
-			return TRANSFER_NO_MEMORY;
-		put_end(parts, is_after_data, transfer->trailers, transfer->trailer_bytes);
-	}
+	pieces->used += used - kept;
+	if (!rewrite_trailers(transfer, list, fields.count))
+		return PIECES_NO_MEMORY;
+	pieces->trailers = (struct slice){ transfer->trailers, transfer->trailer_bytes };
 	transfer->is_whole = true;
-	return TRANSFER_WHOLE;
+	return PIECES_END;
 }
 
-/* Out of line: bodies of known length, and none, would pay for its frame. */
-static __attribute__((noinline)) enum transfer_result take_chunked(struct transfer *transfer, char *bytes, size_t length,
-                                                                   struct transfer_parts *parts)
+/* Out of line: bodies of known length, and requests without a body, would pay for its frame. */
+static __attribute__((noinline)) enum pieces_result take_chunked(struct transfer *transfer, char *bytes, size_t length,
+                                                                 struct pieces *pieces)
 {
 	size_t data = 0;
 
 	if (!transfer->is_in_trailers) {
-		enum chunked_result result = chunked_decode(&transfer->chunked, bytes, length, &data, &parts->used, &parts->why);
+		enum chunked_result result = chunked_decode(&transfer->chunked, bytes, length, &data, &pieces->used, &pieces->why);
 
-		if (result == CHUNKED_BAD)
-			return TRANSFER_BAD;
-		put_data(transfer, parts, bytes, data);
-		if (result == CHUNKED_MORE) {
-			if (transfer->to_chunked && data > 0)
-				put_part(parts, "\r\n", 2);
-			return TRANSFER_MORE;
-		}
+		put_data(pieces, bytes, data);
+		if (result != CHUNKED_TRAILERS)
+			return result == CHUNKED_BAD ? PIECES_BAD : PIECES_MORE;
 		transfer->is_in_trailers = true;
 	}
-	return take_trailers(transfer, bytes, length, data > 0, parts);
+	return take_trailers(transfer, bytes, length, pieces);
 }
 
-enum transfer_result transfer_take(struct transfer *transfer, char *bytes, size_t length, struct transfer_parts *parts)
+void transfer_take_some(struct transfer *transfer, char *bytes, size_t length, struct pieces *pieces)
 {
-	parts->count = 0;
-	parts->used = 0;
-	parts->why = NULL;
-	if (transfer->is_whole)
-		return TRANSFER_WHOLE;
-	if (transfer->body.kind == BODY_CHUNKED)
-		return take_chunked(transfer, bytes, length, parts);
-	parts->used = length;
-	if (transfer->body.kind == BODY_LENGTH) {
+	if (transfer->kind == BODY_CHUNKED) {
+		pieces->result = take_chunked(transfer, bytes, length, pieces);
+		return;
+	}
+	pieces->used = length;
+	if (transfer->kind == BODY_LENGTH) {
 		if (length > transfer->remaining)
-			parts->used = (size_t)transfer->remaining;
-		transfer->remaining -= parts->used;
+			pieces->used = (size_t)transfer->remaining;
+		transfer->remaining -= pieces->used;
 		transfer->is_whole = transfer->remaining == 0;
 	}
-	put_data(transfer, parts, bytes, parts->used);
-	if (transfer->to_chunked && parts->used > 0)
-		put_part(parts, "\r\n", 2);
-	return transfer->is_whole ? TRANSFER_WHOLE : TRANSFER_MORE;
+	put_data(pieces, bytes, pieces->used);
+	pieces->result = transfer->is_whole ? PIECES_END : PIECES_MORE;
 }
 
 void transfer_skip(struct transfer *transfer, size_t length)
 {
-	transfer->bytes += length;
 	transfer->remaining -= length;
 	transfer->is_whole = transfer->remaining == 0;
 }
 
-bool transfer_close(struct transfer *transfer, struct transfer_parts *parts)
+bool transfer_close(struct transfer *transfer)
 {
-	parts->count = 0;
-	parts->used = 0;
-	parts->why = NULL;
-	if (transfer->body.kind != BODY_UNTIL_CLOSE)
+	if (transfer->kind != BODY_UNTIL_CLOSE)
 		return false;
 	transfer->is_whole = true;
-	if (transfer->to_chunked)
-		put_end(parts, false, NULL, 0);
 	return true;
 }

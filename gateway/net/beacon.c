@@ -11,8 +11,9 @@
 
 enum { PREFIX_MAX = 64 };
 
-/* The folder's numbers and the file's name: a file is often exchanged for another; and every container has an
- * /etc/gateway/gateway.yml, though on a file system of its own. The name is hashed (FNV-1a), as it may be too long. */
+/* The name consists of the folder's device and inode, and of the file's name, hashed (FNV-1a) as it may be too long.
+ * The file's own inode would not do, because an administrator often replaces the file by another. The folder's numbers
+ * are needed because every container has a /etc/gateway/gateway.yml, on a file system of its own. */
 static bool make_prefix(const char *file, char prefix[PREFIX_MAX])
 {
 	const char *slash = strrchr(file, '/'), *name = slash != NULL ? slash + 1 : file;
@@ -48,7 +49,7 @@ int beacon_light(const char *file, const struct address *address)
 		return -1;
 	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* One that listens can't be connected: it leads nobody out of the sandbox. Nor can anybody get in. */
+	/* The socket listens for nobody, so nobody can connect to it, and it leads nobody out of the sandbox. */
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&name, size) == 0 && listen(fd, 0) == 0 && shutdown(fd, SHUT_RDWR) == 0)
 		return fd;
 	if (fd >= 0)

@@ -1,7 +1,7 @@
 /*
- * libcurl drives its sockets through two callbacks: which socket is to be watched for what, and when it wants to be woken.
- * Nobody is called back from within curl: what has ended is collected after each of its turns, so whoever hears of an end may
- * start and cancel what he likes.
+ * libcurl drives its sockets through two callbacks: which socket to watch for what, and when to wake libcurl. The
+ * fetcher calls nobody back from within libcurl: after each call into libcurl it collects the requests that have ended.
+ * So a callback may start and cancel whatever it likes.
  */
 #include "gateway/net/fetch.h"
 
@@ -12,7 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONNECTIONS_MAX = 4096, TEXT_MAX = 512 };
+#include "gateway/base/buffer.h"
+#include "gateway/net/timer.h"
+
+enum { CONNECTIONS_MAX = 256, TEXT_MAX = 512 };
+
+static const long BUFFER_BYTES = 4096;
 
 struct functions {
 	CURLcode (*global_init)(long flags);
@@ -45,11 +50,18 @@ struct watch { /* one of curl's sockets */
 	struct event event;
 };
 
+struct taken { /* of an answer */
+	size_t bytes; /* for bytes that are thrown away: fields, and an unwanted body */
+	size_t body_most;   /* 0: the caller does not want the body */
+	struct buffer body;
+	bool is_short; /* of memory */
+};
+
 struct fetch {
 	struct fetcher *fetcher;
 	CURL *handle;
-	struct curl_slist *fields;
-	size_t bytes; /* taken of the answer */
+	struct curl_slist *fields, *connect_to; /* NULL: none */
+	struct taken taken;
 	fetch_on_end *on_end;
 	void *context;
 };
@@ -75,7 +87,7 @@ static bool load_all(void *library, struct functions *curl)
 	       LOAD(library, "curl_multi_cleanup", curl->multi_cleanup);
 }
 
-/* For good: it can't be unloaded without a trace. Without TLS, which only costs here. NULL: `error` says why. */
+/* Loads libcurl for good, as it can't be unloaded without a trace. NULL: `error` says why. */
 static const struct functions *library(char *error, size_t size)
 {
 	static struct functions curl;
@@ -84,6 +96,7 @@ static const struct functions *library(char *error, size_t size)
 
 	if (is_loaded)
 		return &curl;
+	setenv("GNUTLS_NO_IMPLICIT_INIT", "1", 0); /* librtmp would load and prepare GnuTLS: 120 KiB for nothing */
 	opened = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 	if (opened == NULL || !load_all(opened, &curl) || curl.global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) {
 		snprintf(error, size, "libcurl can't be loaded: %s", opened == NULL ? dlerror() : "it is another one");
@@ -95,22 +108,40 @@ static const struct functions *library(char *error, size_t size)
 
 /* ---- one GET ------------------------------------------------------------------------------------------------- */
 
-/* Fields and body alike. */
+/* For fields, and for an unwanted body. */
 static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
 {
-	size_t *taken = context;
+	struct taken *taken = context;
 
 	(void)bytes;
-	*taken += size * count;
-	return *taken > FETCH_BYTES_MAX ? 0 : size * count;
+	taken->bytes += size * count;
+	return taken->bytes > FETCH_BYTES_MAX ? 0 : size * count;
 }
 
-static void set_options(const struct functions *curl, CURL *handle, const char *url, uint32_t timeout_ms, size_t *taken)
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+	struct taken *taken = context;
+	size_t length = size * count;
+
+	if (taken->body_most == 0)
+		return on_bytes(bytes, size, count, context);
+	if (length > taken->body_most - buffer_length(&taken->body))
+		taken->bytes = FETCH_BYTES_MAX + 1;
+	else if (buffer_append(&taken->body, bytes, length))
+		return length;
+	else
+		taken->is_short = true;
+	return 0;
+}
+
+static void set_options(const struct functions *curl, CURL *handle, const char *url, uint32_t timeout_ms,
+                        struct taken *taken)
 {
 	curl->setopt(handle, CURLOPT_URL, url);
 	curl->setopt(handle, CURLOPT_PROTOCOLS_STR, "http");
 	curl->setopt(handle, CURLOPT_PROXY, "");
 	curl->setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	curl->setopt(handle, CURLOPT_BUFFERSIZE, BUFFER_BYTES); /* each has one, and many may be under way */
 	curl->setopt(handle, CURLOPT_HTTP09_ALLOWED, 0L);
 	curl->setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
 	curl->setopt(handle, CURLOPT_PATH_AS_IS, 1L);
@@ -118,22 +149,26 @@ static void set_options(const struct functions *curl, CURL *handle, const char *
 	curl->setopt(handle, CURLOPT_USERAGENT, "gateway/" GATEWAY_VERSION);
 	curl->setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	curl->setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
-	curl->setopt(handle, CURLOPT_WRITEFUNCTION, on_bytes);
+	curl->setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
 	curl->setopt(handle, CURLOPT_WRITEDATA, taken);
 	curl->setopt(handle, CURLOPT_HEADERFUNCTION, on_bytes);
 	curl->setopt(handle, CURLOPT_HEADERDATA, taken);
 }
 
-static struct fetch_result result_of(const struct functions *curl, CURL *handle, CURLcode code, size_t taken)
+static struct fetch_result result_of(const struct functions *curl, CURL *handle, CURLcode code,
+                                     const struct taken *taken)
 {
 	long status = 0;
 
-	if (taken > FETCH_BYTES_MAX)
-		return (struct fetch_result){ .error = "the answer is larger than 64 KiB" };
+	if (taken->bytes > FETCH_BYTES_MAX)
+		return (struct fetch_result){ .error = taken->body_most == 0 ? "the answer is larger than 64 KiB"
+			                                                     : "the answer is larger than allowed" };
+	if (taken->is_short)
+		return (struct fetch_result){ .error = "out of memory" };
 	if (code != CURLE_OK)
 		return (struct fetch_result){ .error = curl->strerror(code) };
 	curl->getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-	return (struct fetch_result){ .status = (unsigned)status };
+	return (struct fetch_result){ .status = (unsigned)status, .body = taken->body.data, .length = taken->body.to };
 }
 
 unsigned fetch_once(const char *url, unsigned timeout_ms, char *error, size_t size)
@@ -141,15 +176,15 @@ unsigned fetch_once(const char *url, unsigned timeout_ms, char *error, size_t si
 	const struct functions *curl = library(error, size);
 	CURL *handle = curl == NULL ? NULL : curl->init();
 	struct fetch_result result;
-	size_t taken = 0;
+	struct taken taken = { .body_most = 0 };
 
 	if (handle == NULL) {
 		if (curl != NULL)
-			snprintf(error, size, "memory is short");
+			snprintf(error, size, "out of memory");
 		return 0;
 	}
 	set_options(curl, handle, url, timeout_ms, &taken);
-	result = result_of(curl, handle, curl->perform(handle), taken);
+	result = result_of(curl, handle, curl->perform(handle), &taken);
 	if (result.error != NULL)
 		snprintf(error, size, "%s", result.error);
 	curl->cleanup(handle);
@@ -165,6 +200,8 @@ static void end(struct fetch *fetch)
 	curl->multi_remove(fetch->fetcher->multi, fetch->handle);
 	curl->cleanup(fetch->handle);
 	curl->slist_free(fetch->fields);
+	curl->slist_free(fetch->connect_to);
+	buffer_free(&fetch->taken.body);
 	free(fetch);
 }
 
@@ -178,14 +215,18 @@ static void collect(struct fetcher *fetcher)
 		struct fetch *fetch = NULL;
 		struct fetch_result result;
 		fetch_on_end *on_end;
+		struct buffer body;
 		void *context;
 
 		curl->getinfo(message->easy_handle, CURLINFO_PRIVATE, &fetch);
-		result = result_of(curl, fetch->handle, message->data.result, fetch->bytes);
+		result = result_of(curl, fetch->handle, message->data.result, &fetch->taken);
 		on_end = fetch->on_end;
 		context = fetch->context;
+		body = fetch->taken.body;
+		fetch->taken.body = (struct buffer){ .data = NULL };
 		end(fetch);
 		on_end(context, &result);
+		buffer_free(&body);
 	}
 }
 
@@ -210,7 +251,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	act(context, CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* Without memory the socket is not watched: what is on it ends by its timeout. */
+/* Without memory the socket is not watched: its request ends by its timeout. */
 static int watch_socket(CURL *handle, curl_socket_t fd, int what, void *context, void *known)
 {
 	struct fetcher *fetcher = context;
@@ -245,33 +286,46 @@ static int set_timer(CURLM *multi, long wait_ms, void *context)
 	if (wait_ms < 0)
 		event_del(&fetcher->timer);
 	else
-		event_add(&fetcher->timer, &(struct timeval){ .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 });
+		timer_set(&fetcher->timer, (uint64_t)wait_ms);
 	return 0;
 }
 
-struct fetch *fetch_start(struct fetcher *fetcher, const char *url, const char *host, uint32_t timeout_ms, fetch_on_end *on_end,
-                          void *context)
+/* False: out of memory. */
+static bool set_order(const struct functions *curl, struct fetch *fetch, const struct fetch_order *order)
+{
+	char field[TEXT_MAX];
+
+	set_options(curl, fetch->handle, order->url, order->timeout_ms, &fetch->taken);
+	curl->setopt(fetch->handle, CURLOPT_PRIVATE, fetch);
+	if (order->may_use_tls)
+		curl->setopt(fetch->handle, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (order->host != NULL) {
+		snprintf(field, sizeof field, "Host: %s", order->host);
+		fetch->fields = curl->slist_append(NULL, field);
+		curl->setopt(fetch->handle, CURLOPT_HTTPHEADER, fetch->fields);
+	}
+	if (order->connect_to != NULL) {
+		fetch->connect_to = curl->slist_append(NULL, order->connect_to);
+		curl->setopt(fetch->handle, CURLOPT_CONNECT_TO, fetch->connect_to);
+	}
+	return (fetch->fields != NULL || order->host == NULL) && (fetch->connect_to != NULL || order->connect_to == NULL);
+}
+
+struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_order *order, fetch_on_end *on_end, void *context)
 {
 	const struct functions *curl = library(NULL, 0);
 	struct fetch *fetch = calloc(1, sizeof *fetch);
-	char field[TEXT_MAX];
 
 	if (fetch == NULL)
 		return NULL;
-	*fetch = (struct fetch){ .fetcher = fetcher, .on_end = on_end, .context = context };
-	snprintf(field, sizeof field, "Host: %s", host);
+	*fetch = (struct fetch){ .fetcher = fetcher, .on_end = on_end, .context = context, .taken.body_most = order->body_most };
 	fetch->handle = curl->init();
-	fetch->fields = curl->slist_append(NULL, field);
-	if (fetch->handle != NULL && fetch->fields != NULL) {
-		set_options(curl, fetch->handle, url, timeout_ms, &fetch->bytes);
-		curl->setopt(fetch->handle, CURLOPT_HTTPHEADER, fetch->fields);
-		curl->setopt(fetch->handle, CURLOPT_PRIVATE, fetch);
-		if (curl->multi_add(fetcher->multi, fetch->handle) == CURLM_OK)
-			return fetch;
-	}
+	if (fetch->handle != NULL && set_order(curl, fetch, order) && curl->multi_add(fetcher->multi, fetch->handle) == CURLM_OK)
+		return fetch;
 	if (fetch->handle != NULL)
 		curl->cleanup(fetch->handle);
 	curl->slist_free(fetch->fields);
+	curl->slist_free(fetch->connect_to);
 	free(fetch);
 	return NULL;
 }
@@ -292,7 +346,7 @@ struct fetcher *fetcher_new(struct event_base *base, char *error, size_t size)
 		fetcher->multi = curl->multi_init();
 	if (fetcher == NULL || fetcher->multi == NULL) {
 		if (curl != NULL)
-			snprintf(error, size, "memory is short");
+			snprintf(error, size, "out of memory");
 		free(fetcher);
 		return NULL;
 	}

@@ -1,10 +1,11 @@
 #include "gateway/net/pipe.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "gateway/net/stream.h"
+#include "gateway/net/io.h"
 
 struct pipe *pipe_take(struct io *io)
 {
@@ -23,9 +24,34 @@ struct pipe *pipe_take(struct io *io)
 	}
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
-	/* An unprivileged user may not have all it wants (pipe-user-pages-soft); then it is smaller and takes more turns. */
+	/* The kernel may give an unprivileged user a smaller pipe (pipe-user-pages-soft); then the bytes take more
+	 * iterations. */
 	(void)fcntl(pipe->write_fd, F_SETPIPE_SZ, PIPE_BYTES);
 	return pipe;
+}
+
+ssize_t pipe_fill(struct pipe *pipe, int from, size_t limit)
+{
+	ssize_t taken = splice(from, NULL, pipe->write_fd, NULL, limit, SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE);
+
+	if (taken > 0) {
+		pipe->bytes += (size_t)taken;
+		buffer_kept_bytes += (size_t)taken;
+	}
+	return taken;
+}
+
+bool pipe_drain(struct pipe *pipe, int to)
+{
+	while (pipe->bytes > 0) {
+		ssize_t moved = splice(pipe->read_fd, NULL, to, NULL, pipe->bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+		if (moved <= 0)
+			return moved < 0 && (errno == EAGAIN || errno == EINTR);
+		pipe->bytes -= (size_t)moved;
+		buffer_kept_bytes -= (size_t)moved;
+	}
+	return true;
 }
 
 static void close_pipe(struct pipe *pipe)

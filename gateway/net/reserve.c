@@ -1,11 +1,11 @@
 /*
- * evhttp 2.1 dies where an allocation fails while it takes a connection or a request: it then frees what it has not yet made. So
- * when malloc() has nothing, libevent gets one of a few small blocks that were set aside. The admin listener has few
- * connections, and what evhttp allocates on its way to a request is small; larger things, such as a page, may fail and do so
- * cleanly.
+ * evhttp 2.1 crashes if an allocation fails while it takes a connection or a request, because it frees what it has not
+ * yet made. So when malloc() fails, libevent gets one of a few small blocks that were set aside. The admin listener has
+ * few connections, and evhttp's allocations for a request are small. Larger allocations, such as a page, may fail, and
+ * do so cleanly.
  *
- * Blocks that were never needed cost no memory: nobody has touched their pages. Any thread may take one, so whether it is taken
- * is an atomic; that is no more sharing between threads than malloc() itself.
+ * Unused blocks cost no memory, because nobody has touched their pages. Any thread may take a block, so the mark that
+ * it is taken is an atomic; that is no more sharing between threads than malloc() itself.
  */
 #include "gateway/net/reserve.h"
 

@@ -1,4 +1,4 @@
-/* Memory that libevent can count on when there is no other. Call once, before anything else of libevent. */
+/* Memory that libevent can use when malloc() fails. Call once, before any other function of libevent. */
 #ifndef GATEWAY_NET_RESERVE_H
 #define GATEWAY_NET_RESERVE_H
 

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Backlog: what the kernel allows (net.core.somaxconn) is less or equal. DEFER_ACCEPT: wake us with the request, not with the
- * handshake; a client that says nothing is ours after that time, and then idle. */
+/* Backlog: the kernel allows at most net.core.somaxconn. DEFER_ACCEPT: the kernel wakes us with the request, not with
+ * the handshake. If a client sends nothing, the kernel hands it over after that time, and it counts as idle. */
 enum { BACKLOG = 65535, DEFER_ACCEPT_S = 1 };
-/* An overlay network forgets a silent connection after 900 s; a dead peer is found long before. */
+/* An overlay network forgets a silent connection after 900 s; keep-alive finds a dead peer long before. */
 enum { KEEPALIVE_IDLE_S = 120, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
 
 socklen_t socket_address_to(const struct address *address, struct sockaddr_storage *storage)
@@ -89,14 +89,14 @@ bool socket_is_free(const struct address *address)
 
 	if (fd < 0)
 		return false;
-	/* What is left of connections is in nobody's way, as it isn't in that of socket_listen(). */
+	/* Remains of old connections don't prevent it, as with socket_listen(). */
 	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	is_free = bind(fd, (struct sockaddr *)&storage, size) == 0;
 	close_keeping_errno(fd);
 	return is_free;
 }
 
-int socket_listen(const struct address *address)
+int socket_listen(const struct address *address, bool *may_repeat)
 {
 	struct sockaddr_storage storage;
 	socklen_t size = socket_address_to(address, &storage);
@@ -107,8 +107,8 @@ int socket_listen(const struct address *address)
 	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	set_common_options(fd);
 	set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0 || bind(fd, (struct sockaddr *)&storage, size) < 0 ||
-	    listen(fd, BACKLOG) < 0)
+	*may_repeat = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0;
+	if (bind(fd, (struct sockaddr *)&storage, size) < 0 || listen(fd, BACKLOG) < 0)
 		return close_keeping_errno(fd);
 	return fd;
 }
@@ -116,6 +116,23 @@ int socket_listen(const struct address *address)
 void socket_accept_at_once(int fd)
 {
 	set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+}
+
+static void set_least_hops(int fd, int family, int least)
+{
+	set_option(fd, IPPROTO_IP, IP_MINTTL, least); /* of an IPv6 socket, too: IPv4 clients may reach it */
+	if (family == AF_INET6)
+		set_option(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, least);
+}
+
+void socket_drop_packets(int fd, const struct address *address)
+{
+	set_least_hops(fd, address->family == 4 ? AF_INET : AF_INET6, 255);
+}
+
+void socket_take_packets(int fd)
+{
+	set_least_hops(fd, AF_INET6, 0);
 }
 
 int socket_connect(const struct address *address)

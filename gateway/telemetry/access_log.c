@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/base/output.h"
@@ -23,34 +24,42 @@ int access_log_open(const struct config *config)
 	return -1;
 }
 
+const char *access_log_name(const struct config *config)
+{
+	return config->access_log_path == NULL ? "stdout" : config->access_log_path;
+}
+
 bool access_log_is_same(const struct config *a, const struct config *b)
 {
 	return a->access_log == b->access_log &&
 	       (a->access_log != ACCESS_LOG_FILE || strcmp(a->access_log_path, b->access_log_path) == 0);
 }
 
-/* Only what has a position is a file: a pipe, a socket and a terminal have none. */
+/* Only a file has a position: a pipe, a socket and a terminal have none. */
 static bool is_file(int fd)
 {
 	return lseek(fd, 0, SEEK_CUR) >= 0;
 }
 
-bool access_log_take(struct access_log *log, int fd)
+/* Nobody will ever read these lines. */
+static void lose_lines(struct access_log *log, size_t from)
+{
+	while (from < log->used)
+		log->lost += log->buffer[from++] == '\n';
+}
+
+void access_log_take(struct access_log *log, int fd)
 {
 	access_log_flush(log);
 	if (log->fd >= 0)
 		close(log->fd);
-	log->fd = -1;
-	if (fd >= 0 && log->buffer == NULL)
-		log->buffer = malloc(ACCESS_LOG_BUFFER);
-	if (fd >= 0 && log->buffer == NULL) {
-		close(fd);
-		return false;
-	}
 	log->fd = fd;
 	log->is_file = fd >= 0 && is_file(fd);
 	log->is_socket = fd >= 0 && output_is_socket(fd);
-	return true;
+	if (fd >= 0)
+		return;
+	lose_lines(log, 0);
+	log->used = 0;
 }
 
 void access_log_close(struct access_log *log)
@@ -64,9 +73,11 @@ char *access_log_room(struct access_log *log)
 {
 	if (log->fd < 0)
 		return NULL;
+	if (log->buffer == NULL)
+		log->buffer = malloc(ACCESS_LOG_BUFFER);
 	if (log->used + ACCESS_LOG_LINE_MAX > ACCESS_LOG_BUFFER)
 		access_log_flush(log);
-	if (log->used + ACCESS_LOG_LINE_MAX > ACCESS_LOG_BUFFER) {
+	if (log->buffer == NULL || log->used + ACCESS_LOG_LINE_MAX > ACCESS_LOG_BUFFER) {
 		log->lost++;
 		return NULL;
 	}
@@ -90,20 +101,29 @@ static size_t batch_length(const struct access_log *log, size_t from)
 	return (size_t)(newline - (log->buffer + from)) + 1;
 }
 
+static bool is_deleted(const struct access_log *log)
+{
+	struct stat about;
+
+	return log->is_file && fstat(log->fd, &about) == 0 && about.st_nlink == 0;
+}
+
 void access_log_flush(struct access_log *log)
 {
 	size_t from = 0;
 
-	while (log->fd >= 0 && from < log->used) {
+	if (log->fd < 0 || log->used == 0 || is_deleted(log))
+		return;
+	while (from < log->used) {
 		ssize_t written = output_put(log->fd, log->is_socket, log->buffer + from, batch_length(log, from));
 
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0 && errno == EAGAIN)
 			break;
-		if (written <= 0) { /* the disk is full, the reader is gone: nobody waits for these lines */
-			while (from < log->used)
-				log->lost += log->buffer[from++] == '\n';
+		if (written <= 0) { /* the disk is full, the reader is gone */
+			lose_lines(log, from);
+			from = log->used;
 			break;
 		}
 		from += (size_t)written;

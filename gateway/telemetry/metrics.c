@@ -11,14 +11,16 @@ const char *const shed_reason_name[SHED_REASONS] = {
 	[SHED_CLIENT_LIMIT] = "client_limit",
 	[SHED_FULL] = "full",
 	[SHED_NO_MEMORY] = "no_memory",
+	[SHED_OUT_OF_MEMORY] = "out_of_memory",
 };
 
-const char *const shed_reason_words[SHED_REASONS] = {
-	[SHED_OLDEST_IDLE] = "no room, and others want in: those that have sent no request for longest go",
-	[SHED_SLOW] = "a bulkhead is full, and clients who neither send nor take hold places in it",
-	[SHED_CLIENT_LIMIT] = "a client has as many as limits.connections_per_client allows",
+const char *const shed_reason_texts[SHED_REASONS] = {
+	[SHED_OLDEST_IDLE] = "no room for new clients or streams: closing the longest idle ones",
+	[SHED_SLOW] = "requests wait for an upstream: closing the slowest clients that occupy it",
+	[SHED_CLIENT_LIMIT] = "a client has reached limits.connections_per_client",
 	[SHED_FULL] = "limits.connections is reached",
-	[SHED_NO_MEMORY] = "limits.memory is reached: those go who keep us waiting and take some of it",
+	[SHED_NO_MEMORY] = "limits.memory is reached: closing slow clients that hold buffered data",
+	[SHED_OUT_OF_MEMORY] = "the system has no memory for another connection",
 };
 
 struct route_metrics *metrics_new(unsigned shard_count)
@@ -56,7 +58,7 @@ static struct series *find_or_make(struct metrics_shard *shard, enum method meth
 
 	if (series != NULL)
 		return series;
-	/* The last places are kept for what is left when labels run out: one series for each outcome. */
+	/* The last places are reserved for requests after labels have run out: one series for each outcome. */
 	if (shard->count >= METRICS_SERIES_MAX - OUTCOME_COUNT && (status != 0 || method != METHOD_OTHER))
 		return find_or_make(shard, METHOD_OTHER, 0, outcome);
 	series = calloc(1, sizeof *series);
@@ -65,6 +67,7 @@ static struct series *find_or_make(struct metrics_shard *shard, enum method meth
 	series->method = method;
 	series->status = status;
 	series->outcome = outcome;
+	series->is_call = metrics_is_call(status, outcome);
 	atomic_store_explicit(&shard->series[shard->count++], series, memory_order_release);
 	return series;
 }
@@ -88,5 +91,10 @@ void metrics_count(struct route_metrics *metrics, unsigned shard_index, enum met
 			counter_add(&series->buckets[i], 1);
 			break;
 		}
+	}
+	if (series->is_call) {
+		_Atomic uint32_t *place = &shard->latencies[latency_place(duration_us)];
+
+		atomic_store_explicit(place, atomic_load_explicit(place, memory_order_relaxed) + 1, memory_order_relaxed);
 	}
 }

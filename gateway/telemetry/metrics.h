@@ -1,33 +1,28 @@
 /*
  * Counters: one shard per worker and route, one writer each, summed when somebody asks.
  *
- * A series is one combination of method, status and outcome; it is made when first seen, up to METRICS_SERIES_MAX per shard,
- * then what is new is counted under method OTHER and status 0, so a hostile client can't fill memory with labels.
+ * A series is one combination of method, status and outcome. It is made when it is first seen, up to METRICS_SERIES_MAX per
+ * shard. Further combinations count under method OTHER and status 0, so a hostile client can't fill memory with labels.
  */
 #ifndef GATEWAY_TELEMETRY_METRICS_H
 #define GATEWAY_TELEMETRY_METRICS_H
 
 #include <stdatomic.h>
 
+#include "gateway/base/latency.h"
 #include "gateway/http/request.h"
-#include "gateway/outcome.h"
+#include "gateway/telemetry/metrics_events.h"
 
 enum { METRICS_SERIES_MAX = 96, METRICS_BUCKETS = 14 };
 
-/* Upper bounds in microseconds; what is above the last counts only into the sum and the count. */
+/* Upper bounds in microseconds; a value above the last counts only into the sum and the count. */
 extern const uint32_t metrics_bucket_us[METRICS_BUCKETS];
-
-/* With OUTCOME_REPLACED: what the fallback took the place of, and so what the breaker heard. */
-enum replaced { REPLACED_UNKNOWN, REPLACED_SUCCESS, REPLACED_BAD_REQUEST, REPLACED_FAILURE };
-
-/* What stands above the status that the client got, in one word, so that it costs no other request a comparison: `enum replaced`,
- * and whether the request took more than one try. */
-enum { METRICS_STATUS_MASK = 0xffff, METRICS_REPLACED_SHIFT = 16, METRICS_REPLACED_MASK = 3, METRICS_RETRIED = 1 << 18 };
 
 struct series {
 	enum method method;
 	unsigned status; /* and what stands above it */
 	enum outcome outcome;
+	bool is_call; /* it got to the upstream, or should have */
 	_Atomic uint64_t count, sum_us, max_us;
 	_Atomic uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
 };
@@ -36,6 +31,7 @@ struct metrics_shard {
 	_Atomic(struct series *) series[METRICS_SERIES_MAX]; /* filled from the front by the writer */
 	unsigned count;                                      /* the writer's */
 	_Atomic uint64_t lost;                               /* requests whose series could not be made: memory was short */
+	_Atomic uint32_t latencies[LATENCY_PLACES];          /* of calls */
 };
 
 struct route_metrics {
@@ -43,35 +39,37 @@ struct route_metrics {
 	struct metrics_shard shards[];
 };
 
-/* NULL: memory is short. */
+/* NULL: out of memory. */
 struct route_metrics *metrics_new(unsigned shard_count);
 void metrics_free(struct route_metrics *metrics);
 /* The thread that owns `shard`. `status`: and what stands above it. */
 void metrics_count(struct route_metrics *metrics, unsigned shard, enum method method, unsigned status, enum outcome outcome,
                    uint64_t duration_us);
 
-/* Why a client's connection was closed that had done nothing wrong. */
+/* Why the gateway closed the connection of a client that had done nothing wrong. */
 enum shed_reason {
 	SHED_OLDEST_IDLE,  /* to make room for another */
 	SHED_SLOW,         /* its request held a place in a full bulkhead */
 	SHED_CLIENT_LIMIT, /* limits.connections_per_client */
 	SHED_FULL,         /* limits.connections, and none had to be closed for it */
-	SHED_NO_MEMORY,    /* limits.memory, or there is none at all */
+	SHED_NO_MEMORY,    /* limits.memory */
+	SHED_OUT_OF_MEMORY, /* malloc() failed */
 	SHED_REASONS,
 };
 
 /* As the metric has it; as the log has it. */
-extern const char *const shed_reason_name[SHED_REASONS], *const shed_reason_words[SHED_REASONS];
+extern const char *const shed_reason_name[SHED_REASONS], *const shed_reason_texts[SHED_REASONS];
 
-/* What one worker counts besides requests; one writer each. */
+/* The counters of one worker besides requests; one writer each. */
 struct worker_counters {
-	_Atomic uint64_t connections_accepted, connections_open, accept_rests;
+	_Atomic uint64_t connections_accepted, connections_open, accept_pauses;
 	_Atomic uint64_t shed[SHED_REASONS];
 	_Atomic uint64_t tunnels_open;
 	_Atomic uint64_t requests_received, retries, upstream_connects, upstream_reuses;
 	_Atomic uint64_t bytes_in, bytes_out;
 	_Atomic uint64_t log_lines_lost;
-	_Atomic uint64_t turns; /* of the loop: /livez watches it */
+	_Atomic uint64_t active, active_sum_us, active_longest_us; /* requests under way when the metrics were last asked for */
+	_Atomic uint64_t iterations; /* of the loop: /livez watches it */
 };
 
 /* A counter with a single writer needs no locked instruction. */

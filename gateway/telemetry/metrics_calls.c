@@ -7,80 +7,11 @@
 #include <string.h>
 
 #include "gateway/telemetry/metrics_lines.h"
-#include "gateway/telemetry/metrics_services.h"
-
-enum {
-	ANSWERS = 1 << CALL_SUCCESS | 1 << CALL_BAD_REQUEST,
-	FAILURES = 1 << CALL_FAILURE | 1 << CALL_TIMEOUT,
-};
-
-static unsigned of_replaced(enum replaced replaced)
-{
-	switch (replaced) {
-	case REPLACED_SUCCESS:
-		return 1 << CALL_SUCCESS;
-	case REPLACED_BAD_REQUEST:
-		return 1 << CALL_BAD_REQUEST;
-	case REPLACED_UNKNOWN: /* labels ran out; a fallback is for failures */
-	case REPLACED_FAILURE:
-		break;
-	}
-	return 1 << CALL_FAILURE;
-}
-
-static unsigned of_upstream(unsigned status, enum outcome outcome, enum replaced replaced)
-{
-	switch (outcome) {
-	case OUTCOME_REPLACED:
-		return of_replaced(replaced);
-	case OUTCOME_BREAKER_OPEN:
-		return 1 << CALL_SHORT_CIRCUITED;
-	case OUTCOME_OVERLOADED:
-		return 1 << CALL_REJECTED;
-	case OUTCOME_CONNECT_TIMEOUT:
-	case OUTCOME_RESPONSE_TIMEOUT:
-		return 1 << CALL_TIMEOUT;
-	case OUTCOME_CLIENT_ABORTED:
-	case OUTCOME_CLIENT_STALLED:
-		return 1 << CALL_CANCELLED;
-	default:
-		break;
-	}
-	switch (outcome_table[outcome].verdict) {
-	case BREAKER_SUCCESS:
-		return status / 100 == 4 ? 1 << CALL_BAD_REQUEST : 1 << CALL_SUCCESS;
-	case BREAKER_FAILURE:
-		return 1 << CALL_FAILURE;
-	case BREAKER_NEITHER:
-		break;
-	}
-	return 0;
-}
-
-unsigned metrics_call_events(unsigned status, enum outcome outcome, enum replaced replaced)
-{
-	unsigned events = of_upstream(status, outcome, replaced);
-
-	if (outcome_table[outcome].answer == ANSWER_FALLBACK)
-		events |= 1 << CALL_FALLBACK;
-	else if ((events & FAILURES) != 0)
-		events |= 1 << CALL_THROWN;
-	return events;
-}
-
-const char *metrics_call_kind(unsigned events)
-{
-	if ((events & ANSWERS) != 0)
-		return "successful";
-	if ((events & FAILURES) != 0)
-		return "failed";
-	return (events & 1 << CALL_CANCELLED) != 0 ? "ignored" : NULL;
-}
+#include "gateway/telemetry/metrics_shape.h"
 
 static void add_series(struct metrics_calls *calls, const struct series *series)
 {
-	unsigned events = metrics_call_events(series->status & METRICS_STATUS_MASK, series->outcome,
-	                                      series->status >> METRICS_REPLACED_SHIFT & METRICS_REPLACED_MASK);
+	unsigned events = metrics_series_events(series->status, series->outcome);
 	struct figures figures = metrics_read_series(series);
 
 	for (unsigned i = 0; i < CALL_EVENTS; i++)
@@ -88,17 +19,11 @@ static void add_series(struct metrics_calls *calls, const struct series *series)
 			calls->events[i] += figures.count;
 	calls->requests += events == 0 ? 0 : figures.count;
 	if ((series->status & METRICS_RETRIED) != 0) {
-		calls->retried_answers += (events & ANSWERS) == 0 ? 0 : figures.count;
-		calls->retried_failures += (events & FAILURES) == 0 ? 0 : figures.count;
+		calls->retried_answers += (events & CALL_ANSWERS) == 0 ? 0 : figures.count;
+		calls->retried_failures += (events & CALL_FAILURES) == 0 ? 0 : figures.count;
 	}
-	if (metrics_call_kind(events) == NULL)
-		return;
-	calls->sum_us += figures.sum_us;
-	calls->buckets[METRICS_BUCKETS] += figures.count;
-	for (size_t i = 0; i < METRICS_BUCKETS; i++) {
-		calls->buckets[i] += figures.buckets[i];
-		calls->buckets[METRICS_BUCKETS] -= figures.buckets[i]; /* the count is never below their sum */
-	}
+	if (series->is_call)
+		calls->latencies.sum_us += figures.sum_us;
 }
 
 void metrics_add_calls(const struct route_metrics *metrics, struct metrics_calls *calls)
@@ -108,6 +33,8 @@ void metrics_add_calls(const struct route_metrics *metrics, struct metrics_calls
 
 		for (size_t j = 0; (series = metrics_series_at(&metrics->shards[i], j)) != NULL; j++)
 			add_series(calls, series);
+		for (size_t j = 0; j < LATENCY_PLACES; j++)
+			calls->latencies.places[j] += atomic_load_explicit(&metrics->shards[i].latencies[j], memory_order_relaxed);
 	}
 }
 
@@ -131,7 +58,7 @@ static const struct {
 	{ "exception_thrown", false, CALL_THROWN },
 };
 
-/* By service. NULL: memory is short. */
+/* By service. NULL: out of memory. */
 static struct metrics_calls *read_calls(const struct metrics_input *input)
 {
 	struct metrics_calls *calls = calloc(input->service_count + 1, sizeof *calls);
@@ -156,18 +83,67 @@ static void write_executions(const char *upstream, const struct metrics_calls *c
 	}
 }
 
+static void write_total(const char *family, const char *upstream, uint64_t count, FILE *to)
+{
+	fprintf(to, "%s{group=\"" UPSTREAM_HYSTRIX_GROUP "\"", family);
+	metrics_label(to, ",key", upstream);
+	fprintf(to, "} %" PRIu64 "\n", count);
+}
+
 static void write_terminals(const char *upstream, const struct metrics_calls *calls, FILE *to)
 {
-	fputs("hystrix_execution_terminal_total{group=\"" UPSTREAM_HYSTRIX_GROUP "\"", to);
-	metrics_label(to, ",key", upstream);
-	fprintf(to, "} %" PRIu64 "\n", calls->requests);
+	write_total("hystrix_execution_terminal_total", upstream, calls->requests, to);
 }
 
 static void write_kind(const char *family, const char *kind, const char *upstream, uint64_t count, FILE *to)
 {
-	fprintf(to, "%s{kind=\"%s\"", family, kind);
+	fprintf(to, "%s{", family);
+	metrics_label(to, "group", upstream);
+	fprintf(to, ",kind=\"%s\"", kind);
 	metrics_label(to, ",name", upstream);
 	fprintf(to, "} %" PRIu64 "\n", count);
+}
+
+/* ---- as Micrometer 1.0 named them, for Spring Boot 2.0 ---- */
+
+static bool is_of_fallback(size_t row)
+{
+	return strncmp(hystrix_rows[row].name, "fallback_", 9) == 0;
+}
+
+static void write_old(const char *family, bool is_fallback, const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	for (size_t i = 0; i < sizeof hystrix_rows / sizeof hystrix_rows[0]; i++) {
+		if (is_of_fallback(i) != is_fallback)
+			continue;
+		fprintf(to, "%s{group=\"" UPSTREAM_HYSTRIX_GROUP "\"", family);
+		metrics_label(to, ",key", upstream);
+		fprintf(to, ",event=\"%s\"} %" PRIu64 "\n", hystrix_rows[i].name, calls->events[hystrix_rows[i].event]);
+	}
+}
+
+static void write_old_fallbacks(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	write_old("hystrix_fallback_total", true, upstream, calls, to);
+}
+
+static void write_old_others(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	write_old("hystrix_command_other_total", false, upstream, calls, to);
+}
+
+static void write_old_requests(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	write_total("hystrix_requests_total", upstream, calls->requests, to);
+}
+
+/* In Hystrix' health: what the upstream did, and what it was spared. */
+static void write_old_errors(const char *upstream, const struct metrics_calls *calls, FILE *to)
+{
+	write_total("hystrix_errors_total", upstream,
+	            calls->events[CALL_FAILURE] + calls->events[CALL_TIMEOUT] + calls->events[CALL_SHORT_CIRCUITED] +
+	                    calls->events[CALL_REJECTED],
+	            to);
 }
 
 static uint64_t answers_of(const struct metrics_calls *calls)
@@ -200,17 +176,26 @@ void metrics_write_calls(const struct metrics_input *input, FILE *to)
 	static const struct {
 		const char *name, *help;
 		void (*write)(const char *upstream, const struct metrics_calls *calls, FILE *to);
+		bool is_old; /* only with METRICS_BOOT2 */
 	} families[] = {
-		{ "hystrix_execution_total", "What became of requests; one can be several.", write_executions },
-		{ "hystrix_execution_terminal_total", "Requests that are over.", write_terminals },
-		{ "resilience4j_retry_calls_total", "Calls, by whether they took more than one try.", write_retried },
-		{ "resilience4j_timelimiter_calls_total", "Calls, by whether a timeout ended them.", write_time_limited },
+		{ "hystrix_execution_total", "Requests by what happened to them; one request can count several times.",
+		  write_executions, false },
+		{ "hystrix_execution_terminal_total", "Requests that are over.", write_terminals, false },
+		{ "resilience4j_retry_calls_total", "Calls, by whether they took more than one try.", write_retried, false },
+		{ "resilience4j_timelimiter_calls_total", "Calls, by whether a timeout ended them.", write_time_limited, false },
+		{ "hystrix_requests_total", "Requests that are over.", write_old_requests, true },
+		{ "hystrix_errors_total", "Requests that failed or that the gateway kept from the upstream.",
+		  write_old_errors, true },
+		{ "hystrix_fallback_total", "Requests that had a fallback, and failures that had none.", write_old_fallbacks, true },
+		{ "hystrix_command_other_total", "Requests by what else happened to them.", write_old_others, true },
 	};
 
 	/* Read once, so that the families agree with each other. */
 	struct metrics_calls *calls = read_calls(input);
 
 	for (size_t i = 0; calls != NULL && input->service_count > 0 && i < sizeof families / sizeof families[0]; i++) {
+		if (families[i].is_old && input->names != METRICS_BOOT2)
+			continue;
 		metrics_head(to, families[i].name, "counter", families[i].help);
 		for (size_t j = 0; j < input->service_count; j++)
 			families[i].write(input->services[j].settings->name, &calls[j], to);

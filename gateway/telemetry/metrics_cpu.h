@@ -1,6 +1,7 @@
 /*
- * CPU as Micrometer's gauges have it: shares of what there is, between one reading and the next. As with the JVM, whoever asks
- * begins a new span for all who ask; but none is shorter than a second, so that two scrapers who come together see the same.
+ * CPU as Micrometer's gauges have it: shares of the available CPUs, between one reading and the next. As with the JVM, each
+ * reading begins a new span for all readers; but no span is shorter than a second, so that two scrapers at the same time see
+ * the same.
  */
 #ifndef GATEWAY_TELEMETRY_METRICS_CPU_H
 #define GATEWAY_TELEMETRY_METRICS_CPU_H

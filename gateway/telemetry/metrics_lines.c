@@ -1,6 +1,6 @@
 /*
- * Labels go into one growing text, a NUL between two lines; the list remembers where each begins, and gets pointers only when
- * the text has stopped moving.
+ * Labels go into one growing text, with a NUL between two lines. The list remembers where each line begins, and gets pointers
+ * only when the text no longer moves.
  */
 #include "gateway/telemetry/metrics_lines.h"
 
@@ -15,7 +15,7 @@ struct figures metrics_read_series(const struct series *series)
 	for (size_t i = 0; i < METRICS_BUCKETS; i++)
 		sum += figures.buckets[i] = counter_read(&series->buckets[i]);
 	figures.count = counter_read(&series->count);
-	/* Another thread's stores may be seen in any order. */
+	/* Another thread's stores may become visible in any order. */
 	if (figures.count < sum)
 		figures.count = sum;
 	figures.sum_us = counter_read(&series->sum_us);

@@ -35,7 +35,7 @@ struct lines {
 };
 
 void lines_begin(struct lines *lines);
-/* Where the line's labels are to be written; NULL: memory is short. */
+/* Where the line's labels are to be written; NULL: out of memory. */
 FILE *lines_add(struct lines *lines, const struct figures *figures);
 /* After the last was added. False: memory was short or none was added, there is nothing to write. */
 bool lines_merge(struct lines *lines);

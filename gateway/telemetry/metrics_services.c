@@ -9,74 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "breaker/look.h"
+#include "breaker/names.h"
+#include "gateway/telemetry/metrics_shape.h"
 #include "routes/balance.h"
-
-/* ---- shapes -------------------------------------------------------------------------------------------------- */
-
-void metrics_head(FILE *to, const char *name, const char *type, const char *help)
-{
-	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-void metrics_label(FILE *to, const char *name, const char *value)
-{
-	fprintf(to, "%s=\"", name);
-	for (; *value != '\0'; value++) {
-		if (*value == '\n')
-			fputs("\\n", to);
-		else if (*value == '\\' || *value == '"')
-			fprintf(to, "\\%c", *value);
-		else
-			fputc(*value, to);
-	}
-	fputc('"', to);
-}
-
-void metrics_status_name(char *text, size_t size, unsigned status)
-{
-	static const struct {
-		unsigned status;
-		const char *name;
-	} names[] = {
-		{ 100, "CONTINUE" }, { 101, "SWITCHING_PROTOCOLS" }, { 103, "EARLY_HINTS" },
-		{ 200, "OK" }, { 201, "CREATED" }, { 202, "ACCEPTED" }, { 203, "NON_AUTHORITATIVE_INFORMATION" },
-		{ 204, "NO_CONTENT" }, { 205, "RESET_CONTENT" }, { 206, "PARTIAL_CONTENT" }, { 207, "MULTI_STATUS" },
-		{ 300, "MULTIPLE_CHOICES" }, { 301, "MOVED_PERMANENTLY" }, { 302, "FOUND" }, { 303, "SEE_OTHER" },
-		{ 304, "NOT_MODIFIED" }, { 307, "TEMPORARY_REDIRECT" }, { 308, "PERMANENT_REDIRECT" },
-		{ 400, "BAD_REQUEST" }, { 401, "UNAUTHORIZED" }, { 402, "PAYMENT_REQUIRED" }, { 403, "FORBIDDEN" },
-		{ 404, "NOT_FOUND" }, { 405, "METHOD_NOT_ALLOWED" }, { 406, "NOT_ACCEPTABLE" },
-		{ 407, "PROXY_AUTHENTICATION_REQUIRED" }, { 408, "REQUEST_TIMEOUT" }, { 409, "CONFLICT" }, { 410, "GONE" },
-		{ 411, "LENGTH_REQUIRED" }, { 412, "PRECONDITION_FAILED" }, { 413, "PAYLOAD_TOO_LARGE" },
-		{ 414, "URI_TOO_LONG" }, { 415, "UNSUPPORTED_MEDIA_TYPE" }, { 416, "REQUESTED_RANGE_NOT_SATISFIABLE" },
-		{ 417, "EXPECTATION_FAILED" }, { 418, "I_AM_A_TEAPOT" }, { 422, "UNPROCESSABLE_ENTITY" }, { 423, "LOCKED" },
-		{ 424, "FAILED_DEPENDENCY" }, { 425, "TOO_EARLY" }, { 426, "UPGRADE_REQUIRED" },
-		{ 428, "PRECONDITION_REQUIRED" }, { 429, "TOO_MANY_REQUESTS" }, { 431, "REQUEST_HEADER_FIELDS_TOO_LARGE" },
-		{ 451, "UNAVAILABLE_FOR_LEGAL_REASONS" }, { 500, "INTERNAL_SERVER_ERROR" }, { 501, "NOT_IMPLEMENTED" },
-		{ 502, "BAD_GATEWAY" }, { 503, "SERVICE_UNAVAILABLE" }, { 504, "GATEWAY_TIMEOUT" },
-		{ 505, "HTTP_VERSION_NOT_SUPPORTED" }, { 507, "INSUFFICIENT_STORAGE" },
-		{ 511, "NETWORK_AUTHENTICATION_REQUIRED" },
-	};
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (names[i].status == status) {
-			snprintf(text, size, "%s", names[i].name);
-			return;
-		}
-	}
-	snprintf(text, size, "%u", status);
-}
-
-static int by_name(const void *name, const void *service)
-{
-	return strcmp(name, ((const struct metrics_service *)service)->settings->name);
-}
-
-const struct metrics_service *metrics_find_service(const struct metrics_input *input, const char *upstream)
-{
-	if (input->service_count == 0)
-		return NULL;
-	return bsearch(upstream, input->services, input->service_count, sizeof *input->services, by_name);
-}
 
 /* ---- upstreams ----------------------------------------------------------------------------------------------- */
 
@@ -92,115 +28,130 @@ struct look {
 static const enum breaker_state states[] = { BREAKER_CLOSED,      BREAKER_OPEN,     BREAKER_HALF_OPEN,
 	                                     BREAKER_FORCED_OPEN, BREAKER_DISABLED, BREAKER_METRICS_ONLY };
 
-static int64_t not_permitted(const struct look *look)
+static double not_permitted(const struct look *look)
 {
-	return (int64_t)look->breaker.not_permitted;
+	return (double)look->breaker.not_permitted_total;
 }
 
-static int64_t failed(const struct look *look)
+static double failed(const struct look *look)
 {
 	return look->breaker.failures;
 }
 
-static int64_t successful(const struct look *look)
+static double successful(const struct look *look)
 {
 	return look->breaker.calls > look->breaker.failures ? look->breaker.calls - look->breaker.failures : 0;
 }
 
-static int64_t slow(const struct look *look)
+static double slow(const struct look *look)
 {
 	return look->breaker.slow_calls;
 }
 
-static int64_t none(const struct look *look)
+static double none(const struct look *look)
 {
 	(void)look;
 	return 0;
 }
 
-static int64_t failure_rate(const struct look *look)
+static double percent_of(int32_t rate_bp)
 {
-	return look->breaker.failure_rate_percent;
+	return rate_bp < 0 ? -1 : rate_bp / 100.0;
 }
 
-static int64_t slow_rate(const struct look *look)
+static double failure_rate(const struct look *look)
 {
-	return look->breaker.slow_rate_percent;
+	return percent_of(look->breaker.failure_rate_bp);
+}
+
+static double slow_rate(const struct look *look)
+{
+	return percent_of(look->breaker.slow_rate_bp);
 }
 
 /* Half-open counts as open, as with Hystrix: its dashboards and alerts mean "not closed". */
-static int64_t is_open(const struct look *look)
+static double is_open(const struct look *look)
 {
 	return look->breaker.state == BREAKER_OPEN || look->breaker.state == BREAKER_HALF_OPEN ||
 	       look->breaker.state == BREAKER_FORCED_OPEN;
 }
 
-static int64_t in_flight(const struct look *look)
+static double in_flight(const struct look *look)
 {
 	return bulkhead_in_flight(&look->upstream->bulkhead);
 }
 
-static int64_t waiting(const struct look *look)
+static double waiting(const struct look *look)
 {
 	return bulkhead_waiting(&look->upstream->bulkhead);
 }
 
-static int64_t waited(const struct look *look)
+static double waited(const struct look *look)
 {
-	return (int64_t)counter_read(&look->upstream->queue.waited_total);
+	return (double)counter_read(&look->upstream->queue.waited_total);
 }
 
-static int64_t max_in_flight(const struct look *look)
+static double max_in_flight(const struct look *look)
 {
 	return look->settings->bulkhead_max_in_flight;
 }
 
-static int64_t available(const struct look *look)
+static double available(const struct look *look)
 {
-	int64_t used = in_flight(look), most = max_in_flight(look);
+	double used = in_flight(look), most = max_in_flight(look);
 
 	return used < most ? most - used : 0; /* a reload may have lowered the limit */
 }
 
-static int64_t rejected(const struct look *look)
+static double rejected(const struct look *look)
 {
-	return (int64_t)counter_read(&look->upstream->bulkhead.rejected_total);
+	return (double)counter_read(&look->upstream->bulkhead.rejected_total);
 }
 
-static int64_t retries_refused(const struct look *look)
+static double streams(const struct look *look)
 {
-	return (int64_t)counter_read(&look->upstream->retry_budget.refused_total);
+	return bulkhead_in_flight(&look->upstream->streams);
 }
 
-static int64_t endpoints(const struct look *look)
+static double streams_rejected(const struct look *look)
 {
-	return look->set == NULL ? 0 : (int64_t)look->set->count;
+	return (double)counter_read(&look->upstream->streams.rejected_total);
 }
 
-static int64_t dns_questions(const struct look *look)
+static double retries_refused(const struct look *look)
 {
-	return (int64_t)look->service->dns_questions;
+	return (double)counter_read(&look->upstream->retry_budget.refused_total);
 }
 
-static int64_t dns_failures(const struct look *look)
+static double endpoints(const struct look *look)
 {
-	return (int64_t)look->service->dns_failures;
+	return look->set == NULL ? 0 : (double)look->set->count;
 }
 
-static int64_t quarantined(const struct look *look)
+static double dns_questions(const struct look *look)
 {
-	return (int64_t)look->service->quarantined;
+	return (double)look->service->dns_questions;
 }
 
-static int64_t quarantines(const struct look *look)
+static double dns_failures(const struct look *look)
 {
-	return (int64_t)look->service->quarantines;
+	return (double)look->service->dns_failures;
+}
+
+static double quarantined(const struct look *look)
+{
+	return (double)look->service->quarantined;
+}
+
+static double quarantines(const struct look *look)
+{
+	return (double)look->service->quarantines;
 }
 
 /* Rows with the same name stand together; `more` are labels beside the upstream's. */
 static const struct {
 	const char *name, *type, *help, *key, *more;
-	int64_t (*figure)(const struct look *look);
+	double (*figure)(const struct look *look);
 } service_rows[] = {
 	{ "resilience4j_circuitbreaker_not_permitted_calls_total", "counter", "Calls that the breaker rejected.", "name",
 	  ",kind=\"not_permitted\"", not_permitted },
@@ -217,24 +168,39 @@ static const struct {
 	  "name", "", available },
 	{ "resilience4j_bulkhead_max_allowed_concurrent_calls", "gauge", "Requests the upstream may get at once.", "name", "",
 	  max_in_flight },
+	{ "resilience4j_ratelimiter_available_permissions", "gauge", "Of the bulkhead: places that are free.", "name", "", available },
+	{ "resilience4j_ratelimiter_waiting_threads", "gauge", "Of the bulkhead: requests that wait for a place.", "name",
+	  "", waiting },
 	{ "hystrix_circuit_breaker_open", "gauge", "1: open, forced open or half-open.", "key",
 	  ",group=\"" UPSTREAM_HYSTRIX_GROUP "\"", is_open },
 	{ "hystrix_concurrent_execution_current", "gauge", "Requests in flight to the upstream.", "key",
 	  ",group=\"" UPSTREAM_HYSTRIX_GROUP "\"", in_flight },
+	{ "hystrix_concurrent_execution_rolling_max", "gauge",
+	  "The current number: the gateway keeps no maximum over time.", "key", ",group=\"" UPSTREAM_HYSTRIX_GROUP "\"", in_flight },
 	{ "gateway_bulkhead_in_flight", "gauge", "Requests in flight to the upstream.", "upstream", "", in_flight },
 	{ "gateway_bulkhead_waiting", "gauge", "Requests that wait for a place in the bulkhead.", "upstream", "", waiting },
 	{ "gateway_bulkhead_waited_total", "counter", "Requests that waited and got a place.", "upstream", "", waited },
 	{ "gateway_bulkhead_rejected_total", "counter", "Requests that got no place in the bulkhead.", "upstream", "", rejected },
+	{ "gateway_bulkhead_streams", "gauge", "Tunnels and event streams that are open.", "upstream", "", streams },
+	{ "gateway_bulkhead_streams_rejected_total", "counter", "Tunnels and event streams above bulkhead.max_streams.", "upstream",
+	  "", streams_rejected },
 	{ "gateway_retry_budget_refused_total", "counter", "Retries that the budget did not allow.", "upstream", "",
 	  retries_refused },
-	{ "gateway_upstream_endpoints", "gauge", "Addresses known of the upstream.", "upstream", "", endpoints },
-	{ "gateway_dns_questions_total", "counter", "Times the upstream's name was asked for; A and AAAA are one.", "upstream", "",
-	  dns_questions },
-	{ "gateway_dns_failures_total", "counter", "Times there was no answer that says anything.", "upstream", "", dns_failures },
-	{ "gateway_addresses_quarantined", "gauge", "Addresses of the name that are another service's.", "upstream", "",
-	  quarantined },
+	{ "gateway_upstream_endpoints", "gauge", "Known addresses of the upstream.", "upstream", "", endpoints },
+	{ "gateway_dns_questions_total", "counter",
+	  "DNS queries for the upstream's name; A and AAAA together count as one.", "upstream", "", dns_questions },
+	{ "gateway_dns_failures_total", "counter", "DNS queries that got no usable answer.", "upstream", "", dns_failures },
+	{ "gateway_addresses_quarantined", "gauge", "Addresses of the name that belong to another service.", "upstream",
+	  "", quarantined },
 	{ "gateway_quarantines_total", "counter", "Times an address was quarantined.", "upstream", "", quarantines },
 };
+
+/* Spring Cloud's label beside Resilience4j's own: the breaker's name again, unless somebody groups breakers. */
+static void write_group(FILE *to, const char *key, const char *upstream)
+{
+	if (strcmp(key, "name") == 0)
+		metrics_label(to, ",group", upstream);
+}
 
 static void write_service_rows(const struct look *looks, size_t count, FILE *to)
 {
@@ -244,7 +210,8 @@ static void write_service_rows(const struct look *looks, size_t count, FILE *to)
 		for (size_t j = 0; j < count; j++) {
 			fprintf(to, "%s{", service_rows[i].name);
 			metrics_label(to, service_rows[i].key, looks[j].settings->name);
-			fprintf(to, "%s} %" PRId64 "\n", service_rows[i].more, service_rows[i].figure(&looks[j]));
+			write_group(to, service_rows[i].key, looks[j].settings->name);
+			fprintf(to, "%s} %.15g\n", service_rows[i].more, service_rows[i].figure(&looks[j]));
 		}
 	}
 }
@@ -256,6 +223,7 @@ static void write_states(const char *name, const char *key, const struct look *l
 		for (size_t j = 0; j < sizeof states / sizeof states[0]; j++) {
 			fprintf(to, "%s{", name);
 			metrics_label(to, key, looks[i].settings->name);
+			write_group(to, key, looks[i].settings->name);
 			metrics_label(to, ",state", breaker_state_name(states[j]));
 			fprintf(to, "} %d\n", looks[i].breaker.state == states[j]);
 		}
@@ -316,7 +284,8 @@ static const struct {
 	uint64_t (*figure)(const struct look *look, const struct endpoint *endpoint, uint64_t now_ms);
 } endpoint_rows[] = {
 	{ "gateway_endpoint_in_flight", "gauge", "Requests in flight to the endpoint.", endpoint_in_flight },
-	{ "gateway_endpoint_ejected", "gauge", "1: it rests after failures, and others serve in its place.", endpoint_ejected },
+	{ "gateway_endpoint_ejected", "gauge",
+	  "1: the endpoint is ejected after failures, and others serve in its place.", endpoint_ejected },
 	{ "gateway_endpoint_ejections_total", "counter", "Times it was ejected.", endpoint_ejections },
 	{ "gateway_endpoint_requests_total", "counter", "Requests sent to the endpoint.", endpoint_requests },
 	{ "gateway_endpoint_failures_total", "counter", "Failures of the endpoint.", endpoint_failures },

@@ -9,6 +9,7 @@
  * written: count and buckets of a family come from the same reading, and a writer that goes on can't make them disagree.
  * When memory is short a family is left out rather than written by halves.
  */
+#include "gateway/telemetry/metrics_shape.h"
 #include "gateway/telemetry/metrics_text.h"
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 
 #include "gateway/telemetry/metrics_calls.h"
 #include "gateway/telemetry/metrics_lines.h"
+#include "gateway/telemetry/metrics_process.h"
 #include "gateway/telemetry/metrics_services.h"
 
 struct sample {
@@ -129,7 +131,7 @@ static const char *method_name(enum method method)
 	return names[method];
 }
 
-/* A client that went away got no status; where labels ran out none is known. */
+/* A client that went away got no status; after labels have run out none is known. */
 static bool has_status(const struct sample *sample)
 {
 	return sample->status != 0 && sample->outcome != OUTCOME_CLIENT_ABORTED && sample->outcome != OUTCOME_CLIENT_STALLED;
@@ -145,14 +147,22 @@ static const char *outcome_series(const struct sample *sample, const char *succe
 	return hundreds == 2 ? success : names[hundreds - 1];
 }
 
-static void write_server_requests(const struct samples *samples, FILE *to)
+/* The error, by the outcome's name; Spring has the name of a class there. */
+static const char *error_of(const struct sample *sample, const char *none)
 {
+	const struct outcome_row *row = &outcome_table[sample->outcome];
+
+	return row->answer == ANSWER_PASSED || row->answer == ANSWER_ALLOW ? none : row->name;
+}
+
+static void write_server_requests(const struct metrics_input *input, const struct samples *samples, FILE *to)
+{
+	bool is_boot2 = input->names == METRICS_BOOT2;
 	struct lines lines;
 
 	lines_begin(&lines);
 	for (size_t i = 0; i < samples->count; i++) {
 		const struct sample *sample = &samples->list[i];
-		const struct outcome_row *row = &outcome_table[sample->outcome];
 		FILE *text = lines_add(&lines, &sample->figures);
 		char status[16] = "UNKNOWN";
 
@@ -160,7 +170,9 @@ static void write_server_requests(const struct samples *samples, FILE *to)
 			break;
 		if (has_status(sample))
 			snprintf(status, sizeof status, "%u", sample->status);
-		metrics_label(text, "exception", row->answer == ANSWER_PASSED ? "None" : row->name);
+		if (!is_boot2)
+			metrics_label(text, "error", error_of(sample, "none"));
+		metrics_label(text, is_boot2 ? "exception" : ",exception", error_of(sample, is_boot2 ? "None" : "none"));
 		metrics_label(text, ",method", method_name(sample->method));
 		metrics_label(text, ",outcome", outcome_series(sample, "SUCCESS"));
 		metrics_label(text, ",status", status);
@@ -217,13 +229,45 @@ static const char *kind_of(const struct sample *sample)
 	return metrics_call_kind(metrics_call_events(sample->status, sample->outcome, sample->replaced));
 }
 
+/* As Spring Cloud Gateway's own HTTP client reports them: requests that got to an upstream, by what that said. */
+static void write_client_requests(const struct metrics_input *input, const struct samples *samples, FILE *to)
+{
+	struct lines lines;
+
+	lines_begin(&lines);
+	for (size_t i = 0; i < samples->count; i++) {
+		const struct sample *sample = &samples->list[i];
+		bool is_passed = outcome_table[sample->outcome].answer == ANSWER_PASSED && has_status(sample);
+		char status[16] = "UNKNOWN";
+		FILE *text;
+
+		if (sample->route->upstream == NULL || kind_of(sample) == NULL)
+			continue;
+		text = lines_add(&lines, &sample->figures);
+		if (text == NULL)
+			break;
+		if (is_passed)
+			snprintf(status, sizeof status, "%u", sample->status);
+		metrics_label(text, "error", error_of(sample, "none"));
+		metrics_label(text, ",http_method", method_name(sample->method));
+		metrics_label(text, ",http_status_code", status);
+		metrics_label(text, ",spring_cloud_gateway_route_id", sample->route->route);
+		metrics_label(text, ",spring_cloud_gateway_route_uri", url_of(input, sample->route->upstream));
+	}
+	if (lines_merge(&lines))
+		write_timer(to, "http_client_requests_seconds", "Requests that got to an upstream, as their client saw them.", false,
+		            &lines);
+	lines_free(&lines);
+}
+
 static void add_call(struct lines *lines, const char *upstream, const char *kind, const struct figures *figures)
 {
 	FILE *text = lines_add(lines, figures);
 
 	if (text == NULL)
 		return;
-	metrics_label(text, "kind", kind);
+	metrics_label(text, "group", upstream);
+	metrics_label(text, ",kind", kind);
 	metrics_label(text, ",name", upstream);
 }
 
@@ -244,7 +288,7 @@ static void write_breaker_calls(const struct metrics_input *input, const struct 
 			add_call(&lines, sample->route->upstream, kind, &sample->figures);
 	}
 	if (lines_merge(&lines))
-		write_timer(to, "resilience4j_circuitbreaker_calls_seconds", "Calls that the breaker let through.", false, &lines);
+		write_timer(to, "resilience4j_circuitbreaker_calls_seconds", "Calls that the breaker let through.", true, &lines);
 	lines_free(&lines);
 }
 
@@ -292,8 +336,8 @@ static void add_outcome(struct lines *lines, const struct metrics_route *route, 
 	metrics_label(text, ",upstream", route->upstream == NULL ? "" : route->upstream);
 }
 
-/* Every outcome of every route, seen or not: an alert on a rate needs the zero before the first. One that a reload took out has no
- * first any more, and reloads are many. */
+/* Every outcome of every route, seen or not: an alert on a rate needs the zero before the first. A route that a reload
+ * removed will have no first any more, and there may be many reloads. */
 static void write_outcomes(const struct metrics_input *input, const struct samples *samples, FILE *to)
 {
 	struct lines lines;
@@ -323,8 +367,10 @@ void metrics_write(const struct metrics_input *input, FILE *to)
 	struct samples samples = { 0 };
 
 	if (read_samples(input, &samples)) {
-		write_server_requests(&samples, to);
+		write_server_requests(input, &samples, to);
 		write_spring_requests(input, &samples, to);
+		if (input->names == METRICS_BOOT3)
+			write_client_requests(input, &samples, to);
 		write_breaker_calls(input, &samples, to);
 		write_hystrix_latencies(input, &samples, to);
 		write_outcomes(input, &samples, to);

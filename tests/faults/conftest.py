@@ -12,11 +12,11 @@ from results import PEERS, Results, failure, title
 
 PROXIES = ["gateway", *(PEERS if world.IS_FULL else ())]
 results = Results(world.HERE, """\
-# What was seen when things broke
+# Results of the fault tests
 
-Written by `make chaos` (`tests/faults/run --full`); nothing here is typed by hand. An own network namespace, loads at a
-fixed rate without coordinated omission, clients that never repeat a request, default configuration but for what a row
-says. For the peers' rows "kept" says whether they would have kept the gateway's promise; their configurations are in
+Written by `make chaos` (`tests/faults/run --full`); nothing here is typed by hand. Each run has its own network namespace, loads at a
+fixed rate without coordinated omission, clients that never repeat a request, and the default configuration unless a row says
+otherwise. For the peers' rows "kept" says whether they would have kept the gateway's promise; their configurations are in
 `peers/`. """, ["fault", "promise", "who", "what was seen", "kept"], ["haproxy", "nginx-light"], world.IS_FULL and os.environ.get("RESULTS"))
 
 
@@ -112,7 +112,7 @@ def report(request):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """What fails before there is a figure has a row, too."""
+    """A test that fails before there is a figure has a row, too."""
     outcome = (yield).get_result()
     mark = item.get_closest_marker("promise")
     if mark and outcome.failed and outcome.when != "teardown":

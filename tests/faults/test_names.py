@@ -6,7 +6,7 @@ import pytest
 from harness import until
 from world import IS_FULL, Peer, figures, percentile, wait_ms
 
-FALLBACK = "Patient information is currently unavailable"
+FALLBACK = "Patient information is currently unavailable\n"
 SILENCE_S = 45 if IS_FULL else 4
 
 

@@ -1,4 +1,4 @@
-"""What the gateway's own machine does to it: reloads and stops, descriptors, memory and disks that are gone, clocks that jump."""
+"""Faults of the gateway's own machine: reloads and stops, descriptors, memory and disks that are gone, clocks that jump."""
 import http.client
 import mmap
 import os
@@ -149,15 +149,15 @@ def test_descriptors_are_exhausted(proxy, report):
     for pid in started.pids():
         limits[pid] = descriptors(pid) + 20
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (limits[pid], limits[pid]))
-    crowd = [Client(started.port) for _ in range(200)]
-    for client in crowd:
+    clients = [Client(started.port) for _ in range(200)]
+    for client in clients:
         client.ask(target="/patient")
     until(lambda: any(descriptors(pid) >= limit - 1 for pid, limit in limits.items()), "no descriptor is left")
     spent = cpu_seconds(started.pids())
     wait_ms(2000)
     share = (cpu_seconds(started.pids()) - spent) / 2
-    served = sum(bool(select.select([client.socket], [], [], 0)[0]) and answered(client) for client in crowd)
-    for client in crowd:
+    served = sum(bool(select.select([client.socket], [], [], 0)[0]) and answered(client) for client in clients)
+    for client in clients:
         client.close()
     began = time.monotonic()
     until(lambda: is_answering(started), "it answers again")
@@ -215,6 +215,8 @@ def test_memory_is_short(gateway, load, service, shortage, report, percent):
     set_percent(0)
     relieved_ms = (time.monotonic() - began) * 1000
     assert started.process.poll() is None, f"it died:\n{started.stderr[-3000:]}"
+    assert not started.has_said("is reached"), "no limit of gateway.yml is to blame"
+    assert percent < 20 or started.has_said("pauses accepting connections: Cannot allocate memory")
     results = [running.result() for running in loads]
     late = [(due - relieved_ms, ending) for running in loads
             for _, due, ending, _, _ in running.records() if due > relieved_ms + 1000]

@@ -1,6 +1,9 @@
 """One of three replicas breaks, in every way there is, while requests come at a steady rate: nobody should notice."""
+import signal
+
 import pytest
 
+from harness import until
 from world import IS_FULL, figures, is_under, needs_namespace, percentile, wait_ms
 
 RATE = 1000
@@ -91,6 +94,19 @@ def test_idle_connections_are_closed_after_25_ms(proxy, load, service, report, m
     report(figures(result) + f"; {twice} begun twice", kept, started.name)
 
 
+@pytest.mark.promise("replicas close idle connections after 25 ms, and each connection's next request is due just then",
+                     "POST at most 10 failed, none executed twice")
+def test_posts_in_step_with_idle_ends(proxy, load, service, report):
+    """One worker asks three replicas in turn. Clients whose pauses divide the time like that are not rare: by chance two workers
+    and 40 clients at 400 requests a second do it in one run of three."""
+    started = proxy(workers=1)
+    service.tell("idle 25")
+    running = load(started, rate=120, count=1500 if IS_FULL else 600, method="POST", connections=40)
+    result = running.result()
+    twice = sum(count for times, count in service.times_begun().items() if times > 1)
+    report(figures(result) + f"; {twice} begun twice", result["failed"] <= 10 and twice == 0, started.name)
+
+
 @pytest.mark.promise("replica killed under POSTs", "none is sent twice after a byte of it reached a replica")
 def test_no_post_is_executed_twice(proxy, load, service, report):
     started = proxy()
@@ -106,7 +122,7 @@ def test_no_post_is_executed_twice(proxy, load, service, report):
     result = running.result()
     begun = service.times_begun()
     twice = sum(count for times, count in begun.items() if times > 1)
-    # What failed is at most what was in the killed replica's hands.
+    # At most the requests in the killed replica's hands have failed.
     kept = twice == 0 and begun.get(1, 0) >= result["answered"] and result["failed"] <= 20 * times
     report(f"{times} kills: {figures(result)}; {twice} begun twice", kept, started.name)
 
@@ -119,7 +135,7 @@ def test_a_black_hole(proxy, load, service, report, firewall):
     wait_ms(1000)
     firewall("-p", "tcp", "-d", service.replicas[0].address, "-j", "DROP")
     result = running.result()
-    is_bounded = result["latency_ms"]["max"] < 2000  # that it can't be reached is seen after timeouts.connect, 1 s
+    is_bounded = not IS_FULL or result["latency_ms"]["max"] < 2000  # that it can't be reached shows after timeouts.connect, 1 s
     report(figures(result), result["failed"] == 0 and is_under(result, 250) and is_bounded, started.name)
 
 
@@ -141,3 +157,16 @@ def test_packets_are_lost(proxy, load, service, report, firewall):
                  "-j", "DROP")
     result = load(started, rate=RATE, seconds=SECONDS * 2).result()
     report(figures(result), result["failed"] == 0 and is_under(result, 50), started.name)
+
+
+def test_the_load_itself_stands_still(gateway, load):
+    """For want of a processor, as on a busy machine: what was due meanwhile is not sent all at once, or most of it would be
+    refused, and that would look like a fault of the gateway. Once 355 of 4,000 were, with a p50 of 7.9 s."""
+    started = gateway()
+    running = load(started, rate=RATE, seconds=2)
+    until(lambda: started.metrics().sum("gateway_requests_received_total") > 100, "the load runs")
+    running.process.send_signal(signal.SIGSTOP)
+    wait_ms(5000)
+    running.process.send_signal(signal.SIGCONT)
+    result = running.result()
+    assert result["failed"] == 0 and result["away_ms"] > 4000 and result["latency_ms"]["p50"] < 4000, figures(result)

@@ -4,7 +4,7 @@ import pytest
 from harness import until
 from world import IS_FULL, Service, figures, percentile, wait_ms
 
-FALLBACK = "Patient information is currently unavailable"
+FALLBACK = "Patient information is currently unavailable\n"
 ROUTES = [{"path": "/patient", "fallback": FALLBACK}]
 
 

@@ -102,7 +102,7 @@ def count_lines(path):
 
 
 def own_descriptors(started, service):
-    """Those that are no connection: how many of these there are is the load's doing. They come and go while we look."""
+    """The descriptors that are no connections: the load decides the number of connections. They come and go while we look."""
     upstream = sum(seen["connections"] for seen in service.tell("look"))
     return descriptors(started.process.pid) - upstream - int(started.metrics().sum("gateway_connections_open"))
 

@@ -1,4 +1,4 @@
-"""What a fault needs: replicas that misbehave on demand, and what stands before them: the gateway, or a peer from Debian."""
+"""The world of a fault: replicas that misbehave on demand, and the proxy before them: the gateway, or a peer from Debian."""
 import json
 import os
 import signal
@@ -198,7 +198,8 @@ def figures(result):
     errors = ", ".join(f"{count} {name}" for name, count in
                        [*((f"status {s}", n) for s, n in result["statuses"].items() if s[0] != "2"), *result["errors"].items()])
     return (f"{result['failed']:,} of {result['requests']:,} failed" + (f" ({errors})" if errors else "") +
-            f", p50 {latency['p50']:.1f}, p99 {latency['p99']:.1f}, slowest {latency['max']:.0f} ms")
+            f", p50 {latency['p50']:.1f}, p99 {latency['p99']:.1f}, slowest {latency['max']:.0f} ms" +
+            (f" (the load itself did not run for {result['away_ms']} ms)" if result["away_ms"] else ""))
 
 
 def is_under(result, p99_ms):

@@ -9,6 +9,7 @@
 
 #include "gateway/base/slice.h"
 #include "gateway/http/fields.h"
+#include "gateway/http/trailers.h"
 #include "tests/unit/page.h"
 
 /* abort() is what libFuzzer keeps the input of, and what ends the replay in `make test`. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/http/request.h"
+#include "gateway/http/chunks.h"
 #include "gateway/http/transfer.h"
 
 enum { FIELDS = 100, HEAD_BYTES = 16 * 1024 };
@@ -42,22 +43,31 @@ static void put_head(struct out *out, const struct request *request)
 	put(out, "\n", 1);
 }
 
+static void put_pieces(struct out *out, const struct pieces *pieces, bool is_chunked)
+{
+	struct chunks chunks;
+
+	if (pieces->result == PIECES_BAD)
+		return;
+	chunks_encode(pieces, &chunks);
+	for (int i = 0; is_chunked && i < chunks.count; i++)
+		put(out, chunks.list[i].iov_base, chunks.list[i].iov_len);
+	for (int i = 0; !is_chunked && i < pieces->count; i++)
+		put(out, pieces->list[i].iov_base, pieces->list[i].iov_len);
+}
+
 /* `bytes` may be changed. Adds to *used. */
 static enum verdict put_body(struct out *out, struct body body, char *bytes, size_t length, size_t *used)
 {
-	enum transfer_result result = TRANSFER_WHOLE;
-	struct transfer_parts parts = { .count = 0 };
 	struct transfer transfer;
+	struct pieces pieces;
 
-	transfer_begin(&transfer, body, body.kind == BODY_CHUNKED);
-	if (!transfer.is_whole)
-		result = transfer_take(&transfer, bytes, length, &parts);
-	if (result != TRANSFER_BAD)
-		for (int i = 0; i < parts.count; i++)
-			put(out, parts.list[i].iov_base, parts.list[i].iov_len);
-	*used += parts.used;
+	transfer_begin(&transfer, body);
+	transfer_take(&transfer, bytes, length, &pieces);
+	put_pieces(out, &pieces, body.kind == BODY_CHUNKED);
+	*used += pieces.used;
 	transfer_end(&transfer);
-	return result == TRANSFER_WHOLE ? VERDICT_WHOLE : result == TRANSFER_MORE ? VERDICT_INCOMPLETE : VERDICT_REFUSED;
+	return pieces.result == PIECES_END ? VERDICT_WHOLE : pieces.result == PIECES_MORE ? VERDICT_INCOMPLETE : VERDICT_REFUSED;
 }
 
 enum verdict differential_read(const char *bytes, size_t length, char *room, size_t room_length, size_t *out_length,

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "routes/config.h"
+#include "routes/config/complaints.h"
+#include "routes/config/config.h"
+#include "routes/config/print.h"
 #include "tests/fuzz/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,8 +1,8 @@
 /*
  * The whole connection: a real worker between clients and upstreams that do what the input says, in a world where nothing else
- * happens (world.h, cast.h). An input is text, one step a line; what it can't understand it leaves out.
+ * happens (world.h, peers.h). An input is text, one step a line; what it can't understand it leaves out.
  *
- *   a+             client a (to d) connects          A+ A- A~ A?    server A (to C) accepts connections, refuses them at
+ *   a+             client a (to d) connects          A+ A- A~ A?    server A (to D) accepts connections, refuses them at
  *   a>text         sends; connects before if need             once or later, says nothing; A^: those that wait stand
  *   a=100          sends 100 bytes more              A<text, A=100  its current connection sends
  *   a.  a!         sends FIN; resets                 A.  A!         likewise
@@ -12,25 +12,36 @@
  *   t100           100 ms pass                       m3  f2  i2     the third allocation fails; two descriptors are refused;
  *   r5             the next reads give 5 bytes                      the second call is interrupted
  *   o2             the loop begins at the third      l              the log's reader is stuck; l again: reads
- *   v5             discovery: bits for A, B, C       g1             another configuration (0 to 2)
+ *   v5             discovery: bits for A, B, C, D    g1             another configuration (0 to 4)
+ *   p              the thread that checks passwords is stuck; p again: goes on
  *   q              drains                            Q              stops at once
  *   &...           in the same turn as the step before
  *
- * A and B are the endpoints of upstream "one", routed at /a; C is "two", at /b. When the steps are over, time goes on until
- * everybody is gone: whoever stays for ever was forgotten by the gateway. Then everything that was taken must have been
- * given back, and everything that began must have been counted.
+ * A and B are the endpoints of upstream "one", routed at /a; C is "two", at /b. The configurations 3 and 4 have routes with filters
+ * instead (rules.c), whose authentication service is D; a client's \j0 to \j5 are tokens (tokens.h).
+ *
+ * When the steps are over, time goes on until everybody is gone: whoever stays for ever was forgotten by the gateway. Then
+ * everything that was taken must have been given back, and everything that began must have been counted.
  */
 #include <stdint.h>
 #include <string.h>
 
-#include "gateway/client.h"
-#include "gateway/exchange.h"
+#include "gateway/downstream/h1_client.h"
+#include "gateway/exchange/state.h"
+#include "gateway/filter/filters.h"
+#include "gateway/filter/passwords.h"
+#include "gateway/jose/source.h"
+#include "gateway/worker/loop.h"
+#include "routes/config/complaints.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/check_verify.h"
+#include "tests/fuzz/rules.h"
 #include "tests/fuzz/world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CLIENTS = 4, CONFIGS = 3, FILL_MOST = 250 * 1000, STEP_MS_MOST = 60 * 1000, PATIENCE_MS = 1000 * 1000 };
+enum { CLIENTS = 4, UPSTREAMS = 3, CONFIGS = 5, FILTERED = 3 /* from here on they have filters */ };
+enum { FILL_MOST = 250 * 1000, STEP_MS_MOST = 60 * 1000, TIMEOUT_MS = 1000 * 1000 };
 enum { KEPT_BYTES_MOST = 60 * 1000 }; /* what peers together may make the worker keep */
 
 #define UPSTREAM_KEYS \
@@ -45,7 +56,7 @@ static const char *const config_texts[CONFIGS] = {
 	"limits: { " LIMITS ", request_body: 200KiB, connections: 6 }\n"
 	"defaults:\n" UPSTREAM_KEYS
 	"  breaker: { window: 2s, minimum_calls: 4, open_for: 300ms, half_open_calls: 2, half_open_timeout: 400ms, slow_call: 300ms }\n"
-	"  bulkhead: { max_in_flight: 2, max_waiting: 1, max_wait: 250ms }\n"
+	"  bulkhead: { max_in_flight: 2, max_waiting: 1, max_wait: 250ms, max_streams: 1 }\n"
 	"  retry: { attempts: 2, budget: 50% }\n"
 	"upstreams:\n  one: { url: http://tasks.one:1 }\n  two: { url: http://tasks.two:3, balance: round_robin }\n"
 	"routes:\n"
@@ -73,19 +84,34 @@ static const char *const config_texts[CONFIGS] = {
 	"  bulkhead: { max_in_flight: 1 }\n"
 	"  retry: { attempts: 0 }\n"
 	"upstreams:\n  one: { url: http://tasks.one:1 }\n  two: { url: http://tasks.two:3 }\n"
-	"routes:\n  - { path: /a, upstream: one }\n  - { path: /b, upstream: two, fallback: { status: 200, body: \"\" } }\n",
+	"routes:\n  - { path: [/a, /*/x], upstream: one }\n  - { path: /b/x, upstream: one, exact: on }\n"
+	"  - { path: /*/y, upstream: two, rewrite: { strip_prefix: /* } }\n"
+	"  - { path: /b, upstream: two, fallback: { status: 200, body: \"\", upstream: one } }\n",
+
+	"listen: 127.0.0.1:8080\nadmin: off\n"
+	"limits: { " LIMITS ", request_body: 200KiB }\n"
+	"defaults:\n" UPSTREAM_KEYS
+	"  breaker: { window: 2s, minimum_calls: 4, open_for: 300ms, half_open_calls: 2 }\n"
+	"  bulkhead: { max_in_flight: 3, max_waiting: 2, max_wait: 250ms, max_streams: 1 }\n"
+	"  retry: { attempts: 1, budget: 50% }\n",
+
+	"listen: 127.0.0.1:8080\nadmin: off\naccess_log: { to: stdout, format: combined }\n"
+	"limits: { " LIMITS " }\n"
+	"defaults:\n" UPSTREAM_KEYS
+	"  bulkhead: { max_in_flight: 1 }\n",
 };
 
 static struct {
 	struct config *configs[CONFIGS]; /* read once for all runs */
 	struct shared shared;
 	struct worker worker;
-	struct upstream *upstreams[2];
+	struct upstream *upstreams[UPSTREAMS];
 	struct endpoint *endpoints[WORLD_SERVERS];
 	const uint8_t *at, *end;
 	struct peer *clients[CLIENTS];
 	size_t filled;
-	bool is_stopped, has_logged_all;
+	bool is_stopped, has_logged_all, is_helper_stuck;
+	bool has_filters, is_filtered; /* they are made; the worker was told to use them */
 	const struct config *logging; /* whose log is open */
 	uint64_t over_us; /* when the steps were over; 0: not yet */
 	uint64_t permits_given, permits_settled;
@@ -93,30 +119,48 @@ static struct {
 
 /* ---- permits are counted where they are given ------------------------------------------------------------------ */
 
-bool __real_breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
-                          struct breaker_permit *permit, uint64_t *retry_after_ms);
-bool __wrap_breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
-                          struct breaker_permit *permit, uint64_t *retry_after_ms);
-void __real_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+typedef bool admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+                   struct breaker_permit *permit, uint64_t *retry_after_ms);
+admit __real_breaker_admit, __wrap_breaker_admit, __real_breaker_admit_aside, __wrap_breaker_admit_aside;
+void __real_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms,
+                           uint32_t random,
                            struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms);
-void __wrap_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+void __wrap_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms,
+                           uint32_t random,
                            struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms);
 
-bool __wrap_breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
-                          struct breaker_permit *permit, uint64_t *retry_after_ms)
+static bool count_given(admit *ask, struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms,
+                        uint32_t random, struct breaker_permit *permit, uint64_t *retry_after_ms)
 {
 	CHECK(permit->kind == 0); /* it would be lost */
-	if (!__real_breaker_admit(breaker, settings, now_ms, random, permit, retry_after_ms))
+	if (!ask(breaker, settings, now_ms, random, permit, retry_after_ms)) {
+		CHECK(*retry_after_ms > 0);
 		return false;
+	}
 	stage.permits_given++;
 	return true;
 }
 
-void __wrap_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms, uint32_t random,
+bool __wrap_breaker_admit(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms,
+                          uint32_t random,
+                          struct breaker_permit *permit, uint64_t *retry_after_ms)
+{
+	return count_given(__real_breaker_admit, breaker, settings, now_ms, random, permit, retry_after_ms);
+}
+
+bool __wrap_breaker_admit_aside(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms,
+                                uint32_t random,
+                                struct breaker_permit *permit, uint64_t *retry_after_ms)
+{
+	return count_given(__real_breaker_admit_aside, breaker, settings, now_ms, random, permit, retry_after_ms);
+}
+
+void __wrap_breaker_settle(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms,
+                           uint32_t random,
                            struct breaker_permit *permit, enum breaker_verdict verdict, uint64_t duration_ms)
 {
 	CHECK(permit->kind != 0);
-	CHECK(duration_ms < PATIENCE_MS);
+	CHECK(duration_ms < TIMEOUT_MS);
 	stage.permits_settled++;
 	__real_breaker_settle(breaker, settings, now_ms, random, permit, verdict, duration_ms);
 }
@@ -144,7 +188,7 @@ static void tell_log(const struct config *config)
 
 static void tell_endpoints(unsigned upstream, unsigned bits)
 {
-	static const unsigned first[] = { 0, 2, WORLD_SERVERS };
+	static const unsigned first[] = { 0, 2, 3, WORLD_SERVERS };
 	struct endpoint *chosen[WORLD_SERVERS];
 	unsigned fail_after = world.fail_after;
 	size_t count = 0;
@@ -166,9 +210,43 @@ static void take_reports(void)
 		if (message->kind == CONTROL_RESOLVE) {
 			atomic_store(&((struct upstream *)message->subject)->refresh_wanted, 0);
 			upstream_release(message->subject);
+		} else if (message->kind == CONTROL_CALL || message->kind == CONTROL_EJECTION) {
+			upstream_release(message->subject);
+			free(message->object);
 		}
 		free(message);
 	}
+}
+
+/* Once for all runs, too: a set of keys does not change. */
+static void give_keys(struct config *config)
+{
+	const char *why;
+
+	for (size_t i = 0; i < config->route_count && check_can_verify(); i++)
+		if (config->routes[i].jwt != NULL && config->routes[i].jwt->source == NULL)
+			CHECK((config->routes[i].jwt->source = key_source_new(config->routes[i].jwt, &why)) != NULL);
+}
+
+/* For one run: what they have counted and learnt must not outlive it. */
+static void make_filters(void)
+{
+	unsigned fail_after = world.fail_after;
+
+	if (stage.has_filters)
+		return;
+	world.fail_after = 0;
+	for (int i = FILTERED; i < CONFIGS; i++)
+		CHECK(filters_make(stage.configs[i]));
+	CHECK(passwords_start(&stage.shared.sandbox));
+	stage.has_filters = true;
+	world.fail_after = fail_after;
+}
+
+static void free_filters(void)
+{
+	for (int i = FILTERED; i < CONFIGS && stage.has_filters; i++)
+		filters_free(stage.configs[i]);
 }
 
 static void read_configs(void)
@@ -178,22 +256,34 @@ static void read_configs(void)
 	if (stage.configs[0] != NULL)
 		return;
 	for (int i = 0; i < CONFIGS; i++) {
-		stage.configs[i] = config_parse("fuzz.yml", config_texts[i], strlen(config_texts[i]), &complaints);
+		char text[4096];
+		int length = snprintf(text, sizeof text, "%s%s", config_texts[i], i < FILTERED ? "" : rules_config);
+
+		stage.configs[i] = config_parse("fuzz.yml", text, (size_t)length, &complaints);
 		complaints_print(&complaints, "fuzz.yml", stderr);
 		CHECK(stage.configs[i] != NULL);
 		complaints_free(&complaints);
+		give_keys(stage.configs[i]);
 	}
+}
+
+static void give_counters(struct route *route)
+{
+	route->counters = stage.shared.unrouted;
+	if (route->detour != NULL)
+		route->detour->counters = stage.shared.unrouted;
 }
 
 static void open_stage(void)
 {
 	read_configs();
 	world_begin();
-	cast_begin();
+	peers_begin();
 	CHECK(inbox_init(&stage.shared.control));
 	stage.shared.workers = &stage.worker;
+	worker_choose_name(&stage.shared);
 	stage.shared.capacity = (struct capacity){ stage.configs[0]->limits.connections, KEPT_BYTES_MOST };
-	CHECK(crowd_init(&stage.shared.crowd, stage.shared.capacity.connections));
+	CHECK(client_counts_init(&stage.shared.client_counts, stage.shared.capacity.connections));
 	stage.shared.unrouted = metrics_new(1);
 	CHECK(stage.shared.unrouted != NULL);
 	for (unsigned i = 0; i < WORLD_SERVERS; i++) {
@@ -202,20 +292,21 @@ static void open_stage(void)
 		stage.endpoints[i] = endpoint_new(&address, i, 0, "dns");
 		CHECK(stage.endpoints[i] != NULL);
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		stage.upstreams[i] = upstream_new(&stage.configs[0]->upstreams[i], i, world.now_us / 1000, NULL, NULL);
+	for (unsigned i = 0; i < UPSTREAMS; i++) {
+		stage.upstreams[i] = upstream_new(&stage.configs[i < 2 ? 0 : FILTERED]->upstreams[i], i, world.now_us / 1000, NULL, NULL);
 		CHECK(stage.upstreams[i] != NULL);
 		for (int j = 0; j < CONFIGS; j++)
-			stage.configs[j]->upstreams[i].upstream = stage.upstreams[i];
+			if (i < stage.configs[j]->upstream_count)
+				stage.configs[j]->upstreams[i].upstream = stage.upstreams[i];
 	}
 	for (int i = 0; i < CONFIGS; i++)
 		for (size_t j = 0; j < stage.configs[i]->route_count; j++)
-			stage.configs[i]->routes[j].counters = stage.shared.unrouted;
-	CHECK(worker_init(&stage.worker, 0, &stage.shared, stage.configs[0], (int[]){ world_listen() }));
+			give_counters(&stage.configs[i]->routes[j]);
+	CHECK(loop_init(&stage.worker, 0, &stage.shared, stage.configs[0], (int[]){ world_listen() }));
 	tell_log(stage.configs[0]);
-	for (unsigned i = 0; i < 2; i++)
-		tell_endpoints(i, 7);
-	CHECK(worker_start(&stage.worker));
+	for (unsigned i = 0; i < UPSTREAMS; i++)
+		tell_endpoints(i, 15);
+	CHECK(loop_start(&stage.worker));
 }
 
 /* ---- what must hold in the end ---------------------------------------------------------------------------------- */
@@ -232,7 +323,7 @@ static uint64_t count_endings(void)
 
 static bool has_clients(void)
 {
-	return !ring_is_empty(&stage.worker.strangers) || !ring_is_empty(&stage.worker.waiting) ||
+	return !ring_is_empty(&stage.worker.new_clients) || !ring_is_empty(&stage.worker.waiting) ||
 	       !ring_is_empty(&stage.worker.serving);
 }
 
@@ -241,14 +332,16 @@ static void check_counts(void)
 	const struct worker *worker = &stage.worker;
 	uint64_t received = counter_read(&worker->counters.requests_received);
 
-	CHECK(!has_clients() && worker->exchanges == 0 && ring_is_empty(&worker->run));
+	CHECK(!has_clients() && ring_is_empty(&worker->run));
 	CHECK(buffer_kept_bytes == 0);
 	CHECK(counter_read(&worker->counters.connections_open) == 0 && bulkhead_in_flight(&stage.shared.clients) == 0);
 	CHECK(stage.permits_given == stage.permits_settled);
 	CHECK(count_endings() == received);
-	CHECK(!stage.has_logged_all || cast_log_lines() + worker->log.lost == received);
-	for (unsigned i = 0; i < 2; i++)
-		CHECK(atomic_load(&stage.upstreams[i]->bulkhead.word) == 0); /* nobody is in, nobody waits */
+	CHECK(!stage.has_logged_all || peers_log_lines() + worker->log.lost == received);
+	for (unsigned i = 0; i < UPSTREAMS; i++)
+		CHECK(atomic_load(&stage.upstreams[i]->bulkhead.word) == 0 && /* nobody is in, nobody waits */
+		      atomic_load(&stage.upstreams[i]->streams.word) == 0);
+	CHECK(ring_is_empty(&worker->blocked) && ring_is_empty(&worker->streams) && ring_is_empty(&worker->abandoned));
 	for (unsigned i = 0; i < WORLD_SERVERS; i++)
 		CHECK(atomic_load(&stage.endpoints[i]->in_flight) == 0);
 }
@@ -256,16 +349,18 @@ static void check_counts(void)
 static void close_stage(void)
 {
 	world.is_log_stuck = false;
-	worker_join(&stage.worker);
-	worker_destroy(&stage.worker);
+	loop_join(&stage.worker);
+	passwords_stop();
+	loop_destroy(&stage.worker);
+	rules_end();
 	check_counts();
 	take_reports();
 	inbox_destroy(&stage.shared.control);
-	crowd_destroy(&stage.shared.crowd);
+	client_counts_destroy(&stage.shared.client_counts);
 	for (unsigned i = 0; i < world.peer_count; i++)
 		CHECK(world.peers[i].fd < 0);
 	CHECK(world_open_files() == 0);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < UPSTREAMS; i++) {
 		CHECK(atomic_load(&stage.upstreams[i]->references) == 1);
 		upstream_release(stage.upstreams[i]);
 	}
@@ -275,6 +370,7 @@ static void close_stage(void)
 	}
 	for (int i = 0; i < CONFIGS; i++)
 		CHECK(atomic_load(&stage.configs[i]->references) == 1);
+	free_filters();
 	metrics_free(stage.shared.unrouted);
 	CHECK(world_large_blocks() == 0);
 	world_end();
@@ -282,7 +378,7 @@ static void close_stage(void)
 
 /* ---- steps ------------------------------------------------------------------------------------------------------ */
 
-struct step {
+struct story_step {
 	const uint8_t *text; /* behind the first two bytes */
 	size_t length;
 };
@@ -299,7 +395,7 @@ static uint64_t number_in(const uint8_t *text, size_t length, uint64_t most)
 	return number;
 }
 
-static size_t fill(struct step step)
+static size_t fill(struct story_step step)
 {
 	size_t count = number_in(step.text, step.length, FILL_MOST - stage.filled);
 
@@ -319,7 +415,7 @@ static struct peer *client_for(unsigned letter)
 	return client;
 }
 
-static void open_window(size_t *window, uint8_t what, struct step step)
+static void open_window(size_t *window, uint8_t what, struct story_step step)
 {
 	world.progress++;
 	if (what == '[')
@@ -328,16 +424,16 @@ static void open_window(size_t *window, uint8_t what, struct step step)
 		*window = SIZE_MAX;
 }
 
-static void run_client(unsigned letter, uint8_t what, struct step step)
+static void run_client(unsigned letter, uint8_t what, struct story_step step)
 {
 	struct peer *client = client_for(letter);
 
 	if (client == NULL)
 		return;
 	if (what == '>' && !client->has_finished)
-		cast_client_sends(client, step.text, step.length);
+		peers_client_sends(client, step.text, step.length);
 	else if (what == '=' && !client->has_finished)
-		cast_client_fills(client, fill(step));
+		peers_client_fills(client, fill(step));
 	else if (what == '.')
 		world_peer_finishes(client);
 	else if (what == '!')
@@ -346,9 +442,9 @@ static void run_client(unsigned letter, uint8_t what, struct step step)
 		open_window(&client->window, what, step);
 }
 
-static void run_server(unsigned server, uint8_t what, struct step step)
+static void run_server(unsigned server, uint8_t what, struct story_step step)
 {
-	struct peer *connection = cast_current(server);
+	struct peer *connection = peers_current(server);
 	const char *manners = "+-~?", *manner = what == '\0' ? NULL : strchr(manners, what);
 
 	if (manner != NULL)
@@ -358,15 +454,15 @@ static void run_server(unsigned server, uint8_t what, struct step step)
 	else if (what == '%')
 		world.is_vanished[server] = !world.is_vanished[server];
 	else if (what == '*')
-		cast_answer_all(server, step.text, step.length);
+		peers_answer_all(server, step.text, step.length);
 	else if (connection == NULL || connection->has_reset)
 		open_window(&world.windows[server], what, step);
 	else if (what == '<' && !connection->has_finished)
-		cast_upstream_sends(connection, step.text, step.length);
+		peers_upstream_sends(connection, step.text, step.length);
 	else if (what == '=' && !connection->has_finished)
-		cast_upstream_fills(connection, fill(step));
+		peers_upstream_fills(connection, fill(step));
 	else if (what == '.')
-		cast_upstream_finishes(connection);
+		peers_upstream_finishes(connection);
 	else if (what == '!')
 		world_peer_resets(connection);
 	else
@@ -375,10 +471,19 @@ static void run_server(unsigned server, uint8_t what, struct step step)
 
 static void change_config(unsigned number)
 {
-	struct config *config = stage.configs[number % CONFIGS];
+	struct config *config;
 
-	cast_trusts_ids |= number % CONFIGS == 1;
-	stage.has_logged_all &= number % CONFIGS != 2;
+	number %= check_can_verify() ? CONFIGS : FILTERED;
+	config = stage.configs[number];
+	stage.is_filtered = number >= FILTERED;
+	if (stage.is_filtered) {
+		make_filters();
+		tell_endpoints(UPSTREAMS - 1, 15); /* no other configuration has it */
+	} else {
+		rules_end();
+	}
+	peers_trusts_ids |= number == 1;
+	stage.has_logged_all &= number != 2;
 	tell(WORKER_CONFIG, NULL, config_reference(config));
 	tell_log(config);
 }
@@ -405,12 +510,17 @@ static void run_world(uint8_t what, uint64_t number)
 	case 'o':
 		world.rotation = (unsigned)number;
 		return;
+	case 'p':
+		stage.is_helper_stuck = !stage.is_helper_stuck;
+		return;
 	case 'l':
 		world.is_log_stuck = !world.is_log_stuck;
 		return;
 	case 'v':
 		tell_endpoints(0, (unsigned)number);
 		tell_endpoints(1, (unsigned)number);
+		if (stage.is_filtered)
+			tell_endpoints(2, (unsigned)number);
 		return;
 	case 'g':
 		change_config((unsigned)number);
@@ -427,7 +537,7 @@ static void run_world(uint8_t what, uint64_t number)
 
 static void run_step(const uint8_t *line, size_t length)
 {
-	struct step step = { line + 2, length < 2 ? 0 : length - 2 };
+	struct story_step step = { line + 2, length < 2 ? 0 : length - 2 };
 	uint8_t what = length < 2 ? '\0' : line[1];
 
 	if (length == 0)
@@ -444,7 +554,7 @@ static void run_step(const uint8_t *line, size_t length)
 static void let_time_pass(void)
 {
 	uint64_t next_us = world_next_timer_us();
-	bool is_anybody_left = has_clients() || stage.worker.exchanges > 0;
+	bool is_anybody_left = has_clients();
 
 	if (stage.over_us == 0) {
 		stage.over_us = world.now_us;
@@ -459,7 +569,7 @@ static void let_time_pass(void)
 		return;
 	}
 	CHECK(next_us != UINT64_MAX); /* nobody would ever look after them */
-	CHECK(world.now_us - stage.over_us < PATIENCE_MS * UINT64_C(1000));
+	CHECK(world.now_us - stage.over_us < TIMEOUT_MS * UINT64_C(1000));
 	world.until_us = next_us;
 }
 
@@ -468,6 +578,10 @@ bool stage_next(void)
 	take_reports();
 	if (stage.is_stopped)
 		return false;
+	if (stage.is_filtered && world.peer_count == 0 && !world.has_failed)
+		rules_begin();
+	if (!stage.is_helper_stuck && world_run_helper())
+		return true;
 	if (stage.at == stage.end) {
 		let_time_pass();
 		return true;
@@ -486,16 +600,29 @@ bool stage_next(void)
 	return true;
 }
 
+const char *stage_file(const char *path)
+{
+	return rules_file(path);
+}
+
 /* A client that gets an answer has an exchange, and so is among the serving. */
 struct stage_request stage_request_of(const struct peer *peer)
 {
+	struct stage_request request = { .is_head = false };
+
 	for (struct ring *each = stage.worker.serving.next; each != &stage.worker.serving; each = each->next) {
 		const struct client *client = client_of_ring(each);
+		const struct exchange *exchange = client->downstream.exchange;
 
-		if (client->stream.fd == peer->fd && client->exchange != NULL)
-			return (struct stage_request){ client->exchange->method == METHOD_HEAD, client->exchange->version_minor == 0 };
+		if (client->stream.fd != peer->fd || exchange == NULL)
+			continue;
+		request.is_head = exchange->request.method == METHOD_HEAD;
+		request.is_old = exchange->downstream->version_minor == 0;
+		snprintf(request.offered, sizeof request.offered, "%.*s", (int)exchange->request.upgrade.length,
+		         exchange->request.upgrade.data);
+		break;
 	}
-	return (struct stage_request){ false, false };
+	return request;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

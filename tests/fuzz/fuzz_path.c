@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "routes/path.h"
 #include "routes/route.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -65,6 +66,29 @@ static void check(const char *path, size_t length)
 	check_segment(path + begin, length - begin, true);
 }
 
+/* Without them it is a path like others, and how long a part of it stands for how much is told alike from both sides. */
+static void check_parameters(const struct path_result *path, char *room)
+{
+	size_t length = path_strip_parameters(path->path, path->length, true, room);
+
+	check(room, length);
+	length = path_strip_parameters(path->path, path->length, false, room);
+	require(length <= path->length && memchr(room, ';', length) == NULL);
+	/* The segment that had some may have been taken off by ".." afterwards. */
+	require((path->has_parameters || length == path->length) && length > 0 && room[0] == '/');
+	for (size_t segments = 0, at = 0; at < length; at++) {
+		size_t skipped, plain;
+
+		segments += room[at] == '/';
+		if (at + 1 < length && room[at + 1] != '/')
+			continue;
+		skipped = path_skip(path->path, path->length, (unsigned)segments);
+		plain = path_skip(room, length, (unsigned)segments);
+		require(plain == at + 1 && skipped >= plain && skipped <= path->length);
+		require(path_begins_with(path->path, path->length, room, plain));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *path = malloc(size + 1), *room = malloc(size > 0 ? size : 1), *room_again;
@@ -85,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(room_again != NULL);
 		again = path_normalise(result.path, result.length, room_again);
 		require(again.verdict == PATH_UNCHANGED && again.path == result.path && again.length == result.length);
+		check_parameters(&result, room_again);
 		free(room_again);
 	}
 	free(path);

@@ -169,6 +169,8 @@ static const char *take_field(struct judge *judge, const char *line, size_t name
 		judge->forwarded++;
 		keep(judge->forwarded_for, sizeof judge->forwarded_for, value, length);
 	}
+	if (is_named(line, name_length, "Upgrade"))
+		keep(judge->upgrade, sizeof judge->upgrade, value, length);
 	if (is_named(line, name_length, "X-Request-Id"))
 		keep(judge->request_id, sizeof judge->request_id, value, length);
 	return NULL;
@@ -186,6 +188,7 @@ static const char *check_field(struct judge *judge)
 	value = colon + 1;
 	length = judge->line_length - name_length - 1;
 	trim(&value, &length);
+	judge->trailers += judge->state == JUDGE_TRAILERS;
 	if (judge->state == JUDGE_TRAILERS)
 		return is_named(line, name_length, "Content-Length") || is_named(line, name_length, "Transfer-Encoding") ||
 		                       is_named(line, name_length, "Host")
@@ -217,6 +220,18 @@ static enum judge_event frame_response(struct judge *judge)
 	return JUDGE_NOTHING;
 }
 
+/* A server that expects no body with a method may take it for the next request. */
+static const char *complain_of_body(const struct judge *judge)
+{
+	if (judge->is_response || (judge->codings == 0 && (judge->lengths == 0 || judge->length == 0)))
+		return NULL;
+	if (strcmp(judge->method, "HEAD") == 0 || strcmp(judge->method, "TRACE") == 0)
+		return "a body in a HEAD or TRACE";
+	if (strcmp(judge->method, "POST") == 0 || strcmp(judge->method, "PUT") == 0 || strcmp(judge->method, "PATCH") == 0)
+		return NULL;
+	return judge->wants_close ? NULL : "more may follow a body whose method gives it no meaning";
+}
+
 static enum judge_event end_head(struct judge *judge)
 {
 	enum judge_event event = JUDGE_NOTHING;
@@ -227,6 +242,8 @@ static enum judge_event end_head(struct judge *judge)
 		return refuse(judge, "more than one framing");
 	if (!judge->is_response && judge->hosts != 1)
 		return refuse(judge, "not exactly one Host");
+	if (complain_of_body(judge) != NULL)
+		return refuse(judge, complain_of_body(judge));
 	if (judge->is_response)
 		event = frame_response(judge);
 	if (event != JUDGE_NOTHING)
@@ -245,10 +262,23 @@ static enum judge_event end_head(struct judge *judge)
 
 /* ---- lines --------------------------------------------------------------------------------------------------- */
 
+static void keep_line(struct judge *judge)
+{
+	if (judge->head_length == UINT32_MAX || judge->line_length >= JUDGE_HEAD_BYTES - judge->head_length) {
+		judge->head_length = UINT32_MAX;
+		return;
+	}
+	memcpy(judge->head + judge->head_length, judge->line, judge->line_length);
+	judge->head_length += judge->line_length;
+	judge->head[judge->head_length++] = '\n';
+}
+
 static enum judge_event end_line(struct judge *judge)
 {
 	const char *complaint;
 
+	if (judge->state == JUDGE_HEAD && judge->line_length > 0)
+		keep_line(judge);
 	if (judge->state == JUDGE_HEAD && !judge->has_start) {
 		judge->has_start = true;
 		complaint = judge->is_response ? check_status_line(judge) : check_request_line(judge);
@@ -286,8 +316,8 @@ static void begin_message(struct judge *judge)
 {
 	judge->state = JUDGE_HEAD;
 	judge->has_start = judge->is_old = judge->wants_close = judge->wants_keep = judge->wants_upgrade = false;
-	judge->hosts = judge->forwarded = judge->lengths = judge->codings = 0;
-	judge->forwarded_for[0] = judge->request_id[0] = '\0';
+	judge->hosts = judge->forwarded = judge->lengths = judge->codings = judge->trailers = judge->head_length = 0;
+	judge->forwarded_for[0] = judge->request_id[0] = judge->upgrade[0] = '\0';
 	judge->line_length = 0;
 }
 

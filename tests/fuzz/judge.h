@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JUDGE_LINE = 4096, JUDGE_ID = 136 };
+enum { JUDGE_LINE = 4096, JUDGE_HEAD_BYTES = 3072, JUDGE_ID = 136, JUDGE_UPGRADE = 64 };
 
 enum judge_state {
 	JUDGE_BETWEEN, /* messages */
@@ -45,13 +45,14 @@ struct judge {
 	char method[16];
 	unsigned status;
 	bool is_old, wants_close, wants_keep, wants_upgrade;
-	unsigned hosts, forwarded, lengths, codings;
-	char forwarded_for[64], request_id[JUDGE_ID];
+	unsigned hosts, forwarded, lengths, codings, trailers;
+	char forwarded_for[64], request_id[JUDGE_ID], upgrade[JUDGE_UPGRADE];
 	uint64_t length, remaining, body_length, body_hash;
 
 	bool has_start, is_after_cr, is_in_chunk_line;
-	uint32_t line_length;
+	uint32_t line_length, head_length;
 	char line[JUDGE_LINE]; /* what is longer is cut: it is checked byte by byte all the same */
+	char head[JUDGE_HEAD_BYTES]; /* its lines, each with a '\n'; head_length UINT32_MAX: it did not fit */
 };
 
 void judge_begin(struct judge *judge, bool is_response);

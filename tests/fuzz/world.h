@@ -5,7 +5,7 @@
  *
  * The gateway's objects are linked as they are; only the names of what they call are changed (world.syms), so no line of the
  * gateway knows about it. Behind each socket there is a peer: a client, or one connection of an upstream. What the gateway
- * sends is handed to the cast (cast.c) at once; what a peer sends waits in `inbound` until the gateway reads it.
+ * sends goes to the peers (peers.c) at once; what a peer sends waits in `inbound` until the gateway reads it.
  */
 #ifndef TESTS_FUZZ_WORLD_H
 #define TESTS_FUZZ_WORLD_H
@@ -20,8 +20,9 @@ enum {
 	WORLD_FD_FIRST = 1000, /* real descriptors stay below */
 	WORLD_FILES = 128,
 	WORLD_PEERS = 96, /* connections in one run */
-	WORLD_SERVERS = 3,
-	WORLD_PORT = 8080, /* of the listener; the servers' are 1, 2, 3 */
+	WORLD_SERVERS = 4,
+	WORLD_WALL_S = 1700000000, /* when its clock showed 0 */
+	WORLD_PORT = 8080, /* of the listener; the servers' are 1 to 4 */
 };
 
 struct bytes {
@@ -45,15 +46,25 @@ struct peer {
 	uint64_t sent, read; /* bytes by the peer, and of them by the gateway */
 	size_t window;       /* how much more it takes */
 	uint64_t taken;      /* bytes by the peer */
+	uint64_t sent_us, finished_us; /* when it last sent something; when it finished */
 	bool has_finished, has_reset, is_reset_known;
+	bool is_end_read; /* the gateway knows that no more follows */
 	bool was_finished; /* the gateway has sent a FIN */
 	struct judge received; /* what the gateway sends to it */
 
-	/* A client: which answer it is getting. */
+	/* A client: what it asks for, as a strict reader takes it; and of these requests, how many have reached an upstream or were
+	 * passed over, and how many were answered. */
+	struct judge asks;
+	unsigned asked, matched, answered;
+	bool is_unread;    /* from here on the strict reader can't follow */
+	bool is_behind;    /* it did not take all that the gateway wanted to send at once */
+	bool rule_is_body; /* it is getting a response whose body the route limits */
+	/* Which answer it is getting. */
 	int arrival, arrival_least; /* -1: no tag was seen in this response */
 	unsigned tag_length;
 	char tag[8];
 	bool is_tag_in_head, is_old;
+	char offered[JUDGE_UPGRADE]; /* protocols to change to */
 
 	/* An upstream's connection. */
 	struct judge answer; /* what the upstream sends on it */
@@ -78,6 +89,7 @@ struct world {
 	size_t recv_most;                /* what one read gives at most, for the next recv_limited reads */
 	unsigned recv_limited;
 	unsigned fail_descriptors, fail_after, interrupt_after; /* 0: never */
+	bool has_failed; /* something was refused for want of memory or descriptors */
 	bool is_log_stuck;
 	unsigned rotation; /* where the loop begins among the ready */
 	uint64_t progress; /* grows with everything that happens */
@@ -105,38 +117,43 @@ void world_peer_resets(struct peer *peer);
 void world_accept_hanging(unsigned server);
 /* Runs the thread that the worker made. */
 void world_run_thread(void);
+/* The second thread, until it waits for work. False: there was none. */
+bool world_run_helper(void);
 /* When the next timer is due; UINT64_MAX: none. */
 uint64_t world_next_timer_us(void);
 
-/* ---- what the stage and the cast do for the world */
+/* ---- functions of fuzz_connection.c and the peers for the world */
 /* Nothing is ready: the next step of the input. False: there is none, and the loop must return. */
 bool stage_next(void);
 /* What this client is about to get the response to. */
 struct stage_request {
 	bool is_head, is_old; /* HTTP/1.0 */
+	char offered[JUDGE_UPGRADE]; /* protocols to change to */
 };
 struct stage_request stage_request_of(const struct peer *client);
-void cast_on_connection(struct peer *peer);
-void cast_on_bytes(struct peer *peer, const uint8_t *data, size_t length);
+/* A file that the configuration names; NULL: there is none. */
+const char *stage_file(const char *path);
+void peers_on_connection(struct peer *peer);
+void peers_on_bytes(struct peer *peer, const uint8_t *data, size_t length);
 /* The gateway sends no more: with a FIN, or with a reset. */
-void cast_on_end(struct peer *peer, bool is_reset);
-void cast_on_log(const char *text, size_t length);
+void peers_on_end(struct peer *peer, bool is_reset);
+void peers_on_log(const char *text, size_t length);
 
-/* ---- the cast, for the stage */
-void cast_begin(void);
+/* ---- the peers, for fuzz_connection.c */
+void peers_begin(void);
 /* The bytes that `text` stands for: \r \n \\ \xHH, and \t for the tag of the request that is answered. */
-void cast_client_sends(struct peer *client, const uint8_t *text, size_t length);
-void cast_upstream_sends(struct peer *connection, const uint8_t *text, size_t length);
+void peers_client_sends(struct peer *client, const uint8_t *text, size_t length);
+void peers_upstream_sends(struct peer *connection, const uint8_t *text, size_t length);
 /* `count` bytes of a body, full of tags. */
-void cast_upstream_fills(struct peer *connection, size_t count);
-void cast_client_fills(struct peer *client, size_t count);
-void cast_upstream_finishes(struct peer *connection);
+void peers_upstream_fills(struct peer *connection, size_t count);
+void peers_client_fills(struct peer *client, size_t count);
+void peers_upstream_finishes(struct peer *connection);
 /* What a server answers to whatever it is asked; length 0: nothing. The text stays the caller's. */
-void cast_answer_all(unsigned server, const uint8_t *text, size_t length);
+void peers_answer_all(unsigned server, const uint8_t *text, size_t length);
 /* The server's connection that had a request last and is open; NULL: none. */
-struct peer *cast_current(unsigned server);
-uint64_t cast_log_lines(void);
-extern bool cast_trusts_ids; /* a client may choose its request id */
+struct peer *peers_current(unsigned server);
+uint64_t peers_log_lines(void);
+extern bool peers_trusts_ids; /* a client may choose its request id */
 
 /* ---- between world.c and world_loop.c */
 struct event;

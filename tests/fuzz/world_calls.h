@@ -28,6 +28,9 @@ int world_eventfd(unsigned count, int flags);
 ssize_t world_read(int fd, void *to, size_t size);
 ssize_t world_write(int fd, const void *data, size_t size);
 int world_open(const char *path, int flags, ...);
+ssize_t world_read_chk(int fd, void *to, size_t size, size_t room);
+ssize_t world_recv_chk(int fd, void *to, size_t size, size_t room, int flags);
+int world_open_2(const char *path, int flags);
 off_t world_lseek(int fd, off_t offset, int whence);
 
 int world_clock_gettime(clockid_t clock, struct timespec *now);
@@ -37,6 +40,9 @@ void *world_calloc(size_t count, size_t size);
 void *world_realloc(void *old, size_t size);
 void world_free(void *block);
 int world_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *run(void *), void *context);
+int world_pthread_cond_signal(pthread_cond_t *condition);
+int world_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
+int world_setpriority(int which, unsigned who, int priority);
 int world_pthread_join(pthread_t thread, void **result);
 int world_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 

@@ -10,16 +10,27 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <malloc.h>
-#include <sanitizer/asan_interface.h>
+#include <setjmp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "gateway/base/sanitizer.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/world_calls.h"
 
+/* A compiler's package may come without its sanitizers, and so without this header. */
+#if HAS_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
 /* A turn in which nothing happened, of which there may be a few (a timer that came early), but not many. */
 enum { IDLE_TURNS_MOST = 64, TIMERS_MOST = 64 };
-enum { LARGE_LEAST = 64 * 1024, LARGE_UNIT = 4 * 1024, LARGE_MOST = 8 };
+enum { LARGE_LEAST = 64 * 1024, LARGE_UNIT = 4 * 1024, LARGE_MOST = 8, ZEROED_LEAST = 1024 * 1024, ZEROED_MOST = 4 };
 
 struct event_base {
 	struct event *timers[TIMERS_MOST];
@@ -34,14 +45,25 @@ static struct {
 	size_t size;
 	bool is_taken;
 } large[LARGE_MOST];
-static void *(*thread_run)(void *);
-static void *thread_context;
+static struct {
+	void *(*run)(void *);
+	void *context;
+} threads[2]; /* the worker's, and the one that checks passwords */
+static unsigned thread_count;
+static jmp_buf helper_waits;
+static bool helper_has_work;
+/* Of large blocks that must be zero: the kernel's pages, which cost nothing as long as nobody touches them. */
+static struct {
+	void *block;
+	size_t size;
+	bool is_taken;
+} zeroed[ZEROED_MOST];
 
 /* ---- time, chance, memory, threads ---------------------------------------------------------------------------- */
 
 int world_clock_gettime(clockid_t clock, struct timespec *now)
 {
-	uint64_t at_us = world.now_us + (clock == CLOCK_REALTIME ? UINT64_C(1700000000) * 1000000 : 0);
+	uint64_t at_us = world.now_us + (clock == CLOCK_REALTIME ? WORLD_WALL_S * UINT64_C(1000000) : 0);
 
 	*now = (struct timespec){ .tv_sec = (time_t)(at_us / 1000000), .tv_nsec = (long)(at_us % 1000000 * 1000) };
 	return 0;
@@ -58,6 +80,7 @@ bool world_may_allocate(void)
 {
 	if (world.fail_after == 0 || --world.fail_after > 0)
 		return true;
+	world.has_failed = true;
 	errno = ENOMEM;
 	return false;
 }
@@ -90,8 +113,39 @@ static void *take_large(size_t size)
 	return malloc(size);
 }
 
+static void *take_zeroed(size_t size)
+{
+	for (int i = 0; i < ZEROED_MOST; i++) {
+		if (zeroed[i].is_taken || (zeroed[i].block != NULL && zeroed[i].size != size))
+			continue;
+		if (zeroed[i].block == NULL) {
+			zeroed[i].block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			zeroed[i].size = size;
+			CHECK(zeroed[i].block != MAP_FAILED);
+		}
+		zeroed[i].is_taken = true;
+		return zeroed[i].block;
+	}
+	CHECK(false); /* more of them than the configurations want */
+	return NULL;
+}
+
+static bool give_zeroed(void *block)
+{
+	for (int i = 0; i < ZEROED_MOST; i++) {
+		if (zeroed[i].block != block)
+			continue;
+		CHECK(zeroed[i].is_taken && madvise(block, zeroed[i].size, MADV_DONTNEED) == 0);
+		zeroed[i].is_taken = false;
+		return true;
+	}
+	return false;
+}
+
 void world_free(void *block)
 {
+	if (block != NULL && give_zeroed(block))
+		return;
 	for (int i = 0; block != NULL && i < LARGE_MOST; i++) {
 		if (large[i].block != block)
 			continue;
@@ -109,6 +163,8 @@ unsigned world_large_blocks(void)
 
 	for (int i = 0; i < LARGE_MOST; i++)
 		count += large[i].is_taken;
+	for (int i = 0; i < ZEROED_MOST; i++)
+		count += zeroed[i].is_taken;
 	return count;
 }
 
@@ -126,7 +182,9 @@ void *world_malloc(size_t size)
 
 void *world_calloc(size_t count, size_t size)
 {
-	return world_may_allocate() ? calloc(count, size) : NULL;
+	if (!world_may_allocate())
+		return NULL;
+	return count <= SIZE_MAX / size && count * size >= ZEROED_LEAST ? take_zeroed(count * size) : calloc(count, size);
 }
 
 void *world_realloc(void *old, size_t size)
@@ -148,9 +206,10 @@ void *world_realloc(void *old, size_t size)
 int world_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *run(void *), void *context)
 {
 	(void)attributes;
-	*thread = 0;
-	thread_run = run;
-	thread_context = context;
+	CHECK(thread_count < sizeof threads / sizeof *threads);
+	*thread = (pthread_t)(uintptr_t)thread_count; /* a pointer with musl */
+	threads[thread_count].run = run;
+	threads[thread_count++].context = context;
 	return 0;
 }
 
@@ -166,9 +225,43 @@ int world_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return 0;
 }
 
+int world_pthread_cond_signal(pthread_cond_t *condition)
+{
+	(void)condition;
+	helper_has_work = true;
+	return 0;
+}
+
+/* Of the helper, which has no other place to wait: it begins anew when it is run again. */
+int world_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
+{
+	(void)condition;
+	pthread_mutex_unlock(mutex);
+	longjmp(helper_waits, 1);
+}
+
+int world_setpriority(int which, unsigned who, int priority)
+{
+	(void)which, (void)who, (void)priority;
+	return 0;
+}
+
 void world_run_thread(void)
 {
-	thread_run(thread_context);
+	threads[0].run(threads[0].context);
+}
+
+bool world_run_helper(void)
+{
+	unsigned fail_after = world.fail_after;
+	bool has_work = helper_has_work;
+
+	world.fail_after = 0;
+	helper_has_work = false;
+	if (has_work && setjmp(helper_waits) == 0)
+		threads[1].run(threads[1].context);
+	world.fail_after = fail_after;
+	return has_work;
 }
 
 /* ---- events --------------------------------------------------------------------------------------------------- */
@@ -192,7 +285,8 @@ void world_event_config_free(struct event_config *config)
 struct event_base *world_event_base_new_with_config(const struct event_config *config)
 {
 	(void)config;
-	the_base.timer_count = 0;
+	the_base.timer_count = thread_count = 0;
+	helper_has_work = false;
 	ready_count = 0;
 	return &the_base;
 }

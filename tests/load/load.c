@@ -1,7 +1,9 @@
 /*
  * A counting client at a fixed rate: request n is due at start + n / rate, whatever became of those before it, and its latency
  * counts from when it was due and not from when there was a connection to send it on. So a server that stands still for a
- * second is seen as everybody would see it (no coordinated omission).
+ * second is seen as everybody would see it (no coordinated omission). Only when this process itself did not run for AWAY_NS or
+ * longer, for want of a processor, is the rest of the schedule moved by that time (away_ms): to send all that at once would be a
+ * load that nobody asked for, and the server would refuse the most of it.
  *
  *   load [--rate 1000] [--seconds 10] [--count N] [--connections 50] [--most 2000] [--method GET] [--body BYTES]
  *        [--field "Name: value"]... [--timeout MS] [--retry-refused] [--close] [--first ID] [--log FILE] http://ADDRESS:PORT/PATH
@@ -32,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_REQUESTS = 50 * 1000 * 1000, MAX_HEAD_BYTES = 16 * 1024, SECOND_NS = 1000000000 };
+enum { MAX_REQUESTS = 50 * 1000 * 1000, MAX_HEAD_BYTES = 16 * 1024, SECOND_NS = 1000000000, AWAY_NS = 100000000 };
 
 /* How a request ended where there was no whole answer; below STATUS. */
 enum ending { REFUSED, CONNECT_TIMEOUT, RESET, CLOSED, CUT, TIMEOUT, MALFORMED, UNSENT, ENDINGS };
@@ -44,6 +46,7 @@ enum { STATUS_MIN = 100, STATUS_MAX = 999 };
 
 struct record {
 	uint32_t late_us, took_us;
+	uint32_t moved_ms; /* by which its schedule was moved */
 	uint16_t ending; /* an enum ending, or a status */
 };
 
@@ -88,11 +91,11 @@ static struct {
 static struct list lists[DEAD + 1];
 static struct record *records;
 static long total, next_request, ended, opened, idle_closed, said_close, reconnects;
-static int64_t start_ns;
+static int64_t start_ns, away_ms;
 static int loop;
 static volatile sig_atomic_t is_told_to_end;
 
-static void fail(const char *what, const char *why)
+static _Noreturn void fail(const char *what, const char *why)
 {
 	fprintf(stderr, "load: %s: %s\n", what, why);
 	exit(2);
@@ -108,7 +111,9 @@ static int64_t now_ns(void)
 
 static int64_t due_ns(long request)
 {
-	return start_ns + (int64_t)((double)request * 1e9 / want.rate);
+	int64_t moved_ms = request < next_request ? records[request].moved_ms : away_ms;
+
+	return start_ns + (int64_t)((double)request * 1e9 / want.rate) + moved_ms * 1000000;
 }
 
 /* ---- connections ------------------------------------------------------------------------------------------------------- */
@@ -491,6 +496,7 @@ static int64_t send_due(int64_t now)
 
 		if (due > now)
 			return due;
+		records[next_request].moved_ms = (uint32_t)away_ms;
 		if (connection != NULL) {
 			connection->request = next_request;
 			connection->deadline_ns = due + want.timeout_ms * 1000000;
@@ -498,7 +504,8 @@ static int64_t send_due(int64_t now)
 		} else if (lists[CONNECTING].length + lists[BUSY].length < (size_t)want.most) {
 			open_connection(next_request);
 		} else if (due + want.timeout_ms * 1000000 < now) {
-			records[next_request] = (struct record){ .took_us = (uint32_t)(want.timeout_ms * 1000), .ending = UNSENT };
+			records[next_request] = (struct record){ .took_us = (uint32_t)(want.timeout_ms * 1000), .moved_ms = (uint32_t)away_ms,
+			                                          .ending = UNSENT };
 			ended++;
 		} else {
 			return now + 1000000;
@@ -507,19 +514,33 @@ static int64_t send_due(int64_t now)
 	return now + 20000000;
 }
 
+/* Answers may have come meanwhile that nobody looked at. */
+static void come_back(int64_t away_ns)
+{
+	static const enum state waiting[] = { CONNECTING, BUSY };
+
+	away_ms += away_ns / 1000000;
+	for (int i = 0; i < 2; i++)
+		for (struct connection *connection = lists[waiting[i]].first; connection != NULL; connection = connection->next)
+			connection->deadline_ns += away_ns;
+}
+
 static void run(void)
 {
 	struct epoll_event events[512];
-	int64_t maintained = 0;
+	int64_t maintained = 0, expected = INT64_MAX - AWAY_NS;
 
 	for (long i = 0; i < want.connections; i++)
 		open_connection(-1);
 	start_ns = now_ns() + 100000000; /* they connect meanwhile */
 	for (;;) {
-		int64_t now = now_ns(), next = send_due(now), wait;
+		int64_t now = now_ns(), next, wait;
 		struct timespec timeout;
 		int count;
 
+		if (now > expected + AWAY_NS)
+			come_back(now - expected);
+		next = send_due(now);
 		if (is_told_to_end)
 			total = next_request;
 		if (ended == total)
@@ -532,6 +553,7 @@ static void run(void)
 		free_dead();
 		wait = next - now_ns();
 		wait = wait < 0 ? 0 : wait > 5000000 ? 5000000 : wait;
+		expected = now_ns() + wait;
 		timeout = (struct timespec){ 0, wait };
 		count = epoll_pwait2(loop, events, 512, &timeout, NULL);
 		for (int i = 0; i < count; i++)
@@ -586,8 +608,8 @@ static void print_result(void)
 			printf("%s\"%s\": %ld", comma, ending_names[i], counts[i]);
 			comma = ", ";
 		}
-	printf("}, \"opened\": %ld, \"idle_closed\": %ld, \"said_close\": %ld, \"reconnects\": %ld", opened, idle_closed, said_close,
-	       reconnects);
+	printf("}, \"opened\": %ld, \"idle_closed\": %ld, \"said_close\": %ld, \"reconnects\": %ld, \"away_ms\": %lld", opened,
+	       idle_closed, said_close, reconnects, (long long)away_ms);
 	print_percentiles("latency_ms", answered, answers);
 	print_percentiles("late_ms", late, (size_t)total);
 	printf("}\n");
@@ -604,7 +626,7 @@ static void write_log(void)
 	for (long i = 0; i < total; i++) {
 		struct record *record = &records[i];
 
-		fprintf(file, "%ld %.3f ", want.first + i, (double)i * 1000 / want.rate);
+		fprintf(file, "%ld %.3f ", want.first + i, (double)i * 1000 / want.rate + record->moved_ms);
 		if (record->ending < STATUS_MIN)
 			fprintf(file, "%s", ending_names[record->ending]);
 		else

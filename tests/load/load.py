@@ -30,7 +30,7 @@ class Load:
         self.process.send_signal(signal.SIGTERM)
 
     def result(self):
-        """What load.c prints, and: answered (with 2xx), failed (all others)."""
+        """The output of load.c, and: answered (with 2xx), failed (all others)."""
         text, _ = self.process.communicate()
         assert self.process.returncode == 0, f"the load ended with {self.process.returncode}"
         result = json.loads(text)

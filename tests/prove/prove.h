@@ -9,6 +9,7 @@
 
 uint64_t nondet_u64(void);
 uint32_t nondet_u32(void);
+uint16_t nondet_u16(void);
 uint8_t nondet_u8(void);
 size_t nondet_size(void);
 bool nondet_bool(void);

@@ -27,7 +27,7 @@ enum { CHUNKED_BYTES = 5 };
 static bool is_sound(const struct chunked *chunked)
 {
 	if (chunked->digits > SIZE_DIGITS_MAX || chunked->remaining > INT64_MAX ||
-	    chunked->extension_bytes > EXTENSION_BYTES_MAX || chunked->state > BAD)
+	    chunked->line_bytes > EXTENSION_LINE_MAX || chunked->excess_bytes > EXTENSION_EXCESS_MAX || chunked->state > BAD)
 		return chunked->state == BAD;
 	if (chunked->state == DATA)
 		return chunked->remaining > 0 && chunked->digits == 0;
@@ -38,7 +38,7 @@ static bool is_sound(const struct chunked *chunked)
 
 static void prove_length(size_t length)
 {
-	struct chunked chunked = { nondet_u64(), nondet_u32(), nondet_u8(), nondet_u8() };
+	struct chunked chunked = { nondet_u64(), nondet_u32(), nondet_u16(), nondet_u8(), nondet_u8() };
 	size_t data = nondet_size(), used = nondet_size();
 	enum chunked_result result;
 	const char *why = NULL;

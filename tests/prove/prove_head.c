@@ -12,6 +12,16 @@
 
 enum { FIELDS_BYTES = 6, LINE_BYTES = 7, FIELDS_MOST = 2 };
 
+/* Which of these an odd name is makes no difference here (gateway/http/lookalikes.c). */
+enum field_id field_identify_odd(struct slice name)
+{
+	uint8_t id = nondet_u8();
+
+	(void)name;
+	ASSUME(id == FIELD_LOOKALIKE || id == FIELD_FRAMING_LOOKALIKE || id == FIELD_ODD);
+	return (enum field_id)id;
+}
+
 /* ---- many bytes at a time ---------------------------------------------------------------------------------------- */
 
 /* The comparisons say the same as the table, for each byte. */
@@ -19,7 +29,7 @@ void prove_words(void)
 {
 	char bytes[1];
 
-	PROVE((skip_token(bytes, bytes + 1) == bytes + 1) == char_is(bytes[0], CHAR_TOKEN));
+	PROVE((skip_name(bytes, bytes + 1) == bytes + 1) == char_is(bytes[0], CHAR_NAME));
 	PROVE((skip_value(bytes, bytes + 1) == bytes + 1) == char_is(bytes[0], CHAR_VALUE));
 }
 

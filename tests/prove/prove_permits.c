@@ -29,6 +29,9 @@ uint64_t state_review(uint64_t word, uint64_t now, const struct breaker_settings
 	return nondet_bool() ? plain_word(generation_after(word), BREAKER_CLOSED, 0, 0) : state_open(word, now, any, random);
 }
 
+#include "breaker/numbered.h"
+#define numbered_add(word, number) nondet_u64() /* whoever else has counted there */
+
 #include "breaker/breaker.c"
 
 void window_init(struct window *window, enum breaker_window kind, uint32_t size)
@@ -49,10 +52,9 @@ struct window_sum window_sum(const struct window *window, uint32_t generation, u
 	return sum;
 }
 
-bool window_is_clean(const struct window *window, uint32_t generation, uint64_t now_ms)
+void figures_keep(struct breaker *any, uint32_t generation, struct window_sum figures)
 {
-	(void)window, (void)generation, (void)now_ms;
-	return nondet_bool();
+	(void)any, (void)generation, (void)figures;
 }
 
 static bool is_valid(uint64_t word)
@@ -61,7 +63,7 @@ static bool is_valid(uint64_t word)
 	enum breaker_state state = state_of(word);
 
 	if (state == BREAKER_HALF_OPEN)
-		return probes.sent <= STATE_PROBES_MAX && probes.passed + probes.failed <= probes.sent &&
+		return word >> 63 == 1 && probes.sent <= STATE_PROBES_MAX && probes.passed + probes.failed <= probes.sent &&
 		       probes.slow <= probes.passed + probes.failed;
 	return word >> 63 == 0 && state <= BREAKER_METRICS_ONLY &&
 	       (state == BREAKER_OPEN || ((word & UNTIL_MAX) == 0 && state_reopenings(word) == 0));
@@ -83,7 +85,7 @@ static void begin(void)
 	struct breaker_settings any;
 
 	settings = any;
-	ASSUME(settings.failure_rate_percent <= 100 && settings.slow_rate_percent <= 100);
+	ASSUME(settings.failure_rate_bp <= 10000 && settings.slow_rate_bp <= 10000);
 	breaker.word = nondet_u64();
 	ASSUME(is_valid(breaker.word));
 	breaker.born_ms = nondet_u64();
@@ -108,7 +110,8 @@ void prove_admit(void)
 
 	begin();
 	before = breaker.word;
-	is_admitted = breaker_admit(&breaker, &settings, now_ms, nondet_u32(), &permit, &retry_after_ms);
+	is_admitted = nondet_bool() ? breaker_admit_aside(&breaker, &settings, now_ms, nondet_u32(), &permit, &retry_after_ms)
+	                            : breaker_admit(&breaker, &settings, now_ms, nondet_u32(), &permit, &retry_after_ms);
 	PROVE(is_admitted == (permit.kind != PERMIT_NONE));
 	PROVE(is_admitted || retry_after_ms >= 1);
 	if (permit.kind == PERMIT_PROBE) {

@@ -32,7 +32,7 @@ static struct breaker_settings any_settings(void)
 {
 	struct breaker_settings settings;
 
-	ASSUME(settings.failure_rate_percent <= 100 && settings.slow_rate_percent <= 100);
+	ASSUME(settings.failure_rate_bp <= 10000 && settings.slow_rate_bp <= 10000);
 	return settings;
 }
 
@@ -49,6 +49,11 @@ static uint32_t in_flight(uint64_t word)
 	struct state_probes probes = state_probes(word);
 
 	return probes.sent - probes.passed - probes.failed;
+}
+
+static uint64_t begun_of(uint64_t word)
+{
+	return word & (uint64_t)(TICKS - 1) << BEGUN_SHIFT;
 }
 
 static bool is_next_generation(uint64_t next, uint64_t word)
@@ -84,9 +89,11 @@ void prove_admit(void)
 		PROVE(state_generation(next) == state_generation(word));
 		PROVE(after.sent == before.sent + 1 && after.sent <= wanted);
 		PROVE(after.passed == before.passed && after.failed == before.failed && after.slow == before.slow);
+		PROVE(begun_of(next) == (in_flight(word) == 0 ? begun_at(now) : begun_of(word)));
 	} else {
 		PROVE(state_of(word) == BREAKER_OPEN && now >= state_open_until(word) && is_next_generation(next, word));
 		PROVE(after.sent == 1 && after.passed == 0 && after.failed == 0 && after.slow == 0);
+		PROVE(begun_of(next) == begun_at(now));
 	}
 }
 
@@ -112,7 +119,7 @@ void prove_settle(void)
 	PROVE(after.passed == before.passed + (verdict == BREAKER_SUCCESS));
 	PROVE(after.failed == before.failed + (verdict == BREAKER_FAILURE));
 	PROVE(after.slow == before.slow + is_slow);
-	PROVE((next >> BEGUN_SHIFT & (TICKS - 1)) == (word >> BEGUN_SHIFT & (TICKS - 1)));
+	PROVE(begun_of(next) == begun_of(word));
 }
 
 static void prove_opened(uint64_t next, uint64_t word, uint64_t now)
@@ -134,7 +141,22 @@ void prove_open(void)
 	prove_opened(state_open(word, now, &settings, nondet_u32()), word, now);
 }
 
-/* Only half-open decides, and not before every wanted probe is settled, unless its time is over. */
+void prove_begin_anew(void)
+{
+	uint64_t word = any_word(), next = state_begin_anew(word);
+	struct state_probes probes = state_probes(next);
+
+	PROVE(is_valid(next));
+	if (next == word) {
+		PROVE(state_of(word) != BREAKER_OPEN && (state_of(word) != BREAKER_HALF_OPEN || probes.sent == 0));
+		return;
+	}
+	PROVE(state_of(word) == BREAKER_OPEN || state_of(word) == BREAKER_HALF_OPEN);
+	PROVE(state_of(next) == BREAKER_HALF_OPEN && is_next_generation(next, word) && state_reopenings(next) == 0);
+	PROVE(probes.sent == 0 && probes.passed == 0 && probes.failed == 0 && probes.slow == 0);
+}
+
+/* Only half-open decides, and not before every wanted probe is settled, unless one in flight takes too long. */
 void prove_review(void)
 {
 	uint64_t word = any_word(), now = any_time(), next;
@@ -150,11 +172,12 @@ void prove_review(void)
 		return;
 	}
 	PROVE(state_of(word) == BREAKER_HALF_OPEN);
-	PROVE(is_settled || reason == BREAKER_REASON_HALF_OPEN_TIMEOUT);
+	PROVE(is_settled || in_flight(word) > 0);
+	PROVE((reason == BREAKER_REASON_HALF_OPEN_TIMEOUT) == (probes.passed + probes.failed == 0));
 	if (state_of(next) == BREAKER_CLOSED) {
 		PROVE(is_valid(next) && is_next_generation(next, word) && reason == BREAKER_REASON_PROBES_PASSED);
-		PROVE(settings.failure_rate_percent == 0 || probes.failed < probes.passed + probes.failed ||
-		      settings.failure_rate_percent > 100);
+		PROVE(settings.failure_rate_bp == 0 || probes.failed < probes.passed + probes.failed ||
+		      settings.failure_rate_bp > 10000);
 	} else {
 		prove_opened(next, word, now);
 	}

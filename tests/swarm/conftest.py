@@ -17,7 +17,7 @@ from results import Results, failure, title  # noqa: E402
 from swarm import IS_FULL, NODES, deploy, docker, eventually, get, settled  # noqa: E402
 
 results = Results(HERE, """\
-# What was seen when the swarm moved
+# Results of the swarm tests
 
 Written by `make chaos` (`tests/swarm/run --full`); nothing here is typed by hand. A real swarm of three nodes in
 network namespaces of one machine, `deploy/hospital-stack.yml` with `deploy/gateway.yml`, which is the default configuration,

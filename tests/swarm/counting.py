@@ -105,7 +105,7 @@ class Beside:
 
 
 def records():
-    """(replica, id or "stop", time) of what the replicas wrote, be they alive or not: see tests/hospital/service.c."""
+    """(replica, id or "stop", time) of what the replicas wrote, be they alive or not: see deploy/hospital/service.c."""
     for name in os.listdir(RECEIVED):
         if "." in name:
             with open(f"{RECEIVED}/{name}") as file:

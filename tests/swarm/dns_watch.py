@@ -1,4 +1,4 @@
-"""What swarm's DNS says about a name on each node, and since when: it knows what happens on its own node at once, and hears of
+"""Watches swarm's DNS for a name on each node, with times: it knows what happens on its own node at once, and hears of
 the rest by gossip, so nothing that a gateway does about it may be measured from when swarm decided it.
 
     with DnsWatch("tasks.patient") as dns:

@@ -1,4 +1,4 @@
-"""What can happen to a swarm, done to it."""
+"""The faults of a swarm, made on purpose."""
 import contextlib
 import os
 import signal

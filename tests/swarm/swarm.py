@@ -1,4 +1,4 @@
-"""What the swarm tests stand on: docker commands on a node, the stack, requests to a node's gateway and to its admin listener.
+"""The base of the swarm tests: docker commands on a node, the stack, requests to a node's gateway and to its admin listener.
 
 Clients run in the network namespace of the test's LAN, outside the swarm, so they see what a user of the hospital sees:
 port 80 of the nodes' addresses.
@@ -19,12 +19,10 @@ IS_FULL = bool(os.environ.get("SWARM_FULL"))
 STACK = "hospital"
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(FOLDER))
+TOKEN, CONFIG = "a-token-of-the-swarm-tests", f"{WORK}/gateway.yml"
 
-# What the stand-in services of tests/hospital are told through files: see service.c, nothing_dns.py.
+# Files tell the services of deploy/hospital how to behave: see service.c, nothing_dns.py.
 RECEIVED, MUST_FAIL, DNS_LOG, DNS_SILENT = f"{WORK}/received", f"{WORK}/received/must-fail", f"{WORK}/dns.log", f"{WORK}/dns-silent"
-
-# The stack's health check is for an image that has curl; the stand-in brings its own.
-SPRING_CHECK, STAND_IN_CHECK = '"curl", "-fsS", "-o", "/dev/null"', '"/service", "--check"'
 
 Answer = collections.namedtuple("Answer", "status headers body")
 
@@ -36,25 +34,25 @@ def docker(*arguments, node="node1", check=True, seconds=180, **options):
     return done.stdout.strip()
 
 
-def deploy(config_version=1, config_file=None):
-    environment = dict(
-        os.environ,
-        GATEWAY_IMAGE=os.environ["SWARM_GATEWAY_IMAGE"],
-        SERVICE_IMAGE=os.environ["SWARM_SERVICE_IMAGE"],
-        PATIENT_IMAGE=os.environ["SWARM_SERVICE_IMAGE"],
-        RECEPTION_IMAGE=os.environ["SWARM_SERVICE_IMAGE"],
-        GATEWAY_CONFIG=str(config_version),
-        GATEWAY_CONFIG_FILE=config_file or f"{ROOT}/deploy/gateway.yml",
-    )
+def make_config():
+    """deploy/gateway.yml with the line that it names for operators-stack.yml: all else is as deployed."""
+    with open(f"{ROOT}/deploy/gateway.yml") as file:
+        text = file.read()
+    line = re.search(r"^#   (admin: .*token_file.*)$", text, re.MULTILINE).group(1)
+    with open(CONFIG, "w") as file:
+        file.write(re.sub(r"^admin: .*$", line, text, flags=re.MULTILINE))
+    with open(f"{WORK}/token", "w") as file:
+        file.write(TOKEN)
+
+
+def deploy(config_version=1, config_file=CONFIG):
+    if not os.path.exists(CONFIG):
+        make_config()
+    environment = dict(os.environ, GATEWAY_CONFIG=str(config_version), GATEWAY_CONFIG_FILE=config_file, GATEWAY_TOKEN_FILE=f"{WORK}/token")
     os.makedirs(RECEIVED, exist_ok=True)
     os.chmod(RECEIVED, 0o777)
-    with open(f"{ROOT}/deploy/hospital-stack.yml") as file:
-        stack = file.read()
-    assert stack.count(SPRING_CHECK) == 2
-    with open(f"{WORK}/hospital-stack.yml", "w") as file:
-        file.write(stack.replace(SPRING_CHECK, STAND_IN_CHECK))
-    docker("stack", "deploy", "--resolve-image", "never", "-c", f"{WORK}/hospital-stack.yml",
-           "-c", f"{FOLDER}/stack.yml", STACK, env=environment)
+    docker("stack", "deploy", "--resolve-image", "never", "-c", f"{ROOT}/deploy/hospital-stack.yml",
+           "-c", f"{ROOT}/deploy/operators-stack.yml", "-c", f"{FOLDER}/stack.yml", STACK, env=environment)
 
 
 @functools.cache
@@ -96,15 +94,21 @@ def address_of(container, node):
 
 
 def process_of(container):
-    """The number by which this machine knows the container's first process; its engine knows it by another."""
-    for number in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+    """The number by which this machine knows the container's oldest process; its engine knows it by another. Others, such as its health
+    check, come and go."""
+    found = []
+    for number in os.listdir("/proc"):
         try:
             with open(f"/proc/{number}/cgroup") as file:
-                if container in file.read():
-                    return number
-        except OSError:
+                if container not in file.read():
+                    continue
+            with open(f"/proc/{number}/stat") as file:
+                found.append((int(file.read().rpartition(")")[2].split()[19]), int(number)))  # when it was started
+        except (OSError, ValueError):
             continue
-    raise OSError(f"{container} has no process")
+    if not found:
+        raise OSError(f"{container} has no process")
+    return min(found)[1]
 
 
 def get(node, target, timeout=10, port=80):
@@ -118,17 +122,17 @@ def get(node, target, timeout=10, port=80):
         connection.close()
 
 
-def admin_of(process, path):
-    """What the gateway's admin listener says: it listens within the container only."""
+def admin_of(process, path, *options):
+    """The answer of the gateway's admin listener, asked from within its container."""
     done = subprocess.run(["nsenter", "--net", "--target", str(process),
-                           "curl", "-sS", "--max-time", "5", f"http://127.0.0.1:8081{path}"], capture_output=True, text=True)
+                           "curl", "-sS", "--max-time", "5", *options, f"http://127.0.0.1:8081{path}"], capture_output=True, text=True)
     if done.returncode != 0:
         raise OSError(f"the admin listener: {done.stderr}")
     return done.stdout
 
 
-def admin(node, path):
-    return admin_of(process_of(tasks("gateway", node)[0]), path)
+def admin(node, path, *options):
+    return admin_of(process_of(tasks("gateway", node)[0]), path, *options)
 
 
 def upstream(node, name="patient"):
@@ -136,7 +140,9 @@ def upstream(node, name="patient"):
 
 
 def breaker_events(node):
-    return json.loads(admin(node, "/actuator/circuitbreakerevents"))["circuitBreakerEvents"]
+    """Of its breakers' transitions; calls that failed are no business here."""
+    return [event for event in json.loads(admin(node, "/actuator/circuitbreakerevents"))["circuitBreakerEvents"]
+            if event["stateTransition"]]
 
 
 def metric(node, series, **labels):

@@ -1,4 +1,4 @@
-"""What swarm can do to a service, a node or itself, under a steady load; what was promised holds in each case. The tests run
+"""Swarm's faults in a service, a node or itself, under a steady load; the promise holds in each case. The tests run
 in the order they are written, on one stack; each leaves three healthy replicas. Those at the end take the swarm apart."""
 import collections
 import datetime
@@ -116,6 +116,7 @@ def test_no_replicas(dns, figure):
     finally:
         if is_silent:
             os.unlink(DNS_SILENT)
+        scale(3)  # whatever has failed: the next test wants them
     worst = queries_for("tasks.patient", gone, over)
     # Swarm withdraws an address two seconds before it stops the task: fallbacks may come before the last one is gone.
     fallbacks = [request for request in load.requests if gone + 2 * REFRESH_S < request.due < over]
@@ -132,7 +133,7 @@ def test_no_replicas(dns, figure):
            f"node: {worst}; {len(hanging)} hung, {len(after)} failed after recovery")
     assert not late and not hanging and not after, (late[:5], hanging[:5], after[:5])
     assert 0 < max(worst.values()) <= 2 * 3 + 1, worst
-    assert quick[49] < 5
+    assert not IS_FULL or quick[49] < 5
     assert is_silent or not waited, waited[:5]
     assert len(probes) <= HALF_OPEN_CALLS * sum(map(len, opened.values())), (probes, opened)
 
@@ -147,7 +148,7 @@ def test_another_services_addresses(figure):
     settled()
     docker("service", "create", "--detach", "--no-resolve-image", "--name", f"{STACK}_pharmacy", "--replicas", "2",
            "--network", f"name={STACK}_{STACK},alias=patient", "--hostname", "{{.Service.Name}}.{{.Task.Slot}}.{{.Task.ID}}.{{.Node.Hostname}}",
-           os.environ["SWARM_SERVICE_IMAGE"], "--name", "pharmacy", "--listen", "0.0.0.0:2222")
+           "hospital/service:v1", "--name", "pharmacy", "--listen", "0.0.0.0:2222")
     try:
         with Load() as load:
             eventually(lambda: len(all_tasks("pharmacy")) == 2, 60, "the pharmacy runs")
@@ -179,7 +180,7 @@ def test_all_replicas_fail(figure):
         eventually(lambda: upstream("node1")["breaker"]["state"] == "CLOSED", 60, "the breaker closes")
         closed = time.time()
         time.sleep(3)
-    # What the replicas get while they are broken: the calls that open the breaker, then bursts of probes.
+    # The broken replicas get: the calls that open the breaker, then bursts of probes.
     bursts, last = [], 0
     for moment in sorted(moment for _, moment, _ in received(load) if moment < well):
         if moment - last > 1:
@@ -199,7 +200,7 @@ def test_all_replicas_fail(figure):
 # ---- replicas --------------------------------------------------------------------------------------------------
 
 def counted(node):
-    """What the node's gateway has begun and what it has ended, by its own metrics."""
+    """The requests that the node's gateway has begun and ended, by its own metrics."""
     return metric(node, "gateway_requests_received_total"), metric(node, "gateway_requests_total")
 
 
@@ -247,7 +248,7 @@ def test_posts_during_a_kill(figure):
     figure(f"{load.figure()}; {len(arrived)} arrived, {len(twice)} twice, {len(lost)} of the failed ones never",
            peers.figures(lambda load: f", {len(twice_in(load))} arrived twice"))
     assert not twice and not missing
-    # What had not arrived may have been in the dead one's socket: a byte of it was acknowledged by its kernel.
+    # Missing requests may have been in the dead replica's socket: a byte of it was acknowledged by its kernel.
     under_way = 1 + RATE / 3 * load.percentile(95) / 1000
     assert len(load.failures) <= len(times(10, 2)) * (3 * under_way + 2), load.failures
 
@@ -313,20 +314,20 @@ def test_a_rolling_update(order, figure):
             update("patient", "--update-order", order)
         settled()
         time.sleep(1)
-    stopped, lead, lag, patience = stops(load), [], [], []
+    stopped, lead, lag, allowed = stops(load), [], [], []
     for (node, name), last in last_received(load).items():
         if name in stopped and name in addresses:
             withdrawn = dns.withdrawn(node, addresses[name])
             lead.append(stopped[name] - withdrawn)
             lag.append(last - withdrawn)
-            patience.append(REFRESH_S + UNDER_WAY_S + dns.slowest(node, withdrawn, withdrawn + REFRESH_S))
+            allowed.append(REFRESH_S + UNDER_WAY_S + dns.slowest(node, withdrawn, withdrawn + REFRESH_S))
     late = sum(node_lag > node_lead for node_lag, node_lead in zip(lag, lead))
     figure(f"{load.figure()}; of those that take 400 ms: {slow.figure()}; DNS withdrew {len(addresses)} replicas {statistics.median(lead):.1f} s "
            f"(at least {min(lead):.1f} s) before their SIGTERM; the last request came {statistics.median(lag):.1f} s (at most {max(lag):.1f} s) "
            f"after that, on {late} of {len(lag)} ways after the SIGTERM", peers.figures())
     assert not load.failures and not slow.failures
     assert set(addresses) <= set(stopped) and len(lag) >= 3 * len(times(3, 1)) * len(NODES)
-    assert all(is_so <= may_be for is_so, may_be in zip(lag, patience)), (lag, patience)
+    assert all(is_so <= may_be for is_so, may_be in zip(lag, allowed)), (lag, allowed)
 
 
 @pytest.mark.promise("scaled from 2 to 6 to 1 to 3", "0 failed; a new replica is used within 2 s of swarm's DNS having it")

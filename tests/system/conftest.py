@@ -1,4 +1,4 @@
-"""What every system test may ask for: a gateway, upstreams and a DNS server that end with the test."""
+"""The fixtures of every system test: a gateway, upstreams and a DNS server that end with the test."""
 import itertools
 import os
 import sys

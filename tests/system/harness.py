@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-GUARD = 10
+GUARD = 30
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
 
@@ -23,8 +23,28 @@ def until(question, what="it", seconds=GUARD):
     return answer
 
 
-# Below the kernel's range for outgoing connections, where a port that was free a moment ago may be taken.
-ports = itertools.count(12000 + os.getpid() * 37 % 18000)
+def taken_slowly(port, path, seconds):
+    """An answer of which the client takes a little at a time for so long, then the rest. It has little room, and so has who sends:
+    the kernel gives a sender room by the size of segments."""
+    with socket.socket() as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        slow.settimeout(GUARD)
+        slow.connect(("127.0.0.1", port))
+        slow.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path.encode())
+        end, answer = time.monotonic() + seconds, b""
+        while piece := slow.recv(256 if time.monotonic() < end else 1 << 20):
+            answer += piece
+            if time.monotonic() < end:
+                time.sleep(0.2)
+        assert time.monotonic() > end, "it was not slow enough"
+        return answer
+
+
+# Below the kernel's range for outgoing connections, where a port that was free a moment ago may be taken. Processes of one run
+# (pytest -n) take turns: none may find free what another has just found free.
+WORKER, WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+ports = itertools.count(12000 + (os.getpid() if WORKERS == 1 else os.getppid()) * 37 % 18000 + WORKER, WORKERS)
 
 
 def free_port(*addresses):
@@ -54,7 +74,7 @@ def ended_after(make, end="stop"):
 
 
 class Head:
-    """What requests and responses have in common."""
+    """The common part of requests and responses."""
 
     def __init__(self, head):
         self.raw = head
@@ -165,8 +185,10 @@ class Wire:
 
 
 class Client(Wire):
-    def __init__(self, port, address="127.0.0.1", receive_buffer=None):
+    def __init__(self, port, address="127.0.0.1", receive_buffer=None, source=None):
         connecting = socket.socket()
+        if source:
+            connecting.bind((source, 0))
         if receive_buffer:
             connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         connecting.settimeout(GUARD)

@@ -94,6 +94,19 @@ class NameServer:
             for answer in self.respond(query):
                 self.datagrams.sendto(answer, peer)
 
+    def send_later(self, seconds, message, peer):
+        """Over UDP; nobody hears of it when the server has stopped by then."""
+        def send():
+            with contextlib.suppress(OSError):
+                self.datagrams.sendto(message, peer)
+
+        threading.Timer(seconds, send).start()
+
+    def refuse_streams(self):
+        """From now on there is nobody on TCP."""
+        self.listener.shutdown()
+        self.listener.server_close()
+
     def questions(self, name=None, type=A, since=0):
         """When a name was asked for, by the first query of each question: A stands for AAAA, UDP for TCP."""
         return [query.time for query in list(self.asked)

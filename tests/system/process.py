@@ -13,7 +13,8 @@ from harness import BUILD, GUARD, free_port, until
 
 BINARY = os.path.abspath(os.environ.get("GATEWAY_BINARY", os.path.join(BUILD, "gateway")))
 with open(BINARY, "rb") as code:
-    IS_SANITIZED = re.search(rb"__[at]san_init", code.read()) is not None
+    SANITIZERS = set(re.findall(rb"__([at])san_init", code.read()))
+IS_SANITIZED, HAS_THREAD_SANITIZER = bool(SANITIZERS), b"t" in SANITIZERS
 REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 SERIES = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 FILLER, F_SETPIPE_SZ = b"filler\n", 1031
@@ -48,11 +49,12 @@ class Gateway:
     """gateway(upstreams, routes, **keys): what is not said has a default that suits a test. `upstreams` is an Upstream,
     an url, or a dictionary of names to those or to the keys of gateway.yml; `routes` is a list of routes or None for one
     route for everything. JSON is YAML, so the file is written as JSON."""
+    admin_address, admin_port = "127.0.0.1", None
 
     def __init__(self, folder, upstreams, routes=None, env=None, prefix=(), **keys):
         self.folder = folder
         self.file = os.path.join(folder, "gateway.yml")
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = free_port(), self.admin_port or free_port()
         self.stopped = None
         self.configure(upstreams, routes, **keys)
         self.lines, self.errors = [], []
@@ -76,7 +78,7 @@ class Gateway:
             what = getattr(what, "url", what)
             named[name] = dict(what, url=getattr(what["url"], "url", what["url"])) if isinstance(what, dict) else {"url": what}
         routes = routes or [{"path": "/", "upstream": next(iter(named))}]
-        tree = {"listen": f"127.0.0.1:{self.port}", "admin": f"127.0.0.1:{self.admin_port}", "workers": 2,
+        tree = {"listen": f"127.0.0.1:{self.port}", "admin": f"{self.admin_address}:{self.admin_port}", "workers": 2,
                 "drain": {"delay": "0s", "timeout": "5s"}, **keys, "upstreams": named,
                 "routes": [dict({"upstream": next(iter(named))}, **route) for route in routes]}
         self.write(json.dumps({key: value for key, value in tree.items() if value is not None}, indent=1))
@@ -147,7 +149,7 @@ class Gateway:
 
     def ask_admin(self, path, method="GET", body=None, headers=None):
         """(status, headers, text)"""
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=GUARD)
+        connection = http.client.HTTPConnection(self.admin_address, self.admin_port, timeout=GUARD)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()

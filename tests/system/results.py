@@ -70,7 +70,7 @@ class Results:
                 + output("dpkg-query", "--show", "--showformat=${Package} ${Version}; ", *self.packages).rstrip("; "))
 
     def rows_before(self):
-        """Those that stay, each with the run it is of."""
+        """The rows that stay, each with its run."""
         if not os.path.exists(self.path):
             return
         with open(self.path) as file:

@@ -1,11 +1,14 @@
 """One line for each request, whatever became of it, that nobody can forge."""
+import itertools
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -17,7 +20,7 @@ KEYS = {"time", "client", "method", "path", "route", "upstream", "endpoint", "st
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def test_what_a_line_tells(gateway, upstream, client):
+def test_fields_of_a_line(gateway, upstream, client):
     behind = upstream(lambda connection, request: connection.reply(201, b"created"))
     started = gateway(behind, [{"path": "/patient"}])
     client(started).request("POST", "/patient/7?x=1", body=b"hello", headers={
@@ -134,6 +137,64 @@ def test_a_file_is_reopened_on_sigusr1(gateway, upstream, client, tmp_path):
     assert started.lines == []
 
 
+def paths_in(*files):
+    return [json.loads(line)["path"] for file in files for line in lines_of(file)]
+
+
+def short_of_descriptors(started):
+    """Allows its next descriptor and no more; gives what was allowed before."""
+    pid = started.process.pid
+    free = next(number for number in itertools.count() if not os.path.exists(f"/proc/{pid}/fd/{number}"))
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE, (free + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def test_a_rotation_while_descriptors_are_short_splits_nothing(gateway, upstream, client, tmp_path):
+    """Each of four workers opens the log, and there is a descriptor for one of them. All go on with the old file until all
+    can have the new one, without another signal."""
+    file, rotated = tmp_path / "access.log", tmp_path / "access.log.1"
+    started = gateway(upstream(), access_log=str(file), workers=4)
+    connections = [client(started) for _ in range(40)]  # the kernel spreads them over the workers
+    for number, connection in enumerate(connections):
+        connection.request(target=f"/before/{number}")
+    os.rename(file, rotated)
+    before = short_of_descriptors(started)
+    started.signal(signal.SIGUSR1)
+    until(lambda: started.has_said("can't open"), "that it can't be opened")
+    for number, connection in enumerate(connections):
+        connection.request(target=f"/short/{number}")
+    until(lambda: len(paths_in(rotated)) == 80, "all lines in the old file")
+    assert lines_of(file) == []
+    resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE, before)
+    until(lambda: started.has_said("is open"), "that it is open")
+    for number, connection in enumerate(connections):
+        connection.request(target=f"/after/{number}")
+    until(lambda: len(paths_in(file)) == 40, "all lines in the new file")
+    assert sorted(paths_in(file)) == sorted(f"/after/{number}" for number in range(40))
+    assert len(paths_in(rotated)) == 80 and started.stderr.count("access log: can't open") == 1
+
+
+def test_lines_of_a_deleted_log_wait_for_the_next_file(gateway, upstream, client, tmp_path):
+    """No line goes into a file that logrotate deleted before the new one was open; the gateway counts those without room."""
+    file = tmp_path / "access.log"
+    started = gateway(upstream(), access_log=str(file), workers=1)
+    connection = client(started)
+    connection.request(target="/before")
+    until(lambda: len(lines_of(file)) == 1, "a line")
+    before = short_of_descriptors(started)
+    resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    os.unlink(file)
+    started.signal(signal.SIGUSR1)
+    until(lambda: started.has_said("can't open"), "that it can't be opened")
+    for number in range(200):
+        connection.request(target=f"/{number}/" + "x" * 1000)
+    resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE, before)
+    until(lambda: started.has_said("is open"), "that it is open")
+    connection.request(target="/last")
+    until(lambda: "/last" in paths_in(file), "the last line")
+    lost = started.metrics().sum("gateway_log_lines_lost_total")
+    assert len(lines_of(file)) + lost == 201 and 0 < lost < 200
+
+
 def test_off(gateway, upstream, client):
     started = gateway(upstream(), access_log="off")
     client(started).request()
@@ -156,7 +217,7 @@ def test_a_reader_that_stops_reading_holds_nobody_up(gateway, upstream, client, 
     assert connection.request().status == 200
 
 
-def test_nobody_waits_for_who_reads_the_outputs(gateway, upstream, client):
+def test_nobody_waits_for_the_reader_of_the_outputs(gateway, upstream, client):
     """Neither a worker nor the control thread, and neither for the access log nor for the diagnostics."""
     started = gateway(upstream(), workers=1, limits={"connections_per_client": 1})
     connection = client(started)
@@ -205,7 +266,7 @@ def test_no_start_without_its_log(tmp_path):
                                 "upstreams": {"patient": {"url": "http://127.0.0.1:1"}}, "routes": [{"path": "/", "upstream": "patient"}]}))
     done = subprocess.run([BINARY, "--config", file], capture_output=True, text=True, timeout=GUARD)
     assert done.returncode == 1
-    assert "access log: /nowhere/access.log can't be opened: No such file or directory" in done.stderr
+    assert "access log: can't open /nowhere/access.log: No such file or directory" in done.stderr
     assert "ready" not in done.stderr
 
 
@@ -214,7 +275,7 @@ def is_taken(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_what_is_closed_at_the_start_is_not_logged_into(gateway, upstream, client):
+def test_descriptors_closed_at_the_start_are_not_logged_into(gateway, upstream, client):
     """Else the lowest descriptors are sockets and pipes of its own, and the log is written to them."""
     behind = upstream()
     started = gateway(behind)
@@ -245,3 +306,41 @@ def test_an_upgrade_has_its_line_when_it_ends(gateway, upstream, client):
     connection.socket.shutdown(socket.SHUT_RDWR)
     (line,) = started.log(1)
     assert (line["status"], line["outcome"]) == (101, "upgraded")
+
+
+@pytest.mark.parametrize("when,logged", [("all", ["/well", "/missing", "/broken", "/nowhere"]),
+                                         ("failures", ["/broken", "/nowhere"]),
+                                         ("1h", ["/broken", "/nowhere"])])
+def test_when_says_which_requests_have_a_line(gateway, upstream, client, when, logged):
+    def handler(connection, request):
+        connection.reply({"/missing": 404, "/broken": 500}.get(request.target, 200))
+
+    routes = [{"path": path} for path in ("/well", "/missing", "/broken")]
+    started = gateway(upstream(handler), routes, workers=1, access_log={"when": when})
+    connection = client(started)
+    for path in ("/well", "/missing", "/broken", "/nowhere"):
+        connection.request(target=path)
+    started.stop()
+    assert [line["path"] for line in started.log()] == logged
+
+
+def test_when_a_duration_logs_what_took_longer(gateway, upstream, client):
+    held = []
+    started = gateway(upstream(lambda connection, request: held.append(connection)), access_log={"when": "50ms"})
+    connection = client(started)
+    connection.ask(target="/slow")
+    until(lambda: held, "the request at the upstream")
+    time.sleep(0.05)
+    held[0].reply()
+    connection.answer()
+    assert [line["path"] for line in started.log(1)] == ["/slow"]
+
+
+def test_when_can_be_changed_by_a_reload(gateway, upstream, client):
+    behind = upstream()
+    started = gateway(behind, workers=1, access_log={"when": "failures"})
+    client(started).request(target="/silent")
+    started.configure(behind, workers=1, access_log={"when": "all"})
+    started.reload()
+    client(started).request(target="/loud")
+    assert [line["path"] for line in started.log(1)] == ["/loud"]

@@ -2,13 +2,15 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
 
-from harness import failing, free_port, plain, until
+from harness import failing, free_port, plain, taken_slowly, until
 from process import BINARY, Metrics, run
 
 HYSTRIX_FIELDS = """reportingHosts type name group isCircuitBreakerOpen errorPercentage errorCount requestCount
@@ -64,10 +66,58 @@ def test_circuit_breakers(services):
     assert {"failureRate", "slowCallRate", "slowCallRateThreshold", "slowCalls", "slowFailedCalls"} <= reception.keys()
 
 
+def events_of(started, path=""):
+    return started.admin("/actuator/circuitbreakerevents" + path)["circuitBreakerEvents"]
+
+
 def test_circuit_breaker_events(services):
-    events = services.admin("/actuator/circuitbreakerevents")["circuitBreakerEvents"]
-    assert [event["stateTransition"] for event in events if event["circuitBreakerName"] == "patient"] == ["CLOSED_TO_OPEN"]
-    assert events[0]["type"] == "STATE_TRANSITION" and events[0]["creationTime"]
+    events = events_of(services, "/patient")
+    assert [event["type"] for event in events] == ["ERROR"] * 5 + ["STATE_TRANSITION"] + ["NOT_PERMITTED"] * 3
+    assert events[5]["stateTransition"] == "CLOSED_TO_OPEN" and all(event["creationTime"] for event in events)
+    assert {event["errorMessage"] for event in events[:5]} == {"the upstream reported a failure: 500"}
+    assert all(event["durationInMs"] >= 0 and event["outcome"] == "answered_failure" for event in events[:5])
+    assert events_of(services) == events and events_of(services, "/reception") == []
+    assert events_of(services, "/patient/NOT_PERMITTED") == events[6:]
+    services.admin("/actuator/circuitbreakerevents/patient/NONSENSE", 400)
+
+
+def test_events_of_calls_that_were_no_plain_success(gateway, upstream, client):
+    def handler(connection, request):
+        if request.target == "/hang":
+            connection.more()  # until the gateway gives up
+        if request.target == "/slow":
+            time.sleep(0.05)
+        connection.reply()
+
+    started = gateway({"patient": {"url": upstream(handler), "retry": {"attempts": 0}, "breaker": {"slow_call": "20ms"},
+                                   "timeouts": {"response": "5s"}}}, workers=1)
+    connection = client(started)
+    connection.request(target="/slow")
+    leaving = client(started)
+    leaving.ask(target="/hang")
+    until(lambda: started.metrics().sum("gateway_bulkhead_in_flight") == 1, "the request in the upstream")
+    leaving.reset()
+    started.log(2)
+    slow, ignored = until(lambda: len(found := events_of(started, "/patient")) == 2 and found, "both events")
+    assert (slow["type"], slow["errorMessage"]) == ("SLOW", None) and slow["durationInMs"] >= 50
+    assert (ignored["type"], ignored["outcome"]) == ("IGNORED_ERROR", "client_aborted")
+
+
+def test_a_storm_leaves_few_events_and_says_how_many_more_there_were(gateway, upstream, client):
+    started = gateway({"patient": upstream()}, workers=1)
+    connection = client(started)
+    connection.request()
+    started.force("FORCE_OPEN")
+    for _ in range(300):
+        assert connection.request().status == 503
+    until(lambda: connection.request() and len(events_of(started, "/patient/NOT_PERMITTED")) > 10, "the next second")
+    events = events_of(started)
+    assert [event["type"] for event in events[:2]] == ["STATE_TRANSITION", "NOT_PERMITTED"] and len(events) <= 26
+    told = [event for event in events if event["type"] == "NOT_PERMITTED"]
+    assert 300 <= len(told) + sum(event["skipped"] for event in told) <= started.breaker()["notPermittedCalls"]
+    started.force("CLOSE")
+    assert started.breaker()["notPermittedCalls"] == 0
+    assert started.metrics().sum("resilience4j_circuitbreaker_not_permitted_calls_total") > 300
 
 
 @pytest.mark.parametrize("path,body,status", [
@@ -91,6 +141,51 @@ def test_routes(services):
     routes = services.admin("/actuator/gateway/routes")
     assert any("/patient" in route["predicate"] for route in routes)
     assert all({"route_id", "uri", "order", "filters"} <= route.keys() for route in routes) and len(routes) == 2
+
+
+def test_tags_and_names_of_metrics(gateway, upstream, client):
+    service = upstream()
+    started = gateway(service, metrics={"tags": {"application": "${APPLICATION:-hospital}", "region": "west"}})
+    client(started).request()
+    started.log(1)
+    metrics = started.metrics()
+    assert all(labels["application"] == "hospital" and labels["region"] == "west" for _, labels, _ in metrics)
+    assert metrics.sum("http_server_requests_seconds_count", exception="none", error="none", status="200") == 1
+    assert metrics.sum("resilience4j_circuitbreaker_state", name="patient", group="patient", state="closed") == 1
+    assert {"tag": "region", "values": ["west"]} in started.admin("/actuator/metrics/system.cpu.count")["availableTags"]
+    started.configure(service, metrics={"names": "boot2"})
+    started.reload()
+    metrics = started.metrics()
+    assert metrics.sum("http_server_requests_seconds_count", exception="None", status="200") == 1
+    assert not any(labels.keys() & {"application", "error"} for _, labels, _ in metrics)
+
+
+def test_requests_under_way(gateway, upstream, client):
+    started = gateway(upstream(lambda connection, request: connection.more()), workers=1)  # until its client goes
+    leaving = client(started)
+    leaving.ask()
+
+    def active(what):
+        return started.metrics().sum(f"http_server_requests_active_seconds_{what}")
+
+    until(lambda: active("count") == 1 and active("max") > 0, "one under way")
+    assert 0 < active("max") <= active("sum") < 60
+    leaving.reset()
+    until(lambda: active("count") == 0 and active("sum") == 0, "none under way")
+
+
+def test_named_routes(gateway, upstream, client):
+    started = gateway(upstream(), [{"path": "/patient", "name": "patient-route"}, {"path": "/reception", "methods": ["GET"]}])
+    connection = client(started)
+    connection.request(target="/patient/7")
+    connection.request(target="/reception")
+    assert [line["route"] for line in started.log(2)] == ["patient-route", "/reception"]
+    assert {route["route_id"] for route in started.admin("/actuator/gateway/routes")} == {"patient-route", "GET /reception"}
+    assert started.admin("/actuator/gateway/routes/patient-route")["route_id"] == "patient-route"
+    metrics = started.metrics()
+    assert metrics.sum("spring_cloud_gateway_requests_seconds_count", routeId="patient-route") == 1
+    assert metrics.sum("gateway_requests_total", route="patient-route", outcome="answered") == 1
+    assert metrics.sum("http_server_requests_seconds_count", uri="/patient") == 1
 
 
 def test_upstreams(services):
@@ -232,6 +327,8 @@ def test_meters_agree_with_the_metrics(services):
     assert meter("resilience4j.circuitbreaker.not.permitted.calls", "name:patient")[0] == {"COUNT": 3}
     assert meter("gateway.requests", "httpStatusCode:200")[0]["COUNT"] == 8
     assert meter("gateway.requests.total", "outcome:breaker_open")[0] == {"COUNT": 3}
+    described = services.admin("/actuator/metrics/http.server.requests")
+    assert described["description"] == "Requests, by what the client got."
     assert meter("process.files.max")[0] == {"VALUE": services.metrics().sum("process_files_max_files")}
     for wrong, status in (("nothing", 404), ("http.server.requests?tag=uri:/nowhere", 404), ("process.uptime?tag=uri", 400)):
         services.admin(f"/actuator/metrics/{wrong}", status)
@@ -247,7 +344,7 @@ def test_links(services):
     assert links["metrics-requiredMetricName"]["href"].endswith("/actuator/metrics/{requiredMetricName}")
 
 
-def test_what_the_process_takes(services):
+def test_the_resources_of_the_process(services):
     """In the sandbox, too."""
     found, process = services.metrics(), f"/proc/{services.process.pid}"
     with open(process + "/limits") as limits:
@@ -349,6 +446,14 @@ def test_hystrix_stream_agrees_with_what_happened(gateway, upstream, client):
     assert counted("gone") == {"Failure": 2, "FallbackSuccess": 2}
 
 
+def test_a_large_answer_may_be_taken_slowly(gateway):
+    """As long as its client goes on taking it: more than 15 seconds here."""
+    started = gateway({"nobody": f"http://127.0.0.1:{free_port()}"},
+                      [{"path": f"/{number}/{'x' * 100}", "upstream": "nobody"} for number in range(5000)])
+    head, _, body = taken_slowly(started.admin_port, "/actuator/gateway/routes", 16).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ") and len(json.loads(body)) == 5000
+
+
 def test_the_admin_listener_may_be_off(gateway, upstream, client):
     started = gateway(upstream(), admin="off")
     assert client(started).request().status == 200
@@ -370,7 +475,7 @@ def test_healthcheck(services):
     "admin: 127.0.0.1:{admin}\nlisten: [nonsense]\n", "admin: 127.0.0.1:{admin}\n\t- x\n",
     "admin: 127.0.0.1:{admin}\nroutes: [{{ path: /\n", "", "admin: off\n", "admin: 127.0.0.1:{other}\n", None])
 def test_healthcheck_after_the_file_was_changed(gateway, upstream, text):
-    """What runs is well and keeps its old configuration: nobody shall kill it for a file that it has not taken."""
+    """The running gateway is healthy and keeps its old configuration: nobody may kill it for a file that it has refused."""
     started = gateway(upstream())
     if text is None:
         os.remove(started.file)
@@ -475,6 +580,51 @@ def test_version_help_and_wrong_usage():
     assert run("--help").returncode == 0 and "--check" in run("--help").stdout
     assert run("--nonsense").returncode == 2
     assert run("nonsense").returncode == 2
+    assert run("one", "two").returncode == 2
+    assert run("-v").stdout == run("--version").stdout and run("-h").stdout == run("--help").stdout
+
+
+def test_the_file_may_be_named_in_the_ways_that_people_type(tmp_path):
+    file = tmp_path / "other.yml"
+    file.write_text(GOOD[:GOOD.rindex("  - {")].replace("  reception:", "  # reception:"))
+    for typed in (["--check", str(file)], ["-t", str(file)], ["-t", "-c", str(file)], ["-t", "-f", str(file)]):
+        done = run(*typed)
+        assert done.returncode == 0 and done.stderr.endswith("other.yml: fine, 1 route, 1 upstream\n")
+
+
+def test_one_message_tells_that_there_is_no_file(tmp_path):
+    done = run(cwd=tmp_path)
+    assert done.returncode == 2 and "name one: gateway FILE" in done.stderr
+    assert len(done.stderr.splitlines()) == (2 if os.path.exists("/etc/gateway/gateway.yml.example") else 1)
+
+
+def test_springs_own_file_is_recognised(tmp_path):
+    file = tmp_path / "application.yml"
+    file.write_text("spring:\n  cloud: { gateway: { routes: [] } }\nserver: { port: 80 }\n")
+    done = run(str(file))
+    assert done.returncode == 2 and "Coming from Spring Cloud Gateway" in done.stderr
+
+
+@pytest.mark.parametrize("route", ["{ path: /p, upstream: patient, fallback: Sorry: closed }", "\n    fallback: Sorry: closed"])
+def test_a_colon_in_a_text_is_told(tmp_path, route):
+    file = tmp_path / "gateway.yml"
+    file.write_text(GOOD + "  - " + route + "\n")
+    done = run("-t", str(file))
+    assert done.returncode == 2 and "quote a text" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="makes a network of its own")
+def test_a_port_without_the_right_to_it_says_what_helps():
+    folder = tempfile.mkdtemp(prefix="gateway-")  # a user without rights has to reach it
+    os.chmod(folder, 0o755)
+    with open(os.path.join(folder, "gateway.yml"), "w") as file:
+        file.write(GOOD + "listen: 80\nadmin: off\n")
+    done = subprocess.run(["unshare", "--net", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                           BINARY, file.name], capture_output=True, text=True, cwd="/")
+    shutil.rmtree(folder)
+    assert done.returncode == 1, done.stderr
+    for way in ("listen: 8080", "cap_net_bind_service", "ip_unprivileged_port_start=80"):
+        assert way in done.stderr
 
 
 def test_a_taken_port_is_told(gateway, upstream, tmp_path):
@@ -498,7 +648,7 @@ def test_a_second_gateway_takes_no_part_of_the_traffic(gateway, upstream, addres
 
 
 def test_a_port_that_was_let_go_of_is_free_at_once(gateway, upstream, client):
-    """Whatever is left of its connections: the gateway closes some first, whose ports then wait for a minute."""
+    """In spite of its remaining connections: the gateway closes some first, whose ports then wait for a minute."""
     behind = upstream()
     first = gateway(behind)
     connection = client(first)

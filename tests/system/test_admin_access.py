@@ -1,4 +1,4 @@
-"""Who may ask the admin listener, and who may change something through it."""
+"""The access rules of the admin listener, for reading and for changes."""
 import json
 import os
 import re
@@ -167,7 +167,7 @@ def test_an_admin_path_of_a_service_is_the_services(gateway, upstream):
 
 @pytest.mark.parametrize("via", [None, "1.1 gateway, 1.1 evil", "1.1 evil"])
 def test_a_route_that_leads_to_the_admin_listener_leads_nowhere(gateway, upstream, via):
-    """By a slip of the configuration, or because a name points there: what comes through a gateway's front door is a stranger."""
+    """By a slip of the configuration, or because a name points there: what comes through a gateway's front door is not trusted."""
     port = free_port()
     running = gateway({"patient": f"http://127.0.0.1:{port}"}, admin=f"127.0.0.1:{port}")
     running.admin_port = port
@@ -177,3 +177,58 @@ def test_a_route_that_leads_to_the_admin_listener_leads_nowhere(gateway, upstrea
     assert Client(running.port).request("POST", PATH, fields, WISH.encode()).status == 403
     assert running.breaker()["state"] == "CLOSED"
     assert running.ask_admin("/livez", headers={"Via": "1.1 another"})[0] == 200, "another proxy is the operator's own business"
+
+
+FORCED = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(WISH)}\r\n\r\n{WISH}"
+
+
+def chunk(text):
+    return f"{len(text):x}\r\n{text}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "REPORT"])
+@pytest.mark.parametrize("edits", [{}, {"remove": ["Via"]}], ids=["", "the route removes Via"])
+def test_a_body_on_a_route_to_the_admin_listener_is_no_request(gateway, upstream, method, framing, edits):
+    """evhttp leaves the bodies of most methods unread, and no Via of ours stands in them."""
+    port = free_port()
+    running = gateway({"patient": f"http://127.0.0.1:{port}"}, [{"path": "/", "request_headers": edits}], admin=f"127.0.0.1:{port}")
+    running.admin_port = port
+    for _ in range(3):
+        asking = Client(running.port)
+        asking.ask(method, "/livez", {"Host": "localhost", "Transfer-Encoding": "chunked"} if framing == "chunks" else {"Host": "localhost"},
+                   (chunk(FORCED) if framing == "chunks" else FORCED).encode())
+        assert asking.answer(method).status in (400, 403, 501)
+        asking.close()
+    assert Client(running.port).request("GET", "/livez").status == 403
+    assert running.breaker()["state"] == "CLOSED"
+
+
+@pytest.mark.parametrize("head", [
+    "GET /livez HTTP/1.1\r\nContent-Length: {length}", "HEAD /livez HTTP/1.1\r\nContent-Length: {length}",
+    "DELETE /livez HTTP/1.1\r\nContent-Length: {length}", "OPTIONS /livez HTTP/1.1\r\nTransfer-Encoding: chunked",
+    "GET /livez HTTP/1.1\r\nTransfer-Encoding: gzip, chunked", "POST /livez HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: {length}",
+    "POST /livez HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\nContent-Length: 0", "GET /nothing HTTP/1.1", "PUT /livez HTTP/1.1",
+    "GET /livez HTTP/1.1\r\nHost: evil.example"])
+def test_nothing_behind_a_refused_request_is_read(gateway, upstream, head):
+    """Nor behind one whose end another proxy in front of the listener could see elsewhere."""
+    running = gateway(upstream())
+    asking = Client(running.admin_port)
+    asking.send(head.format(length=len(FORCED)) + ("" if "Host:" in head else "\r\nHost: localhost") + "\r\n\r\n" + FORCED)
+    answer = asking.answer(head.split()[0])
+    assert answer.status in (400, 403, 404, 405, 413) and answer.get("Connection") == "close"
+    assert asking.is_closed()
+    assert running.breaker()["state"] == "CLOSED"
+
+
+def test_a_route_that_removes_via_does_not_lead_to_the_admin_listener(gateway, upstream):
+    port = free_port()
+    running = gateway({"patient": f"http://127.0.0.1:{port}"}, [{"path": "/", "request_headers": {"remove": ["Via"]}}],
+                      admin=f"127.0.0.1:{port}")
+    running.admin_port = port
+    fields = {**JSON, "Host": "localhost"}
+    for _ in range(2):
+        assert Client(running.port).request("GET", "/metrics", fields).status == 403
+        assert Client(running.port).request("POST", PATH, fields, WISH.encode()).status == 403
+    assert running.breaker()["state"] == "CLOSED"
+    assert running.ask_admin("/livez")[0] == 200, "others are still served"

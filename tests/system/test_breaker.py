@@ -1,4 +1,5 @@
 """The breaker as the two ends see it: when it opens, what clients get then, exactly how many probes go through."""
+import os
 import threading
 import time
 
@@ -6,9 +7,13 @@ import pytest
 
 from harness import failing, plain, until
 
-FALLBACK = "Patient information is currently unavailable"
+FALLBACK = "Patient information is currently unavailable\n"
 ROUTE = {"path": "/", "fallback": FALLBACK}
 BREAKER = {"minimum_calls": 5, "open_for": "60s", "open_for_max": "60s", "half_open_calls": 3}
+
+
+# By how much the default times are cut where a test lives through them; RARE_SCALE=1 is the real life, which takes two minutes.
+RARE_SCALE = int(os.environ.get("RARE_SCALE", "10"))
 
 
 def patient(behind, **breaker):
@@ -42,7 +47,26 @@ def test_opens_after_minimum_calls_and_not_before(gateway, upstream, client):
     assert all(line["breaker"] == "open" and line["attempts"] == 0 for line in lines[5:])
 
 
-def test_what_the_fallback_carries(gateway, upstream, client):
+def test_opens_at_a_rate_with_decimals_by_statuses_below_500(gateway, upstream, client):
+    def handler(connection, request):
+        connection.reply(int(request.target[1:]))
+
+    service = patient(upstream(handler), minimum_calls=8, failure_rate="12.5%", failure_statuses=[429])
+    started = gateway(service, [ROUTE], workers=1)
+    connection = client(started)
+    for status in (200, 404, 500, 301, 200, 200, 200):
+        assert connection.request(target=f"/{status}").status == status
+    assert started.breaker()["state"] == "CLOSED"
+    connection.request(target="/429")
+    until(lambda: started.breaker()["state"] == "OPEN", "the last call is counted: its client has the answer a moment before")
+    breaker, metrics = started.breaker(), started.metrics()
+    assert (breaker["state"], breaker["failureRate"], breaker["failureRateThreshold"]) == ("OPEN", "12.5%", "12.5%")
+    assert metrics.sum("resilience4j_circuitbreaker_failure_rate", name="patient") == 12.5
+    assert [line["outcome"] for line in started.log(8)].count("answered_failure") == 1
+    assert metrics.sum("hystrix_execution_total", key="patient", event="failure") == 1
+
+
+def test_fields_of_the_fallback(gateway, upstream, client):
     connection = client(gateway(patient(upstream(failing)), [ROUTE]))
     open_it(connection)
     response = connection.request("POST", body=b"something")
@@ -62,6 +86,20 @@ def test_own_status_and_body(gateway, upstream, client):
         connection.request()
     response = until(lambda: (got := connection.request()).status == 200 and got, "the fallback")
     assert response.body == b"{}" and response.get("Content-Type") == "application/json"
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_as_a_fallback(gateway, upstream, client, status):
+    route = {"path": "/", "fallback": {"redirect": "https://status.example/?from=here", "status": status}}
+    connection = client(gateway(patient(upstream(failing)), [route]))
+    for _ in range(5):
+        connection.request()
+    response = until(lambda: (got := connection.request("POST", body=b"x")).status == status and got, "the fallback")
+    assert response.all("Location") == ["https://status.example/?from=here"]
+    assert response.get("Cache-Control") == "no-store" and "error=" in response.get("Proxy-Status")
+    assert response.get("Retry-After") is None  # it would be about following the redirect
+    head = connection.request("HEAD")
+    assert (head.status, head.get("Location")) == (status, "https://status.example/?from=here")
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -287,3 +325,20 @@ def test_full_bulkhead(gateway, upstream, client):
     release.set()
     assert [connection.answer().status for connection in inside] == [200] * 3
     assert until(lambda: outside.request().status == 200)
+
+
+def test_a_rarely_called_service_comes_back(gateway, upstream, client):
+    """The default configuration, one request in 10 s: when the service is back, at most one more gets the fallback."""
+    seconds = {"window": 10, "open_for": 5, "open_for_max": 60, "half_open_timeout": 30}
+    breaker = {key: f"{value * 1000 // RARE_SCALE}ms" for key, value in seconds.items()} if RARE_SCALE > 1 else {}
+    behind = upstream(failing)
+    started = gateway({"patient": {"url": behind, **({"breaker": breaker} if breaker else {})}}, [ROUTE])
+    connection = client(started)
+    until(lambda: is_fallback(connection.request()), "the fallback")
+    behind.handler = plain
+    answers = ""
+    for _ in range(11):
+        answers += "F" if is_fallback(connection.request()) else "."
+        time.sleep(10 / RARE_SCALE)
+    assert answers.count("F") <= 1, answers
+    assert started.breaker()["state"] == "CLOSED"

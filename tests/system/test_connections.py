@@ -28,7 +28,31 @@ def test_idle_no_longer_than_the_peer_said(gateway, upstream, client):
     assert ends[0] >= 0.49, "not at once either"
 
 
-def test_what_comes_behind_a_response_is_not_the_next_ones(gateway, upstream, client):
+def test_a_post_goes_on_no_connection_that_may_be_about_to_end(gateway, upstream, client):
+    """Half of the time after which the service was seen to close one; a GET, which may be sent again, goes on it."""
+    lived = []
+
+    def answer(connection, request):
+        connection.reply(body=b"%d" % connection.number)
+        if connection.number == 0:
+            began = time.monotonic()
+            time.sleep(0.5)
+            lived.append(time.monotonic() - began)
+            raise EOFError
+
+    asked = client(gateway(upstream(answer), workers=1))
+    assert asked.request().body == b"0"
+    until(lambda: lived, "the service closes it")
+    assert asked.request().body == b"1"
+    time.sleep(0.8 * lived[0])
+    assert asked.request("POST", body=b"x").body == b"2"
+    numbers = [asked.request("POST", body=b"x").body for _ in range(20)]
+    assert len(set(numbers)) < 20, "one that was used just now is used again"
+    time.sleep(0.8 * lived[0])
+    assert asked.request().body == numbers[-1], "a GET"
+
+
+def test_bytes_behind_a_response_are_not_the_next_response(gateway, upstream, client):
     """It and the next request come in one turn of the loop, and the request is looked at first."""
     first = []
 
@@ -46,7 +70,7 @@ def test_what_comes_behind_a_response_is_not_the_next_ones(gateway, upstream, cl
     assert asked.answer().body == b"/second"
 
 
-def test_what_the_peer_says_is_no_reason_to_wait_longer(gateway, upstream, client):
+def test_a_peers_keep_alive_never_prolongs_the_wait(gateway, upstream, client):
     ends = []
 
     def answer(connection, request):
@@ -60,7 +84,7 @@ def test_what_the_peer_says_is_no_reason_to_wait_longer(gateway, upstream, clien
     until(lambda: ends, "the gateway closes it")
 
 
-def test_those_that_opened_together_do_not_end_together(gateway, upstream):
+def test_connections_that_opened_together_do_not_end_together(gateway, upstream):
     """In use without a break, each is replaced after three quarters to all of max_age."""
     ages, began, together = [], {}, threading.Barrier(20)
 

@@ -31,7 +31,7 @@ def test_bytes_on_an_idle_upstream_connection_end_it(gateway, upstream, client, 
     assert len(behind.connections) == 2
 
 
-def test_what_follows_an_upgrade_is_the_tunnels(gateway, upstream, client):
+def test_bytes_behind_an_upgrade_belong_to_the_tunnel(gateway, upstream, client):
     hidden = b"GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n"
     tunneled = []
 
@@ -49,8 +49,24 @@ def test_what_follows_an_upgrade_is_the_tunnels(gateway, upstream, client):
     assert [line["path"] for line in started.log(1)] == ["/"]
 
 
+@pytest.mark.parametrize("method,is_used_again", [("GET", False), ("DELETE", False), ("OPTIONS", False), ("REPORT", False),
+                                                  ("POST", True), ("PUT", True), ("PATCH", True)])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_a_connection_ends_with_a_body_that_means_nothing(gateway, upstream, client, method, is_used_again, chunked):
+    """A service that does not read the body there takes it for the next request, and the next client gets the answer to that."""
+    behind = upstream(lambda connection, request: connection.reply(body=b"%d" % connection.number))
+    asked = client(gateway(behind, workers=1))
+    if chunked:
+        asked.ask(method, headers={"Transfer-Encoding": "chunked"}, body=b"5\r\nhello\r\n0\r\n\r\n")
+    else:
+        asked.ask(method, body=b"hello")
+    assert asked.answer().body == b"0"
+    assert asked.request().body == (b"0" if is_used_again else b"1")
+    assert behind.requests[0].get("Connection") == (None if is_used_again else "close")
+
+
 def waiting_bytes(port):
-    """What has arrived at a port of this machine and was not read yet."""
+    """The bytes that have arrived at a port of this machine and were not read yet."""
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table][1:]
     return sum(int(row[4].split(":")[1], 16) for row in rows if int(row[1].split(":")[1], 16) == port and row[3] == "01")
@@ -156,10 +172,11 @@ def test_after_an_early_response_neither_connection_is_in_doubt(gateway, upstrea
     started = gateway(behind, workers=1)
     connection = client(started)
     rest = b"GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n"
-    connection.ask("POST", "/early", headers={"Content-Length": 5 + len(rest)}, body=b"hello")
+    filler = bytes(100000)  # a small body would be read before it goes on
+    connection.ask("POST", "/early", headers={"Content-Length": 5 + len(filler) + len(rest)}, body=b"hello")
     assert connection.answer().body == b"/early"
     try:
-        connection.send(rest + b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n")
+        connection.send(filler + rest + b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n")
     except OSError:
         pass
     assert client(started).request(target="/other").body == b"/other"
@@ -167,7 +184,7 @@ def test_after_an_early_response_neither_connection_is_in_doubt(gateway, upstrea
     assert not any(request.target == "/hidden" for request in behind.requests)
 
 
-def test_who_answers_early_gets_no_other_request_though_it_took_all_of_the_first(gateway, upstream, client):
+def test_an_upstream_that_answers_early_gets_no_other_request_though_it_took_all_of_the_first(gateway, upstream, client):
     """Many servers throw away a body only up to some size; what they leave would be their next request."""
     uploaded = threading.Event()
 
@@ -183,10 +200,10 @@ def test_who_answers_early_gets_no_other_request_though_it_took_all_of_the_first
     behind = upstream(answer, whole=False)
     started = gateway(behind, workers=1)
     connection = client(started)
-    connection.ask("POST", headers={"Content-Length": 10}, body=b"hello")
+    connection.ask("POST", headers={"Transfer-Encoding": "chunked"}, body=b"5\r\nhello\r\n")
     head = connection.read_until(b"ear")
     assert b"Connection: close" in head
-    connection.send(b"world")
+    connection.send(b"5\r\nworld\r\n0\r\n\r\n")
     assert uploaded.wait(10)
     assert connection.read_all() == b"ly!"
     assert client(started).request(target="/other").body == b"/other"

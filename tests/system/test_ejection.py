@@ -78,7 +78,7 @@ def test_statuses_cost_exactly_so_many_whatever_the_number_of_workers(serve, ser
 @pytest.mark.parametrize("broken", [failing, resetting, closing, None])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_under_load(serve, service, broken, method, count):  # noqa: F811
-    """What is under way when it is ejected may fail as well, but not open the breaker. None: nobody listens there."""
+    """Requests in flight when it is ejected may fail as well, but not open the breaker. None: nobody listens there."""
     started = serve(count, broken and names_itself)
     load = Load(started, clients=24, method=method, body=b"x" if method == "POST" else b"")
     until(lambda: len(load.answers) >= 300, "300: retries are a share of them")
@@ -155,13 +155,13 @@ def test_clients_that_upload_slowly_silence_nobody(serve, service):  # noqa: F81
     started = serve(2, names_itself)
     slow = [Client(started.port) for _ in range(20)]
     for connection in slow:
-        connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
+        connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx")
     until(lambda: sum(endpoint_of(started, address)["inFlight"] for address in (ONE, TWO)) == 20, "all are there")
     # Whatever these are, the last that came were uploads, at both; requests that are whole go to both.
     connection = Client(started.port)
     assert {connection.request().body for _ in range(40)} == {ONE.encode(), TWO.encode()}
     for connection in slow:
-        connection.send(b"x" * 999)
+        connection.send(b"x" * 99999)
     assert {connection.answer().status for connection in slow} == {200}
 
 

@@ -3,10 +3,10 @@ import threading
 
 import pytest
 
-from harness import closing, free_port, plain, resetting, until
+from harness import closing, failing, free_port, plain, resetting, until
 
 ONE, TWO, THREE = "127.0.7.1", "127.0.7.2", "127.0.7.3"
-FALLBACK = "Patient information is currently unavailable"
+FALLBACK = "Patient information is currently unavailable\n"
 
 
 def names_itself(connection, request):
@@ -174,7 +174,7 @@ def test_a_sick_endpoint_rests(service, serve):
     assert body_of(connection) == ONE
 
 
-def test_who_rests_is_asked_when_the_others_fail(service, serve):
+def test_an_ejected_endpoint_is_asked_when_the_others_fail(service, serve):
     """It may be well again, as this one is; a request that was refused everywhere else must find that out."""
     service.start(ONE, handler=lambda connection, request: connection.reply(500, b"broken"))
     service.start(TWO)
@@ -200,13 +200,17 @@ def test_the_last_endpoint_is_never_ejected(service, serve):
     service.start(ONE, handler=lambda connection, request: connection.reply(500, b"broken"))
     started, connection = serve(ONE, breaker="off", ejection={"consecutive_failures": 1, "max_share": "100%"})
     assert {connection.request().body for _ in range(20)} == {b"broken"}
-    (endpoint,) = started.admin("/upstreams/patient")["endpoints"]
-    assert (endpoint["state"], endpoint["ejections"], endpoint["failuresInARow"]) == ("available", 0, 20)
+
+    def endpoint():
+        (one,) = started.admin("/upstreams/patient")["endpoints"]
+        return one["state"], one["ejections"], one["failuresInARow"]
+
+    until(lambda: endpoint() == ("available", 0, 20), "the last of them is counted, soon after its answer")
     assert started.metrics().sum("gateway_endpoint_ejected") == 0
     assert not started.has_said("is ejected")
 
 
-def test_only_who_is_passed_over_is_shown_as_ejected(service, serve):
+def test_only_an_endpoint_that_is_passed_over_is_shown_as_ejected(service, serve):
     service.start(ONE, TWO, handler=lambda connection, request: connection.reply(500, b"broken"))
     started, connection = serve(ONE, TWO, breaker="off", ejection={"consecutive_failures": 1})
     for _ in range(20):
@@ -253,11 +257,67 @@ def test_a_name_that_is_gone_twice_means_nobody(service, serve):
     started, connection = serve(ONE)
     assert body_of(connection) == ONE
     service.announce("NXDOMAIN")
+    service.replicas[ONE].stop()
     response = until(lambda: (got := connection.request()).status == 503 and got, "the fallback")
     assert response.body == FALLBACK.encode()
-    until(lambda: started.log()[-1]["outcome"] == "no_endpoint", "a line that says so")
+    until(lambda: connection.request() and started.log() and started.log()[-1]["outcome"] == "no_endpoint", "a line that says so")
+    service.start(ONE)
     service.announce(ONE)
     until(lambda: connection.request().status == 200, "it is found again")
+
+
+# ---- the breaker and new addresses -----------------------------------------------------------------------------------------
+
+OPENS_FOR_A_MINUTE = {"minimum_calls": 4, "open_for": "60s", "half_open_calls": 2}
+
+
+def open_breaker(started, connection):
+    until(lambda: connection.request() and started.breaker()["state"] == "OPEN", "it opens")
+
+
+@pytest.mark.parametrize("how", ["fail", "are gone", "time out"])
+def test_an_open_breaker_probes_as_soon_as_every_address_is_new(service, serve, how):
+    """A service that was removed and deployed again, or a bad image that was rolled back: open_for would be a minute."""
+    held = threading.Event()
+    service.start(ONE, handler={"fail": failing, "time out": lambda connection, request: held.wait(30)}.get(how, plain))
+    if how == "are gone":
+        service.replicas[ONE].stop()
+    started, connection = serve(ONE, workers=2, breaker=OPENS_FOR_A_MINUTE, timeouts={"response": "100ms"}, retry={"attempts": 0})
+    open_breaker(started, connection)
+    service.start(TWO)
+    service.announce(TWO)
+    until(lambda: body_of(connection) == TWO, "it is probed")
+    held.set()
+    until(lambda: body_of(connection) == TWO and started.breaker()["state"] == "CLOSED", "it closes")
+
+
+def test_an_open_breaker_probes_those_that_had_no_part_in_it(service, serve):
+    service.start(ONE, handler=failing)
+    service.start(TWO)
+    started, connection = serve(ONE, TWO, breaker=OPENS_FOR_A_MINUTE, balance="round_robin", ejection="off", retry={"attempts": 0})
+    open_breaker(started, connection)
+    service.announce(TWO)
+    until(lambda: body_of(connection) == TWO, "it is probed")
+
+
+@pytest.mark.parametrize("left", ["the one that failed", "one that was slow"])
+def test_an_open_breaker_waits_while_one_that_failed_is_left(service, serve, left):
+    def slow(connection, request):
+        threading.Event().wait(0.05)
+        names_itself(connection, request)
+
+    is_slow = left == "one that was slow"
+    service.start(ONE, TWO, handler=slow if is_slow else failing)
+    service.start(THREE)
+    started, connection = serve(ONE, TWO, retry={"attempts": 0},
+                                breaker={**OPENS_FOR_A_MINUTE, **({"slow_call": "20ms"} if is_slow else {})})
+    open_breaker(started, connection)
+    for addresses in ([ONE], [ONE, THREE], [ONE, TWO, THREE]):
+        service.announce(*addresses)
+        until(lambda: len(started.endpoints()) == len(addresses), "the new set")
+        assert connection.request().body == FALLBACK.encode()
+    service.announce(THREE)
+    until(lambda: body_of(connection) == THREE, "nobody is left of those that failed")
 
 
 @pytest.mark.parametrize("trouble", ["SERVFAIL", "SILENT"])

@@ -118,14 +118,19 @@ def test_ten_thousand_idle_clients(gateway, upstream):
     clients = []
     server = upstream()
     running = gateway({"u": server.url}, [{"path": "/", "upstream": "u"}], limits={"connections": 12000}, access_log="off")
-    for _ in range(10000):
-        clients.append(Client(running.port))
-        assert clients[-1].request().status == 200
-    resident = memory(running, "VmRSS")
-    print(f"\n10,000 idle clients: {resident / MIB:.1f} MiB resident")
+
+    def fill(count):
+        while len(clients) < count:
+            clients.append(Client(running.port))
+            assert clients[-1].request().status == 200
+        return memory(running, "VmRSS")
+
+    before, resident = fill(100), fill(10000)
+    each = (resident - before) / 9900
+    print(f"\n10,000 idle clients: {resident / MIB:.1f} MiB resident, {each:.0f} bytes each")
     for one in clients:
         one.close()
-    assert resident < 20 * MIB
+    assert resident < 20 * MIB and each <= 600
 
 
 def test_large_upload(gateway, listener, child):

@@ -47,7 +47,7 @@ def test_connection_cannot_name_fields_away_that_the_gateway_lives_by(gateway, u
     assert request.body == b"hello" and request.get("Host") is not None and request.get("X-Forwarded-For") == "127.0.0.1"
 
 
-def test_what_the_gateway_adds(gateway, upstream, client):
+def test_fields_that_the_gateway_adds(gateway, upstream, client):
     behind = upstream()
     started = gateway(behind)
     response = client(started).request(target="/patient/7", headers={"Host": "Hospital.Example:8080"})
@@ -89,7 +89,8 @@ def test_a_trusted_proxy_is_believed_and_added_to(gateway, upstream, client):
 @pytest.mark.parametrize("sent,logged", [
     ([], "127.0.0.1"), (["6.6.6.6"], "6.6.6.6"), (["1.1.1.1, 6.6.6.6"], "6.6.6.6"), (["1.1.1.1", "6.6.6.6 ,10.0.0.7"], "6.6.6.6"),
     (["10.0.0.8,10.0.0.7"], "10.0.0.8"), (["2001:db8::7"], "2001:db8::7"), (['6.6.6.6, evil","status":200'], "127.0.0.1"),
-    (["6.6.6.6, unknown, 10.0.0.7"], "10.0.0.7"), (["6.6.6.6,"], "127.0.0.1"), ([","], "127.0.0.1"), (["6" * 4000], "127.0.0.1"),
+    (["6.6.6.6, unknown, 10.0.0.7"], "10.0.0.7"), (["6.6.6.6,"], "6.6.6.6"), ([","], "127.0.0.1"), (["6.6.6.6, ,10.0.0.7,"], "6.6.6.6"), (["6.6.6.6", ""], "6.6.6.6"),
+    (["", " , ,"], "127.0.0.1"), (["1.1.1.1,,6.6.6.6,,"], "6.6.6.6"), (["6" * 4000], "127.0.0.1"),
     (["1.1.1.1, 6.6.6.6:1234"], "6.6.6.6"), (["6.6.6.6:1, 10.0.0.7:65535"], "6.6.6.6"), (["[2001:db8::7]:80"], "2001:db8::7"),
     (["[2001:db8::7]"], "2001:db8::7"), (["::ffff:6.6.6.6"], "::ffff:6.6.6.6")] + [
     ([f"6.6.6.6, {junk}"], "127.0.0.1") for junk in ("7.7.7.7:0", "7.7.7.7:65536", "7.7.7.7:", "7.7.7.7:x", ":80", "80", "[7.7.7.7]:80",
@@ -106,6 +107,30 @@ def test_a_strangers_word_is_not_in_the_log(gateway, upstream, client):
     started = gateway(upstream(), trusted_proxies=["10.0.0.0/8"])
     client(started).request(headers=FORGED)
     assert started.log(1)[0]["client"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("named", ["X-Forwarded-For", "x-forwarded-for, close", "Forwarded, X-Forwarded-Host, X-Forwarded-Proto, X-Request-Id",
+                                   "X-Real-Ip", "Via"])
+def test_a_client_cannot_name_away_what_its_proxy_says_of_it(gateway, upstream, client, named):
+    """A trusted proxy that passes its client's Connection on."""
+    behind = upstream()
+    started = gateway(behind, trusted_proxies=["127.0.0.0/8"])
+    client(started).request(headers={**FORGED, "X-Real-IP": "6.6.6.6", "Via": "1.1 proxy", "Connection": named})
+    request = arrived(behind)
+    assert request.get("X-Forwarded-For") == "6.6.6.6, 127.0.0.1" and request.get("X-Forwarded-Proto") == "https"
+    assert request.get("X-Forwarded-Host") == "evil.example" and request.get("X-Request-Id") == "chosen-by-client"
+    assert request.get("Forwarded").startswith("for=6.6.6.6, ") and request.get("X-Real-IP") == "6.6.6.6"
+    assert request.all("Via")[0] == "1.1 proxy"
+    assert started.log(1)[0]["client"] == "6.6.6.6"
+
+
+@pytest.mark.parametrize("sent,arrives", [
+    (["6.6.6.6,"], "6.6.6.6, 127.0.0.1"), ([" , 6.6.6.6"], "6.6.6.6, 127.0.0.1"), ([",", "", "6.6.6.6 ,\t,"], "6.6.6.6, 127.0.0.1"),
+    ([" ,"], "127.0.0.1"), (["6.6.6.6,7.7.7.7", "8.8.8.8"], "6.6.6.6,7.7.7.7, 8.8.8.8, 127.0.0.1")])
+def test_no_empty_elements_are_made(gateway, upstream, client, sent, arrives):
+    behind = upstream()
+    client(gateway(behind, trusted_proxies=["127.0.0.0/8"])).request(headers=[("X-Forwarded-For", value) for value in sent])
+    assert arrived(behind).get("X-Forwarded-For") == arrives
 
 
 def test_each_request_has_an_id_of_its_own(gateway, upstream, client):
@@ -157,14 +182,14 @@ def test_the_operator_has_the_last_word_on_the_date(gateway, upstream, client, e
     assert client(started).request().all("Date") == dates
 
 
-def test_what_is_set_is_on_the_fallback_too(gateway, client):
+def test_response_headers_are_on_the_fallback_too(gateway, client):
     """Else a page of another origin could not read it. What speaks of the upstream's body does not."""
     edits = {"set": {"Access-Control-Allow-Origin": "*", "Content-Type": "application/json", "Cache-Control": "max-age=60",
                      "CDN-Cache-Control": "max-age=60", "Content-Language": "de", "Content-Security-Policy": "default-src *"},
              "add": {"X-More": "1"}, "remove": ["Retry-After"]}
     started = gateway("http://127.0.0.1:1", [{"path": "/", "response_headers": edits, "fallback": "later"}])
     answer = client(started).request()
-    assert (answer.status, answer.body) == (503, b"later")
+    assert (answer.status, answer.body) == (503, b"later\n")
     assert [answer.all(name) for name in ("Access-Control-Allow-Origin", "X-More")] == [["*"], ["1"]]
     assert [answer.all(name) for name in ("Content-Type", "Cache-Control")] == [["text/plain; charset=utf-8"], ["no-store"]]
     assert len(answer.all("Retry-After")) == 1

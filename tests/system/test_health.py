@@ -9,7 +9,7 @@ import pytest
 from harness import free_port, until
 
 ONE, TWO, THREE = "127.0.11.1", "127.0.11.2", "127.0.11.3"
-FALLBACK = "Patient information is currently unavailable"
+FALLBACK = "Patient information is currently unavailable\n"
 PATH = "/actuator/health"
 
 
@@ -87,7 +87,7 @@ def test_off_unless_asked_for(serve, service, dns):
     until(lambda: service[ONE].checks, "a check", seconds=30)
 
 
-def test_who_fails_gets_nothing_new_until_it_is_well(serve, service):
+def test_a_failing_replica_gets_nothing_new_until_it_is_healthy(serve, service):
     started, connection = serve()
     assert used(connection) == {ONE, TWO, THREE}
     until(lambda: service[TWO].checks, "its first check")
@@ -124,7 +124,7 @@ def test_when_all_are_unhealthy_all_serve(serve, service):
     for address in service:
         wait_for(started, address, "unhealthy")
     until(lambda: used(connection) == {ONE, TWO, THREE}, "all serve")
-    assert started.has_said("upstream patient: all 3 endpoints are unhealthy: all serve")
+    assert started.has_said("upstream patient: all 3 endpoints are unhealthy, so the gateway uses them all")
     service[ONE].recover()
     wait_for(started, ONE, "available")
     until(lambda: used(connection) == {ONE}, "the one that is well")
@@ -198,7 +198,7 @@ BAD = {"a reset": reset, "HTTP/0.9": old_http, "an endless body": endless, "endl
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_is_not_a_whole_2xx_in_time_is_a_failure(serve, service, kind):
+def test_any_answer_but_a_whole_2xx_in_time_is_a_failure(serve, service, kind):
     started, connection = serve(health_check={"unhealthy": 1})
     service[TWO].health = BAD[kind]
     wait_for(started, TWO, "unhealthy")
@@ -208,7 +208,7 @@ def test_what_is_not_a_whole_2xx_in_time_is_a_failure(serve, service, kind):
     assert not [request for request in service[TWO].requests if request.target == "/well"]
 
 
-def test_what_a_check_looks_like(serve, service):
+def test_the_request_of_a_check(serve, service):
     """It goes straight to the replica, whatever the environment says, as a request to the service; on one connection."""
     nowhere = "http://127.0.0.1:1"
     started, _ = serve(env=dict(os.environ, http_proxy=nowhere, HTTP_PROXY=nowhere, all_proxy=nowhere, ALL_PROXY=nowhere))
@@ -224,7 +224,7 @@ def test_what_a_check_looks_like(serve, service):
 
 
 def connections_to(started, address):
-    """Those that the gateway's machine has to an address, closed by it or not yet."""
+    """The connections from the gateway's machine to an address, closed by it or not yet."""
     number = "".join(f"{int(byte):02X}" for byte in reversed(address.split(".")))
     with open("/proc/net/tcp") as file:
         sockets = {line.split()[9] for line in file if line.split()[2].startswith(number + ":")}
@@ -277,7 +277,7 @@ def test_checks_do_not_come_in_bursts(gateway, upstream, dns):
     assert max(tenths) <= 20 and first[-1] - first[0] > 0.5
 
 
-def test_how_many_may_rest_is_a_share_of_those_that_serve(serve, service):
+def test_max_share_counts_only_healthy_replicas(serve, service):
     """Of three two might rest, of the two that are well only one: the other is not shown as ejected, as it is used."""
     service[THREE].fail()
     started, connection = serve(breaker="off", retry={"attempts": 0},

@@ -1,4 +1,4 @@
-"""What outlives what: services, their names, their checks and their requests, when a reload comes between."""
+"""Lifetimes of services, their names, their checks and their requests, when a reload comes between."""
 import os
 import signal
 import socket
@@ -120,7 +120,7 @@ def test_a_shorter_interval_of_checks_does_not_wait_for_the_longer(gateway, upst
     until(lambda: len(behind.requests) >= 3, "checks")
 
 
-def test_what_happens_while_a_reload_waits_for_dns_is_not_lost(gateway, nameserver, upstream):
+def test_signals_while_a_reload_waits_for_dns_are_not_lost(gateway, nameserver, upstream):
     behind = upstream(lambda connection, request: connection.reply(500))
     nameserver.answer = lambda query: []
 
@@ -136,7 +136,7 @@ def test_what_happens_while_a_reload_waits_for_dns_is_not_lost(gateway, nameserv
     client = Client(started.port)
     assert [client.request().status for _ in range(8)] == [500] * 3 + [503] * 5
     figures = started.breaker()
-    until(lambda: started.has_said("is taken"), "the reload")
+    until(lambda: started.has_said("is in use now"), "the reload")
     assert figures["state"] == started.breaker()["state"] == "OPEN"
     assert started.breaker()["notPermittedCalls"] >= figures["notPermittedCalls"] == 5
 
@@ -150,7 +150,7 @@ def test_a_reload_that_the_end_overtakes(gateway, nameserver, upstream):
     started.signal(signal.SIGHUP)
     until(lambda: nameserver.asked, "it asks for the new name")
     started.signal(signal.SIGTERM)
-    assert started.wait() == 0 and not started.has_said("is taken")
+    assert started.wait() == 0 and not started.has_said("is in use now")
 
 
 def test_health_outlives_another_window_of_the_breaker(gateway, upstream):
@@ -202,7 +202,7 @@ def test_a_refused_file_asks_no_name_server(gateway, nameserver, upstream):
     started = gateway(patient(), dns=dns(nameserver), prefix=("unshare", "-m", "sh", "-c", cover, "sh"))
     until(lambda: len(started.endpoints()) == 1, "its address")
     started.configure(patient(health_check={"path": "/health"}), dns=dns(refused))
-    assert "is not taken" in started.reload()
+    assert "the gateway keeps the old configuration" in started.reload()
     before = len(nameserver.asked)
     until(lambda: len(nameserver.asked) > before + 4, "the old one is asked on")
     assert refused.asked == [] and started.endpoints() == [f"{ONE}:{behind.port}"]
@@ -222,7 +222,7 @@ def test_the_hosts_file_takes_no_place_of_what_dns_said(gateway, nameserver, ups
     assert started.endpoints() == [f"{ONE}:{behind.port}"]
 
 
-def test_nobody_waits_for_who_is_notified(gateway, upstream, tmp_path):
+def test_nobody_waits_for_a_receiver_of_notifications(gateway, upstream, tmp_path):
     """A service manager's socket takes so many messages that nobody reads."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified, open("/proc/sys/net/unix/max_dgram_qlen") as limit:
         notified.bind(str(tmp_path / "notified"))

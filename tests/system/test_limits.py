@@ -1,4 +1,4 @@
-"""Who may have how much, and who has to go when there is not enough: connections, descriptors, places, memory, turns."""
+"""Each client's share, and the clients that must go in a shortage: connections, descriptors, places, memory, turns."""
 import os
 import select
 import signal
@@ -90,11 +90,11 @@ def test_the_longest_idle_goes_when_it_is_full(gateway, upstream):
     assert held[1].is_closed()
     assert all(is_open(connection) for connection in held[:1] + held[2:])
     assert shed(running, "oldest_idle") == 1
-    assert running.has_said("those that have sent no request for longest go")
+    assert running.has_said("closing the longest idle ones")
 
 
 @pytest.mark.parametrize("reloaded", ["60s", "30s", "300s"], ids="idle_timeout {}".format)
-def test_who_was_answered_a_moment_ago_stays(gateway, upstream, reloaded):
+def test_a_client_that_was_answered_a_moment_ago_stays(gateway, upstream, reloaded):
     """The next request may be on its way already; a newcomer can wait."""
     behind = upstream()
     running = gateway(behind, limits={"connections": 2, "idle_timeout": "60s"}, workers=1)
@@ -155,7 +155,7 @@ def test_never_one_with_a_request_under_way(gateway, upstream):
     behind.wait_for(4)
     newcomer = Client(running.port)
     newcomer.ask()
-    until(lambda: running.metrics().sum("gateway_accept_rests_total") > 0, "accepting rests")
+    until(lambda: running.metrics().sum("gateway_accept_pauses_total") > 0, "the listener pauses")
     assert all(is_open(connection) for connection in busy + [newcomer])
     go_on.set()
     assert all(connection.answer().status == 200 for connection in busy)
@@ -282,7 +282,7 @@ def test_slow_uploads_do_not_lock_others_out(gateway, upstream):
         connection.read_body(request), connection.reply())), "bulkhead": {"max_in_flight": 4, "max_wait": "10s"}}}, workers=1)
     slow = [Client(running.port) for _ in range(4)]
     for connection in slow:
-        connection.send("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nfirst")
+        connection.send("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nfirst")
     until(lambda: running.metrics().sum("gateway_bulkhead_in_flight") == 4, "four slow requests hold all places")
     assert Client(running.port).request().status == 200
     assert shed(running, "slow") == 1
@@ -328,7 +328,7 @@ def test_bodies_fill_no_memory(gateway, upstream, method):
         connection.reply()
 
     behind = upstream(answer_late, whole=False, backlog=1024)
-    running = gateway(behind, limits={"memory": "2MiB"})
+    running = gateway({"patient": {"url": behind, "timeouts": {"response": "1m"}}}, limits={"memory": "2MiB"})
     asked = [Client(running.port) for _ in range(300)]
     for connection in asked:
         connection.ask(method, "/", body=60000 * b"x")  # 18 MB in all
@@ -367,7 +367,7 @@ def answer_of(connection, rest):
         return None
 
 
-def test_what_is_shed_for_memory_is_counted_and_recorded(gateway, upstream):
+def test_clients_shed_for_memory_are_counted_and_recorded(gateway, upstream):
     """All at once, so that there is no turn to make room in: what can't be kept has to go at once."""
     running = gateway(upstream(), workers=1, limits={"memory": "1MiB", "head_timeout": "60s"})
     running.signal(signal.SIGSTOP)
@@ -432,7 +432,8 @@ def test_tunnels_are_counted_and_end_when_silent(gateway, upstream):
     connection.ask(headers={"Connection": "Upgrade", "Upgrade": "x"})
     assert connection.answer().status == 101
     assert running.metrics().sum("gateway_tunnels_open") == 1
-    assert running.metrics().sum("gateway_bulkhead_in_flight") == 1, "it takes a place of its upstream"
+    assert running.metrics().sum("gateway_bulkhead_in_flight") == 0, "it takes no place of its upstream"
+    assert running.metrics().sum("gateway_bulkhead_streams") == 1
     for _ in range(5):  # traffic in either direction keeps it
         connection.send("hello")
         assert connection.read(5) == b"hello"
@@ -440,7 +441,7 @@ def test_tunnels_are_counted_and_end_when_silent(gateway, upstream):
     until(lambda: running.metrics().sum("gateway_tunnels_open") == 0, "none is left")
 
 
-def test_what_is_shed_is_counted_from_the_start(gateway, upstream):
+def test_shed_clients_are_counted_from_the_start(gateway, upstream):
     metrics = gateway(upstream()).metrics()
-    for reason in ("oldest_idle", "slow", "client_limit", "full", "no_memory"):
+    for reason in ("oldest_idle", "slow", "client_limit", "full", "no_memory", "out_of_memory"):
         assert metrics.find("gateway_connections_shed_total", reason=reason) == [({"reason": reason}, 0)]

@@ -1,4 +1,4 @@
-"""What goes through: methods, bodies in both framings, the lengths of connections."""
+"""The gateway passes through: methods, bodies in both framings, the lengths of connections."""
 import signal
 import socket
 import struct
@@ -167,7 +167,7 @@ def test_connection_close_is_honoured(gateway, upstream, client):
 
 @pytest.mark.parametrize("what", ["whole", "chunked", "until the close", "the gateway's own"])
 def test_the_end_of_the_connection_goes_in_the_last_packet(gateway, upstream, client, what):
-    """Who asks for a connection of its own pays for a packet less: without data come SYN-ACK and, of a connection that is new, that the
+    """A client with a connection of its own pays for a packet less: without data come SYN-ACK and, of a connection that is new, that the
     request was heard, but no FIN."""
     def answer(connection, request):
         if what == "whole":
@@ -313,7 +313,7 @@ def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
 @pytest.mark.parametrize("head, fields", [(SWITCHING, UPGRADE), (b"HTTP/1.1 200 OK\r\n\r\n", {"Content-Length": 1 << 20})],
                          ids=["tunnel", "answered early"])
 def test_a_client_that_takes_nothing_is_cut_though_it_goes_on_sending(gateway, upstream, client, head, fields):
-    """What waits for it is kept in memory."""
+    """Bytes that wait for it are kept in memory."""
     def answer(connection, request):
         threading.Thread(target=connection.more, daemon=True).start()
         try:
@@ -377,7 +377,7 @@ def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, clien
 
 
 def take_slowly(connection, total):
-    """What the kernel keeps of it meanwhile are megabytes, and it asks for more only when a third of them has gone."""
+    """The kernel keeps megabytes of it meanwhile, and it asks for more only when a third of them has gone."""
     took = 0
     while took < total:
         if took < 4 << 20:

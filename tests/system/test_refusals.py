@@ -1,4 +1,4 @@
-"""What is refused, with which status, and that nobody goes on after it: where the next request would begin is not known."""
+"""Refused requests and their status; nothing goes on after one, as nobody knows where the next request would begin."""
 from collections import Counter
 
 import pytest
@@ -109,7 +109,7 @@ def test_nothing_after_a_refusal_is_served(gateway, behind, client):
     assert len(started.log(1)) == 1
 
 
-def test_what_came_before_a_refusal_is_answered_first(gateway, behind, client):
+def test_requests_before_a_refusal_are_answered_first(gateway, behind, client):
     connection = client(gateway(behind))
     connection.send(head(b"GET /first HTTP/1.1") + head(fields=b""))
     assert connection.answer().status == 200
@@ -237,7 +237,7 @@ def test_an_empty_line_before_a_request_is_forgiven(gateway, behind, client):
     assert connection.answer().status == 200
 
 
-def test_what_follows_a_body_that_is_too_large_is_served(gateway, upstream, client):
+def test_a_request_behind_a_body_that_is_too_large_is_served(gateway, upstream, client):
     behind = upstream()
     connection = client(gateway({"u": behind}, [{"path": "/", "upstream": "u", "request_body": "10B"}]))
     connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")

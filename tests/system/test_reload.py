@@ -1,12 +1,15 @@
 """SIGHUP: a new configuration for new requests, nothing lost, and a bad file changes nothing."""
 import json
 import os
+import pathlib
 import signal
+import socket
 import threading
+import time
 
 from harness import failing, free_port, plain, until
 
-FALLBACK = "Patient information is currently unavailable"
+FALLBACK = "Patient information is currently unavailable\n"
 
 
 def named(name):
@@ -43,24 +46,24 @@ def test_a_bad_file_changes_nothing(gateway, upstream, client):
 
 
 def test_a_file_that_became_a_pipe_is_not_waited_for(gateway, upstream, client):
-    """Whoever opens it would wait for a writer: no admin page any more, and no end but SIGKILL."""
+    """Opening the pipe would wait for a writer: no admin page any more, and no end but SIGKILL."""
     started = gateway(upstream())
     os.remove(started.file)
     os.mkfifo(started.file)
-    assert "can't be read again" in started.reload()
+    assert "can't read it again" in started.reload()
     assert started.ask_admin("/livez")[0] == 200 and client(started).request().status == 200
 
 
-def test_what_takes_a_restart_is_said_for_as_long_as_it_does(gateway, upstream):
+def test_the_log_says_with_every_reload_which_changes_need_a_restart(gateway, upstream):
     behind = upstream()
     started = gateway(behind)
     port = started.port
 
     def warns():
-        before, taken = len(started.errors), sum("is taken" in line for line in started.errors)
+        before, taken = len(started.errors), sum("is in use now" in line for line in started.errors)
         started.configure(behind)
         started.signal(signal.SIGHUP)
-        until(lambda: sum("is taken" in line for line in list(started.errors)) > taken, "the reload")
+        until(lambda: sum("is in use now" in line for line in list(started.errors)) > taken, "the reload")
         return any("listen has changed" in line for line in started.errors[before:])
 
     assert not warns()
@@ -68,6 +71,16 @@ def test_what_takes_a_restart_is_said_for_as_long_as_it_does(gateway, upstream):
     assert warns() and warns()
     started.port = port
     assert not warns()
+
+
+def test_an_expression_that_comes_with_a_reload(gateway, upstream, client):
+    """Its library is opened under the sandbox."""
+    behind = upstream()
+    started = gateway(behind)
+    started.configure(behind, [{"path": "/", "rewrite": {"regex": "^/a/(?<rest>.*)", "replacement": "/b/${rest}"}}])
+    assert "is in use now" in started.reload()
+    until(lambda: client(started).request(target="/a/x").status == 200 and behind.requests[-1].target == "/b/x", "the reload")
+    assert "[[RewritePath ^/a/(?<rest>.*) = '/b/${rest}'], order = " in started.ask_admin("/actuator/gateway/routes")[2]
 
 
 def test_requests_under_way_keep_what_they_began_with(gateway, upstream, client):
@@ -138,7 +151,7 @@ def test_an_access_log_that_could_not_be_opened_is_tried_again(gateway, upstream
     started = gateway(behind, sandbox="off")
     started.configure(behind, **keys)
     started.reload()
-    until(lambda: started.has_said("can't be opened") and started.has_said("is taken"), "the reload")
+    until(lambda: started.has_said("can't open") and started.has_said("is in use now"), "the reload")
     os.mkdir(folder)
     started.signal(signal.SIGHUP)
     until(lambda: (folder / "access.log").exists(), "the access log")
@@ -160,7 +173,7 @@ def test_a_breaker_survives_under_its_name(gateway, upstream, client):
     reached = len(behind.requests)
     started.configure(keys(), [{"path": "/", "fallback": "another text"}])
     started.signal(signal.SIGHUP)
-    until(lambda: connection.request().body == b"another text", "the reload")
+    until(lambda: connection.request().body == b"another text\n", "the reload")
     assert len(behind.requests) == reached
 
 
@@ -173,3 +186,26 @@ def test_the_connections_to_an_upstream_stay(gateway, upstream, client):
     started.signal(signal.SIGHUP)
     until(lambda: connection.request().get("X-New") == "1", "the reload")
     assert len(behind.connections) == 1
+
+
+def test_the_service_manager_hears_of_each_reload_and_its_end(gateway, upstream, tmp_path):
+    """Also of one that fails: it would else wait for a READY that never comes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "manager"))
+        manager.settimeout(60)
+        started = gateway(upstream(), env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "manager")})
+
+        def heard():
+            return dict(line.split("=", 1) for line in manager.recv(4096).decode().splitlines())
+
+        assert heard() == {"READY": "1"}
+        for text in (None, "nonsense: [\n"):
+            before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            if text is not None:
+                pathlib.Path(started.file).write_text(text)
+            started.signal(signal.SIGHUP)
+            told = heard()
+            assert told["RELOADING"] == "1" and int(told["MONOTONIC_USEC"]) >= before
+            assert heard() == {"READY": "1"}
+        started.process.terminate()
+        assert heard() == {"STOPPING": "1"}

@@ -42,7 +42,7 @@ def test_calls_by_whether_they_took_more_than_one_try(service, serve):  # noqa: 
     assert kinds == {"successful_without_retry": 1, "successful_with_retry": 1, "failed_without_retry": 1, "failed_with_retry": 1}
 
 
-def test_what_was_wrong_with_the_first_is_not_said_of_the_second(service, serve):  # noqa: F811
+def test_an_error_of_the_first_try_is_not_said_of_the_second(service, serve):  # noqa: F811
     service.start(ONE)
     service.start(TWO, handler=lambda connection, request: connection.send("no HTTP at all\r\n\r\n"))
     started, connection = serve(ONE, TWO, balance="round_robin", retry={"attempts": 1, "budget": "100%"}, **CALM)
@@ -147,7 +147,7 @@ def test_waiting_for_a_place_is_part_of_the_whole(gateway, upstream, client):
     assert [one.answer().status for one in clients] == [503] * 3
     release.set()
     outcomes = [(line["outcome"], 299 < line["duration_ms"] < 5000) for line in started.log(3)]
-    # Who waits may get the place of one that has just timed out, in its own last moment.
+    # A waiting request may get the place of one that has just timed out, in its own last moment.
     assert set(outcomes) <= {("overloaded", True), ("response_timeout", True)}
     assert {line.get("reason") for line in started.log() if line["outcome"] == "overloaded"} <= {"timeouts.total is over"}
 

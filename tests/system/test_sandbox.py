@@ -1,5 +1,5 @@
-"""What the running gateway has given up, thread by thread as the kernel sees it; and that it does all its work without. (That
-the filters refuse what they should is shown by tests/unit/test_filter.c; that nothing needs what they refuse by all other tests.)"""
+"""The rights that the running gateway gave up, thread by thread as the kernel sees it; and that it does all its work without. (That
+the filters refuse what they should is shown by tests/unit/test_syscall_filter.c; that nothing needs what they refuse by all other tests.)"""
 import os
 import signal
 import socket
@@ -74,7 +74,7 @@ def test_a_reload_reads_what_it_needs(gateway, upstream, tmp_path):
     until(lambda: Client(running.port).request().body == b"other", "the new file")
     running.configure(behind, [{"path": "/"}], access_log=str(tmp_path / "elsewhere.log"))
     running.reload()
-    until(lambda: running.has_said("another folder takes a restart"), "the refused log")
+    until(lambda: running.has_said("files in new directories need a restart)"), "the refused log")
     assert Client(running.port).request().status == 200
 
 
@@ -84,7 +84,7 @@ def test_a_folder_that_was_not_named_at_the_start(gateway, upstream, tmp_path):
     (tmp_path / "token").write_text("a-token-that-is-long-enough")
     running.configure(behind, admin={"listen": f"127.0.0.1:{running.admin_port}", "token_file": str(tmp_path / "token")})
     running.reload()
-    until(lambda: running.has_said("takes a restart (sandbox: on)"), "why the file can't be read")
+    until(lambda: running.has_said("reload: with the sandbox on, files in new directories need a restart"), "why the file can't be read")
     assert Client(running.port).request().status == 200
 
 

@@ -73,7 +73,7 @@ def test_tiny_chunks_of_an_upstream(gateway, upstream):
     assert greedy.held.endswith(b"0\r\n\r\n")
 
 
-def test_what_came_while_the_gateway_stood_still_is_not_late(gateway, upstream):
+def test_bytes_that_came_while_the_gateway_stood_still_are_not_late(gateway, upstream):
     """As in a container that is paused, or a machine that is moved: more answers have come than a turn of the loop hears of."""
     count, may_answer, answered = 200, threading.Event(), []
 

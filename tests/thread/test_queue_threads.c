@@ -63,11 +63,11 @@ static void take_out(struct worker *worker, unsigned index)
 
 static void let_in(struct worker *worker)
 {
-	while (bulkhead_must_call(&bulkhead, PLACES)) {
+	while (bulkhead_must_wake(&bulkhead, PLACES)) {
 		unsigned line = queue_next(&queue);
 
 		if (line != worker->line) {
-			if (line != QUEUE_LINES && queue_call(&queue, line)) {
+			if (line != QUEUE_LINES && queue_wake(&queue, line)) {
 				worker->calls++;
 				atomic_store(&called[line], 1);
 			}
@@ -146,14 +146,14 @@ static void play(struct worker *worker)
 		bool must_look = random % 4 == 0 && atomic_exchange(&called[worker->line], 0) != 0; /* mail takes its time */
 
 		if (must_look)
-			queue_answer(&queue, worker->line);
+			queue_woken(&queue, worker->line);
 		if (arrivals < ARRIVALS && random < 7) {
 			come(worker);
 			arrivals++;
-			must_look |= bulkhead_must_call(&bulkhead, PLACES);
+			must_look |= bulkhead_must_wake(&bulkhead, PLACES);
 		} else if (random == 7 && (arrivals < ARRIVALS || called[worker->line] != 0)) {
 			give_up(worker);
-			must_look |= bulkhead_must_call(&bulkhead, PLACES);
+			must_look |= bulkhead_must_wake(&bulkhead, PLACES);
 		} else if (random < 15) {
 			must_look |= leave(worker);
 		} else {

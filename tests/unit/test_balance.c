@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "routes/balance.h"
+#include "tests/unit/in_range.h"
 
 enum { ENDPOINTS_MAX = 64, DRAWS = 60000, MOMENT_MS = 200 };
 
@@ -47,7 +48,7 @@ static void begin(unsigned count)
 	assert_non_null(world.set);
 	for (unsigned i = 0; i < count; i++)
 		endpoint_release(endpoints[i]);
-	world.settings.ejection = (struct ejection_settings){.enabled = true, .consecutive_failures = 5, .max_share_percent = 50};
+	world.settings.ejection = (struct ejection_settings){.enabled = true, .consecutive_failures = 5, .max_share_bp = 5000};
 	world.random = 42;
 }
 
@@ -67,7 +68,7 @@ static uint64_t draw(void)
 	return random ^ (random >> 31);
 }
 
-static void rest(unsigned index, uint64_t until_ms)
+static void eject(unsigned index, uint64_t until_ms)
 {
 	atomic_store(&world.set->endpoints[index]->ejection.until_ms, until_ms);
 }
@@ -104,7 +105,7 @@ static void expect_share(unsigned index, unsigned sixtieths)
 {
 	unsigned expected = DRAWS / 60 * sixtieths;
 
-	assert_in_range(world.chosen[index], expected - expected / 20, expected + expected / 20);
+	assert_uint_in_range(world.chosen[index], expected - expected / 20, expected + expected / 20);
 }
 
 static void test_nobody(void **state)
@@ -120,9 +121,9 @@ static void test_the_only_one_serves_whatever_happened(void **state)
 {
 	(void)state;
 	begin(1);
-	rest(0, NOW + 1000);
+	eject(0, NOW + 1000);
 	avoid(0);
-	world.settings.ejection.max_share_percent = 100;
+	world.settings.ejection.max_share_bp = 10000;
 	assert_ptr_equal(choose(BALANCE_LEAST_REQUEST), world.set->endpoints[0]);
 	assert_ptr_equal(choose(BALANCE_ROUND_ROBIN), world.set->endpoints[0]);
 	assert_ptr_equal(balance_choose(world.set, &world.settings, NOW, 1, NULL, NULL),
@@ -161,13 +162,13 @@ static void test_two_choices_the_less_busy_wins(void **state)
 	expect_share(1, 0);
 }
 
-static void test_who_rests_is_passed_over_evenly(void **state)
+static void test_ejected_endpoints_are_passed_over_evenly(void **state)
 {
 	(void)state;
 	begin(6);
-	rest(0, NOW + 5000);
-	rest(3, NOW + 1);
-	rest(4, NOW); /* over */
+	eject(0, NOW + 5000);
+	eject(3, NOW + 1);
+	eject(4, NOW); /* over */
 	count_draws(BALANCE_LEAST_REQUEST);
 	expect_share(0, 0);
 	expect_share(3, 0);
@@ -192,7 +193,7 @@ static void test_too_many_rest_the_first_return(void **state)
 	(void)state;
 	begin(4);
 	for (unsigned i = 0; i < 4; i++)
-		rest(i, NOW + 1000 * (4 - i)); /* 3 is back first */
+		eject(i, NOW + 1000 * (4 - i)); /* 3 is back first */
 	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
 		count_draws((enum balance)balance);
 		expect_share(0, 0);
@@ -202,7 +203,7 @@ static void test_too_many_rest_the_first_return(void **state)
 	}
 	/* All at the same moment: just as many return. */
 	for (unsigned i = 0; i < 4; i++)
-		rest(i, NOW + 1000);
+		eject(i, NOW + 1000);
 	count_draws(BALANCE_LEAST_REQUEST);
 	expect_share(0, 30);
 	expect_share(1, 30);
@@ -213,19 +214,19 @@ static void test_too_many_rest_the_first_return(void **state)
 static void test_the_share_is_rounded_down_and_one_always_serves(void **state)
 {
 	(void)state;
-	begin(3); /* 50 % of 3: one may rest */
-	rest(0, NOW + 3000);
-	rest(1, NOW + 2000);
+	begin(3); /* 50 % of 3: one may be ejected */
+	eject(0, NOW + 3000);
+	eject(1, NOW + 2000);
 	count_draws(BALANCE_LEAST_REQUEST);
 	expect_share(0, 0);
 	expect_share(1, 30);
 	expect_share(2, 30);
-	world.settings.ejection.max_share_percent = 0; /* nobody may */
+	world.settings.ejection.max_share_bp = 0; /* nobody may */
 	count_draws(BALANCE_LEAST_REQUEST);
 	for (unsigned i = 0; i < 3; i++)
 		expect_share(i, 20);
-	world.settings.ejection.max_share_percent = 100; /* all but one */
-	rest(2, NOW + 4000);
+	world.settings.ejection.max_share_bp = 10000; /* all but one */
+	eject(2, NOW + 4000);
 	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
 		count_draws((enum balance)balance);
 		expect_share(1, 60);
@@ -233,23 +234,23 @@ static void test_the_share_is_rounded_down_and_one_always_serves(void **state)
 }
 
 /* Against sorting, for many shapes. */
-static void test_who_returns_against_a_reference(void **state)
+static void test_returning_endpoints_against_a_reference(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 300; round++) {
-		unsigned count = 2 + (unsigned)(draw() % 62), resting = 0, may_rest, returning, expected = 0;
+		unsigned count = 2 + (unsigned)(draw() % 62), ejected = 0, may_be_ejected, returning, expected = 0;
 		uint64_t seed;
 
 		seed = draw();
 		begin(count);
 		world.random = seed;
-		world.settings.ejection.max_share_percent = (uint32_t)(draw() % 101);
+		world.settings.ejection.max_share_bp = (uint32_t)(draw() % 10001);
 		for (unsigned i = 0; i < count; i++)
 			if (draw() % 3 != 0)
-				rest(i, NOW + 1 + draw() % (round % 2 != 0 ? 10 : 300000)), resting++;
-		may_rest = count * world.settings.ejection.max_share_percent / 100;
-		may_rest = may_rest >= count ? count - 1 : may_rest;
-		returning = resting > may_rest ? resting - may_rest : 0;
+				eject(i, NOW + 1 + draw() % (round % 2 != 0 ? 10 : 300000)), ejected++;
+		may_be_ejected = count * world.settings.ejection.max_share_bp / 10000;
+		may_be_ejected = may_be_ejected >= count ? count - 1 : may_be_ejected;
+		returning = ejected > may_be_ejected ? ejected - may_be_ejected : 0;
 		/* Take each in turn by avoiding none and asking round robin often enough. */
 		for (unsigned i = 0; i < count * count * 2; i++)
 			world.chosen[choose(BALANCE_ROUND_ROBIN)->index]++;
@@ -273,7 +274,7 @@ static void test_who_returns_against_a_reference(void **state)
 	}
 }
 
-static void test_what_was_tried_is_avoided_while_there_is_another(void **state)
+static void test_tried_endpoints_are_avoided_while_there_is_another(void **state)
 {
 	(void)state;
 	begin(4);
@@ -302,7 +303,7 @@ static void test_resting_rather_than_tried(void **state)
 	(void)state;
 	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
 		begin(3);
-		rest(0, NOW + 1000);
+		eject(0, NOW + 1000);
 		avoid(1);
 		count_draws((enum balance)balance);
 		expect_share(2, 60);
@@ -327,7 +328,7 @@ static void silent(unsigned index, uint32_t unanswered, uint64_t heard_ms)
 	busy(index, unanswered);
 }
 
-static void test_who_has_fallen_silent_is_passed_over(void **state)
+static void test_a_silent_endpoint_is_passed_over(void **state)
 {
 	(void)state;
 	for (int balance = BALANCE_LEAST_REQUEST; balance <= BALANCE_ROUND_ROBIN; balance++) {
@@ -397,10 +398,10 @@ static void test_when_all_are_silent_all_serve(void **state)
 	expect_share(2, 60);
 }
 
-static void test_no_more_are_passed_over_for_silence_than_may_rest(void **state)
+static void test_no_more_are_passed_over_for_silence_than_may_be_ejected(void **state)
 {
 	(void)state;
-	begin(3); /* one may rest */
+	begin(3); /* one may be ejected */
 	silent(0, 5, NOW - 900);
 	silent(1, 5, NOW - 5000);
 	busy(2, 5);
@@ -408,16 +409,16 @@ static void test_no_more_are_passed_over_for_silence_than_may_rest(void **state)
 	expect_share(0, 30);
 	expect_share(1, 0);
 	expect_share(2, 30);
-	rest(2, NOW + 1000); /* it rests, so nobody else may be missing */
+	eject(2, NOW + 1000); /* it is ejected, so no other may be passed over */
 	count_draws(BALANCE_LEAST_REQUEST);
 	expect_share(0, 30);
 	expect_share(1, 30);
-	rest(2, 0);
-	world.settings.ejection.max_share_percent = 0;
+	eject(2, 0);
+	world.settings.ejection.max_share_bp = 0;
 	count_draws(BALANCE_LEAST_REQUEST);
 	for (unsigned i = 0; i < 3; i++)
 		expect_share(i, 20);
-	world.settings.ejection.max_share_percent = 100;
+	world.settings.ejection.max_share_bp = 10000;
 	count_draws(BALANCE_LEAST_REQUEST);
 	expect_share(2, 60);
 }
@@ -450,22 +451,22 @@ static bool is_passed_over(unsigned index)
 	return balance_is_passed_over(world.set, &world.settings.ejection, NOW, world.set->endpoints[index]);
 }
 
-static void test_who_is_passed_over(void **state)
+static void test_endpoints_that_are_passed_over(void **state)
 {
 	(void)state;
 	begin(2);
 	assert_false(is_passed_over(0));
-	rest(0, NOW + 1000);
+	eject(0, NOW + 1000);
 	assert_true(is_passed_over(0));
 	assert_false(is_passed_over(1));
-	rest(1, NOW + 2000); /* one of two may rest: the other returns */
+	eject(1, NOW + 2000); /* one of two may be ejected: the other returns */
 	assert_false(is_passed_over(0));
 	assert_true(is_passed_over(1));
-	rest(1, NOW);
+	eject(1, NOW);
 	world.settings.ejection.enabled = false;
 	assert_false(is_passed_over(0));
 	begin(1); /* the last one serves, whatever it did */
-	rest(0, NOW + 1000);
+	eject(0, NOW + 1000);
 	assert_false(is_passed_over(0));
 }
 
@@ -510,7 +511,7 @@ static void test_a_new_one_begins_with_a_tenth(void **state)
 		begin(4);
 		join(2, 0);
 		count_draws(balances[i]);
-		assert_in_range(world.chosen[2], DRAWS / 80, DRAWS / 20);
+		assert_uint_in_range(world.chosen[2], DRAWS / 80, DRAWS / 20);
 	}
 }
 
@@ -565,24 +566,24 @@ static void test_a_new_one_begins_slowly_beside_one_that_rests(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(balances) / sizeof(balances[0]); i++) {
 		begin(4);
-		rest(0, NOW + 1000);
+		eject(0, NOW + 1000);
 		join(1, 0);
 		count_draws(balances[i]);
-		assert_in_range(world.chosen[1], DRAWS / 60, DRAWS / 15);
-		assert_in_range(world.chosen[2], DRAWS / 5 * 2, DRAWS / 2);
-		assert_in_range(world.chosen[3], DRAWS / 5 * 2, DRAWS / 2);
+		assert_uint_in_range(world.chosen[1], DRAWS / 60, DRAWS / 15);
+		assert_uint_in_range(world.chosen[2], DRAWS / 5 * 2, DRAWS / 2);
+		assert_uint_in_range(world.chosen[3], DRAWS / 5 * 2, DRAWS / 2);
 	}
 }
 
 /* The turn of a worker began before the control thread let it join. */
-static void test_who_joined_a_moment_later_than_now_is_as_new_as_can_be(void **state)
+static void test_an_endpoint_that_joins_a_moment_later_than_now_is_brand_new(void **state)
 {
 	(void)state;
 	begin(4);
 	join(2, 0);
 	world.set->endpoints[2]->joined_ms = NOW + 1;
 	count_draws(BALANCE_ROUND_ROBIN);
-	assert_in_range(world.chosen[2], DRAWS / 80, DRAWS / 20);
+	assert_uint_in_range(world.chosen[2], DRAWS / 80, DRAWS / 20);
 }
 
 static void test_no_slow_start(void **state)
@@ -602,19 +603,19 @@ int main(void)
 		cmocka_unit_test(test_the_only_one_serves_whatever_happened),
 		cmocka_unit_test(test_equal_shares),
 		cmocka_unit_test(test_two_choices_the_less_busy_wins),
-		cmocka_unit_test(test_who_rests_is_passed_over_evenly),
+		cmocka_unit_test(test_ejected_endpoints_are_passed_over_evenly),
 		cmocka_unit_test(test_too_many_rest_the_first_return),
 		cmocka_unit_test(test_the_share_is_rounded_down_and_one_always_serves),
-		cmocka_unit_test(test_who_returns_against_a_reference),
-		cmocka_unit_test(test_what_was_tried_is_avoided_while_there_is_another),
+		cmocka_unit_test(test_returning_endpoints_against_a_reference),
+		cmocka_unit_test(test_tried_endpoints_are_avoided_while_there_is_another),
 		cmocka_unit_test(test_resting_rather_than_tried),
-		cmocka_unit_test(test_who_has_fallen_silent_is_passed_over),
+		cmocka_unit_test(test_a_silent_endpoint_is_passed_over),
 		cmocka_unit_test(test_four_unanswered_are_not_silence),
 		cmocka_unit_test(test_when_all_are_silent_all_serve),
-		cmocka_unit_test(test_no_more_are_passed_over_for_silence_than_may_rest),
+		cmocka_unit_test(test_no_more_are_passed_over_for_silence_than_may_be_ejected),
 		cmocka_unit_test(test_many_sent_in_one_turn_are_no_silence),
 		cmocka_unit_test(test_slow_uploads_are_no_silence),
-		cmocka_unit_test(test_who_is_passed_over),
+		cmocka_unit_test(test_endpoints_that_are_passed_over),
 		cmocka_unit_test(test_a_full_list_of_tried),
 		cmocka_unit_test(test_round_robin_in_turn),
 		cmocka_unit_test(test_a_new_one_begins_with_a_tenth),
@@ -622,7 +623,7 @@ int main(void)
 		cmocka_unit_test(test_many_new_ones_leave_most_to_the_old_one),
 		cmocka_unit_test(test_new_ones_among_themselves_share),
 		cmocka_unit_test(test_a_new_one_begins_slowly_beside_one_that_rests),
-		cmocka_unit_test(test_who_joined_a_moment_later_than_now_is_as_new_as_can_be),
+		cmocka_unit_test(test_an_endpoint_that_joins_a_moment_later_than_now_is_brand_new),
 		cmocka_unit_test(test_no_slow_start),
 	};
 

@@ -8,6 +8,7 @@
 
 #include "breaker/bulkhead.h"
 #include "breaker/queue.h"
+#include "tests/unit/in_range.h"
 
 static void test_in_flight_limit(void **state)
 {
@@ -45,10 +46,10 @@ static void test_waiting(void **state)
 	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_WAITING);
 	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_FULL);
 	assert_int_equal(bulkhead.rejected_total, 1);
-	assert_false(bulkhead_must_call(&bulkhead, 1));
+	assert_false(bulkhead_must_wake(&bulkhead, 1));
 	assert_false(bulkhead_take(&bulkhead, 1));
 	assert_true(bulkhead_leave(&bulkhead));
-	assert_true(bulkhead_must_call(&bulkhead, 1));
+	assert_true(bulkhead_must_wake(&bulkhead, 1));
 	/* The place is for those that wait: nobody who comes now overtakes them, not even into the place. */
 	assert_false(bulkhead_try(&bulkhead, 1));
 	assert_int_equal(wait_at(&bulkhead, 0, 1, 2), BULKHEAD_FULL);
@@ -58,7 +59,7 @@ static void test_waiting(void **state)
 	bulkhead_give_up(&bulkhead, false);
 	assert_int_equal(bulkhead.rejected_total, 2);
 	assert_false(bulkhead_leave(&bulkhead));
-	assert_false(bulkhead_must_call(&bulkhead, 1));
+	assert_false(bulkhead_must_wake(&bulkhead, 1));
 	assert_int_equal(wait_at(&bulkhead, 0, 1, 0), BULKHEAD_ENTERED);
 	assert_int_equal(wait_at(&bulkhead, 0, 1, 0), BULKHEAD_FULL);
 	assert_int_equal(wait_at(&bulkhead, 0, 2, 0), BULKHEAD_ENTERED);
@@ -104,13 +105,13 @@ static void test_overload_is_seen_soon(void **state)
 
 		fill(&bulkhead);
 		/* Long after 5 at the latest, a span of 32, and 10 places + a quarter of 200 more than were served. */
-		assert_in_range(load(&bulkhead, &now_ms, 1000, coming), 32, 6 + 33 + 60);
+		assert_uint_in_range(load(&bulkhead, &now_ms, 1000, coming), 32, 6 + 33 + 60);
 		/* Now half of ten may wait; the oldest have to go. */
 		while (bulkhead_is_too_long(&bulkhead, &many))
 			bulkhead_give_up(&bulkhead, true);
 		assert_int_equal(bulkhead_waiting(&bulkhead), 5);
 		assert_int_equal(load(&bulkhead, &now_ms, 1000, coming), 1000);
-		assert_in_range(bulkhead_waiting(&bulkhead), 4, 5);
+		assert_uint_in_range(bulkhead_waiting(&bulkhead), 4, 5);
 	}
 }
 
@@ -125,7 +126,7 @@ static void test_a_burst_is_no_overload(void **state)
 	load(&bulkhead, &now_ms, 30, 10);
 	assert_true(bulkhead.rejected_total > 0);
 	assert_int_equal(load(&bulkhead, &now_ms, 10000, 1), 10000);
-	assert_in_range(bulkhead_waiting(&bulkhead), 150, 200);
+	assert_uint_in_range(bulkhead_waiting(&bulkhead), 150, 200);
 	/* Half of them in, another one: it only makes up for those that have gone. */
 	for (int i = 0; i < 100; i++)
 		serve_one(&bulkhead);
@@ -197,18 +198,18 @@ static void test_the_oldest_of_all_lines(void **state)
 	queue_show(&queue, 7, queue_ticket(&queue));
 	assert_int_equal(queue_next(&queue), 0);
 	/* One call is enough until it is answered. */
-	assert_true(queue_call(&queue, 0));
-	assert_false(queue_call(&queue, 0));
-	assert_true(queue_call(&queue, 7));
-	queue_answer(&queue, 0);
-	assert_true(queue_call(&queue, 0));
+	assert_true(queue_wake(&queue, 0));
+	assert_false(queue_wake(&queue, 0));
+	assert_true(queue_wake(&queue, 7));
+	queue_woken(&queue, 0);
+	assert_true(queue_wake(&queue, 0));
 }
 
-static int take_all(struct retry_budget *budget, uint32_t percent, uint64_t now_ms)
+static int take_all(struct retry_budget *budget, uint32_t share_bp, uint64_t now_ms)
 {
 	int taken = 0;
 
-	while (retry_budget_take(budget, percent, now_ms))
+	while (retry_budget_take(budget, share_bp, now_ms))
 		taken++;
 	return taken;
 }
@@ -219,7 +220,7 @@ static void test_three_a_second_always(void **state)
 
 	(void)state;
 	for (uint64_t second = 0; second < 40; second++)
-		assert_int_equal(take_all(&budget, 20, second * 1000 + 500), 3);
+		assert_int_equal(take_all(&budget, 2000, second * 1000 + 500), 3);
 	assert_int_equal(budget.refused_total, 40);
 }
 
@@ -230,15 +231,15 @@ static void test_a_share_of_the_calls_of_ten_seconds(void **state)
 	(void)state;
 	for (int i = 0; i < 1000; i++)
 		retry_budget_count_call(&budget, 100000 + (uint64_t)(i % 10) * 1000);
-	assert_int_equal(take_all(&budget, 20, 109999), 200);
+	assert_int_equal(take_all(&budget, 2000, 109999), 200);
 	/* The first second's calls have left, the retries have not: only the minimum. */
-	assert_int_equal(take_all(&budget, 20, 110000), 3);
+	assert_int_equal(take_all(&budget, 2000, 110000), 3);
 	/* At 119 s the 200 retries of 109 s have left, and so have all calls. */
-	assert_int_equal(take_all(&budget, 20, 119000), 3);
+	assert_int_equal(take_all(&budget, 2000, 119000), 3);
 	for (int i = 0; i < 100; i++)
 		retry_budget_count_call(&budget, 119500);
 	/* 20 of 100, of which 3 at 110 s have just slipped out at 120 s, and 3 at 119 s are taken. */
-	assert_int_equal(take_all(&budget, 20, 120000), 17);
+	assert_int_equal(take_all(&budget, 2000, 120000), 17);
 }
 
 static void test_a_refused_retry_is_not_counted(void **state)
@@ -246,12 +247,12 @@ static void test_a_refused_retry_is_not_counted(void **state)
 	struct retry_budget budget = {0};
 
 	(void)state;
-	assert_int_equal(take_all(&budget, 20, 0), 3);
+	assert_int_equal(take_all(&budget, 2000, 0), 3);
 	for (int i = 0; i < 100; i++)
-		assert_false(retry_budget_take(&budget, 20, 0));
+		assert_false(retry_budget_take(&budget, 2000, 0));
 	for (int i = 0; i < 20; i++)
 		retry_budget_count_call(&budget, 0);
-	assert_int_equal(take_all(&budget, 20, 0), 1); /* the fourth of twenty */
+	assert_int_equal(take_all(&budget, 2000, 0), 1); /* the fourth of twenty */
 }
 
 static void test_a_long_silence(void **state)
@@ -261,10 +262,10 @@ static void test_a_long_silence(void **state)
 	(void)state;
 	for (int i = 0; i < 1000; i++)
 		retry_budget_count_call(&budget, 5000);
-	assert_int_equal(take_all(&budget, 20, 5000), 200);
-	assert_int_equal(take_all(&budget, 20, 5000 + UINT64_C(10) * 1000 * 1000 * 1000), 3);
+	assert_int_equal(take_all(&budget, 2000, 5000), 200);
+	assert_int_equal(take_all(&budget, 2000, 5000 + UINT64_C(10) * 1000 * 1000 * 1000), 3);
 	/* A thread that is a whole turn late takes nothing and disturbs nobody. */
-	assert_false(retry_budget_take(&budget, 20, 5000 + UINT64_C(10) * 1000 * 1000 * 1000 - 10000));
+	assert_false(retry_budget_take(&budget, 2000, 5000 + UINT64_C(10) * 1000 * 1000 * 1000 - 10000));
 }
 
 int main(void)

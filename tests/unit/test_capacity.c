@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "gateway/base/cgroup.h"
-#include "gateway/capacity.h"
+#include "gateway/control/capacity.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -39,7 +39,7 @@ static void a_small_container_takes_fewer(void **state)
 	assert_int_equal(capacity_of(&automatic, 1000, 4096 * MIB).memory_bytes, 256 * MIB);
 }
 
-static void what_is_written_counts(void **state)
+static void the_written_value_counts(void **state)
 {
 	struct limits written = { .connections = 7, .memory_bytes = 3 * MIB };
 
@@ -105,7 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(half_of_the_descriptors_are_clients), cmocka_unit_test(a_small_container_takes_fewer),
-		cmocka_unit_test(what_is_written_counts),              cmocka_unit_test(memory_of_v2),
+		cmocka_unit_test(the_written_value_counts),              cmocka_unit_test(memory_of_v2),
 		cmocka_unit_test(memory_of_v1),
 	};
 

@@ -12,7 +12,7 @@
 static const uint32_t NO_JITTER = 0x80000000;
 
 static const struct ejection_settings SETTINGS = {
-	.enabled = true, .consecutive_failures = 5, .for_ms = 10000, .for_max_ms = 300000, .max_share_percent = 50};
+	.enabled = true, .consecutive_failures = 5, .for_ms = 10000, .for_max_ms = 300000, .max_share_bp = 5000};
 
 static bool fail_times(struct ejection *ejection, int times, uint64_t now_ms)
 {
@@ -33,11 +33,11 @@ static void test_failures_in_a_row(void **state)
 	assert_false(fail_times(&ejection, 4, 1000));
 	ejection_success(&ejection);
 	assert_false(fail_times(&ejection, 4, 1000));
-	assert_false(ejection_is_resting(&ejection, 1000));
+	assert_false(ejection_is_ejected(&ejection, 1000));
 	assert_true(fail_times(&ejection, 1, 1000));
-	assert_true(ejection_is_resting(&ejection, 1000));
-	assert_true(ejection_is_resting(&ejection, 10999));
-	assert_false(ejection_is_resting(&ejection, 11000));
+	assert_true(ejection_is_ejected(&ejection, 1000));
+	assert_true(ejection_is_ejected(&ejection, 10999));
+	assert_false(ejection_is_ejected(&ejection, 11000));
 	assert_int_equal(ejection.ejections_total, 1);
 }
 
@@ -70,12 +70,12 @@ static void test_rests_grow_to_the_limit(void **state)
 
 	(void)state;
 	for (uint64_t times = 1; times <= 40; times++) {
-		uint64_t rest_ms = times < 30 ? times * 10000 : 300000;
+		uint64_t ejected_ms = times < 30 ? times * 10000 : 300000;
 
 		assert_true(fail_times(&ejection, 5, now_ms));
-		assert_true(ejection_is_resting(&ejection, now_ms + rest_ms - 1));
-		assert_false(ejection_is_resting(&ejection, now_ms + rest_ms));
-		now_ms += rest_ms;
+		assert_true(ejection_is_ejected(&ejection, now_ms + ejected_ms - 1));
+		assert_false(ejection_is_ejected(&ejection, now_ms + ejected_ms));
+		now_ms += ejected_ms;
 	}
 }
 
@@ -124,7 +124,7 @@ static void test_disabled_and_odd_settings(void **state)
 	off.enabled = false;
 	for (int i = 0; i < 100; i++)
 		assert_false(ejection_failure(&ejection, &off, 0, NO_JITTER, true, false));
-	assert_false(ejection_is_resting(&ejection, 0));
+	assert_false(ejection_is_ejected(&ejection, 0));
 	assert_true(ejection_failure(&ejection, &odd, 7, NO_JITTER, false, false)); /* limit 0: the first; at least 1 ms */
 	assert_int_equal(ejection.until_ms, 8);
 }
@@ -137,7 +137,7 @@ static void test_the_last_is_only_counted(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, false, true));
 	assert_int_equal(ejection.failures, 20);
-	assert_false(ejection_is_resting(&ejection, 0));
+	assert_false(ejection_is_ejected(&ejection, 0));
 	assert_true(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, false, false)); /* another has come */
 }
 

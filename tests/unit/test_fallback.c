@@ -50,38 +50,49 @@ static void expect(const struct fallback_source *source, const char *head, const
 static void test_usual(void **state)
 {
 	(void)state;
-	expect(&(struct fallback_source){503, "text/plain; charset=utf-8", "gone fishing", 12},
+	expect(&(struct fallback_source){503, "text/plain; charset=utf-8", "gone fishing", 12, NULL, false},
 	       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n"
 	       "Cache-Control: no-store\r\n",
 	       "gone fishing");
-	expect(&(struct fallback_source){200, "application/json", "{}", 2},
+	expect(&(struct fallback_source){200, "application/json", "{}", 2, NULL, false},
 	       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nCache-Control: no-store\r\n", "{}");
 }
 
 static void test_defaults_and_strangers(void **state)
 {
 	(void)state;
-	expect(&(struct fallback_source){503, NULL, NULL, 0},
+	expect(&(struct fallback_source){503, NULL, NULL, 0, NULL, false},
 	       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n"
 	       "Cache-Control: no-store\r\n",
 	       "");
-	expect(&(struct fallback_source){599, "a/b", "x", 1},
+	expect(&(struct fallback_source){599, "a/b", "x", 1, NULL, false},
 	       "HTTP/1.1 599 Unknown\r\nContent-Type: a/b\r\nContent-Length: 1\r\nCache-Control: no-store\r\n", "x");
+}
+
+static void test_a_redirect(void **state)
+{
+	(void)state;
+	expect(&(struct fallback_source){307, NULL, "away", 4, "/x", false},
+	       "HTTP/1.1 307 Temporary Redirect\r\nLocation: /x\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	       "Content-Length: 4\r\nCache-Control: no-store\r\n",
+	       "away");
 }
 
 static void test_statuses_without_content(void **state)
 {
 	(void)state;
-	expect(&(struct fallback_source){204, "a/b", "body", 4}, "HTTP/1.1 204 No Content\r\nCache-Control: no-store\r\n", "");
-	expect(&(struct fallback_source){304, "a/b", "body", 4}, "HTTP/1.1 304 Not Modified\r\nCache-Control: no-store\r\n",
+	expect(&(struct fallback_source){204, "a/b", "body", 4, NULL, false},
+	       "HTTP/1.1 204 No Content\r\nCache-Control: no-store\r\n", "");
+	expect(&(struct fallback_source){304, "a/b", "body", 4, NULL, false},
+	       "HTTP/1.1 304 Not Modified\r\nCache-Control: no-store\r\n",
 	       "");
-	expect(&(struct fallback_source){205, "a/b", "body", 4},
+	expect(&(struct fallback_source){205, "a/b", "body", 4, NULL, false},
 	       "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nCache-Control: no-store\r\n", "");
 }
 
 static void test_a_body_may_hold_anything(void **state)
 {
-	const struct fallback_source source = {503, "application/octet-stream", "\0\r\n\0", 4};
+	const struct fallback_source source = {503, "application/octet-stream", "\0\r\n\0", 4, NULL, false};
 	struct fallback fallback = {0};
 
 	(void)state;
@@ -95,7 +106,7 @@ static void test_a_body_may_hold_anything(void **state)
 
 static void test_memory_short(void **state)
 {
-	const struct fallback_source source = {503, "a/b", "x", 1};
+	const struct fallback_source source = {503, "a/b", "x", 1, NULL, false};
 	struct fallback fallback = {.status = 1};
 
 	(void)state;
@@ -112,6 +123,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_usual),
 		cmocka_unit_test(test_defaults_and_strangers),
+		cmocka_unit_test(test_a_redirect),
 		cmocka_unit_test(test_statuses_without_content),
 		cmocka_unit_test(test_a_body_may_hold_anything),
 		cmocka_unit_test(test_memory_short),

@@ -11,7 +11,10 @@
 #include <cmocka.h>
 
 #include "gateway/http/fields.h"
+#include "gateway/http/lookalikes.h"
+#include "gateway/http/trailers.h"
 #include "tests/unit/page.h"
+#include "tests/unit/slices.h"
 
 enum { MAXIMUM = 8 };
 
@@ -60,12 +63,6 @@ static void assert_refused(struct outcome outcome, const char *why)
 {
 	assert_int_equal(outcome.result, PARSE_REFUSED);
 	assert_string_equal(outcome.why, why);
-}
-
-static void assert_slice(struct slice slice, const char *text)
-{
-	assert_int_equal(slice.length, strlen(text));
-	assert_memory_equal(slice.data, text, slice.length);
 }
 
 static void test_reads_fields(void **state)
@@ -208,11 +205,19 @@ static void test_names(void **state)
 		{"X-Forwarded-Prefix", FIELD_X_FORWARDED}, {"X-Forwarded-Ssl", FIELD_X_FORWARDED}, {"X-Real-IP", FIELD_X_FORWARDED},
 		{"X-Forwarded-For", FIELD_X_FORWARDED_FOR}, {"X-Forwarded-Proto", FIELD_X_FORWARDED_PROTO},
 		{"X_Forwarded_For", FIELD_LOOKALIKE}, {"X-Forwarded_For", FIELD_LOOKALIKE}, {"x_real-ip", FIELD_LOOKALIKE},
-		{"X_Request_Id", FIELD_LOOKALIKE}, {"X-Forwarded_Any", FIELD_LOOKALIKE},
+		{"X_Request_Id", FIELD_LOOKALIKE}, {"X-Forwarded_Any", FIELD_LOOKALIKE}, {"X.Forwarded.For", FIELD_LOOKALIKE},
+		{"X!Forwarded~For", FIELD_LOOKALIKE}, {"X_Forwarded_", FIELD_LOOKALIKE}, {"_X-Real-IP", FIELD_LOOKALIKE},
+		{"X.Original.URL", FIELD_LOOKALIKE}, {"X_Rewrite_URL", FIELD_LOOKALIKE}, {"Forwarded_", FIELD_LOOKALIKE},
+		{"Content-Length_", FIELD_LOOKALIKE}, {"Content.Length", FIELD_FRAMING_LOOKALIKE}, {"Transfer-Encoding.", FIELD_LOOKALIKE},
+		{"Host_", FIELD_LOOKALIKE}, {"Via.", FIELD_LOOKALIKE}, {"Pro_xy", FIELD_LOOKALIKE},
+		{"Proxy_Authorization", FIELD_LOOKALIKE},
+		{"Max_Forwards", FIELD_LOOKALIKE}, {"X-Original-URL", FIELD_X_FORWARDED}, {"X-Rewrite-URL", FIELD_X_FORWARDED},
+		{"X-Original-Host", FIELD_X_FORWARDED}, {"X-Originality", FIELD_OTHER}, {"User_Agent", FIELD_ODD}, {"X_Key", FIELD_ODD},
+		{"Xforwarded-For", FIELD_OTHER}, {"X_Forward", FIELD_ODD}, {"Hosts_", FIELD_ODD}, {"_", FIELD_ODD},
 		{"X-Forwarded-Host", FIELD_X_FORWARDED_HOST}, {"X-Forwarded-Port", FIELD_X_FORWARDED_PORT},
 		{"X-Request-Id", FIELD_X_REQUEST_ID}, {"Traceparent", FIELD_TRACEPARENT}, {"User-Agent", FIELD_USER_AGENT},
 		{"Referer", FIELD_REFERER}, {"Proxy", FIELD_PROXY}, {"Date", FIELD_DATE}, {"Content_Length", FIELD_FRAMING_LOOKALIKE},
-		{"transfer_encoding", FIELD_FRAMING_LOOKALIKE}, {"Content_Lengths", FIELD_OTHER},
+		{"transfer_encoding", FIELD_FRAMING_LOOKALIKE}, {"Content_Lengths", FIELD_ODD},
 		{"A", FIELD_OTHER}, {"", FIELD_OTHER}, {"Accept", FIELD_OTHER}, {"X-Forwarder", FIELD_OTHER},
 	};
 
@@ -226,10 +231,31 @@ static void test_names(void **state)
 			if (name[at] >= 'a' && name[at] <= 'z')
 				name[at] = (char)(name[at] - 32);
 		assert_int_equal(field_identify((struct slice){name, length}), known[i].id);
-		if (known[i].id == FIELD_OTHER || known[i].id == FIELD_X_FORWARDED || known[i].id == FIELD_LOOKALIKE)
+		if (known[i].id == FIELD_OTHER || known[i].id == FIELD_X_FORWARDED || known[i].id == FIELD_LOOKALIKE ||
+		    known[i].id == FIELD_ODD)
 			continue;
 		name[length - 1] = '!';
 		assert_int_not_equal(field_identify((struct slice){name, length}), known[i].id);
+	}
+}
+
+static void test_names_that_look_alike(void **state)
+{
+	static const struct {
+		const char *one, *other;
+		bool is_alike;
+	} pairs[] = {
+		{ "X-Key", "X_Key", true }, { "X-Key", "x.kEY", true }, { "X-Key", "X-Key_", true }, { "X-Key", "_X-Key", true },
+		{ "X-Key", "X-Keys", false }, { "X-Key", "X-Ke", false }, { "X-Key", "X_", false }, { "X-Key", "Y_Key", false },
+		{ "X-Key1", "X_Key2", false }, { "_", ".", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		struct slice one = { pairs[i].one, strlen(pairs[i].one) }, other = { pairs[i].other, strlen(pairs[i].other) };
+
+		assert_int_equal(field_names_look_alike(one, other), pairs[i].is_alike);
+		assert_int_equal(field_names_look_alike(other, one), pairs[i].is_alike);
 	}
 }
 
@@ -292,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_hop_by_hop),
 		cmocka_unit_test(test_tabs_around_framing_fields),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_names_that_look_alike),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_trailers),
 	};

@@ -1,6 +1,6 @@
 /*
- * What a thread can't do any more once it has put a filter on, and that it still can what it must; the same for files. Each case
- * runs in a child: a filter is never taken off. The filters are those that the gateway's own threads put on.
+ * A request's way through the filters of its route: their order, what they may change, and what becomes of what they hold. What the
+ * exchange does with it: test_exchange.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,297 +12,324 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "gateway/filter/filter.h"
+#include "gateway/http/lookalikes.h"
 
-#include "gateway/base/filter.h"
-#include "gateway/base/landlock.h"
+/* ---- changes ------------------------------------------------------------------------------------------------------- */
 
-enum { NO_FILTER = 77 };
-
-/* How a child ends that puts the filter on and then does `what`: its exit status, or minus the signal. */
-static int end_of(struct filter (*filter_for)(void), int (*what)(void))
+static struct field field_of(const char *name)
 {
-	pid_t child = fork();
-	int status;
+	struct slice slice = { name, strlen(name) };
 
-	assert_true(child >= 0);
-	if (child == 0) {
-		struct filter filter = filter_for();
-
-		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-		_exit(filter.length != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && filter_put_on(&filter) ? what() : NO_FILTER);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+	return (struct field){ .name = slice, .id = field_identify(slice) };
 }
 
-/* 0, or errno. */
-static int result_of(long returned)
+static bool removes(const struct changes *changes, const char *name)
 {
-	return returned < 0 ? errno : 0;
+	struct field field = field_of(name);
+
+	return changes_remove(changes, &field);
 }
 
-static int open_a_file(void)
+static bool removes_alike(const struct changes *changes, const char *name)
 {
-	return result_of(open("/etc/passwd", O_RDONLY));
+	struct field field = field_of(name);
+
+	return changes_remove_alike(changes, &field);
 }
 
-static int make_a_file(void)
+/* As it would be put into a head. */
+static const char *text_of(const struct changes *changes)
 {
-	return result_of(syscall(SYS_openat, AT_FDCWD, "/tmp/gateway-test-filter", O_WRONLY | O_CREAT, 0600));
+	static char text[4096];
+	const struct change *list = changes_list(changes);
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < changes->count; i++)
+		if (change_puts(&list[i]))
+			length += (size_t)snprintf(text + length, sizeof text - length, "%.*s: %.*s\r\n", (int)list[i].name.length,
+			                           list[i].name.data, (int)list[i].value.length, list[i].value.data);
+	length += (size_t)snprintf(text + length, sizeof text - length, "%.*s", (int)changes->lines.length, changes->lines.data);
+	assert_int_equal(changes->bytes, length);
+	return text;
 }
 
-static int execute(void)
+static void a_name_goes_in_every_spelling(void **state)
 {
-	char name[] = "true", *arguments[] = { name, NULL };
-
-	return result_of(execve("/bin/true", arguments, NULL));
-}
-
-static int execute_by_descriptor(void)
-{
-	char name[] = "true", *arguments[] = { name, NULL };
-
-	return result_of(syscall(SYS_execveat, AT_FDCWD, "/bin/true", arguments, NULL, 0));
-}
-
-static int trace(void)
-{
-	return result_of(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
-}
-
-static int start_a_process(void)
-{
-	long child = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
-
-	if (child == 0)
-		_exit(0);
-	return result_of(child);
-}
-
-static int open_a_unix_socket(void)
-{
-	return result_of(socket(AF_UNIX, SOCK_STREAM, 0));
-}
-
-static int open_a_udp_socket(void)
-{
-	return result_of(socket(AF_INET, SOCK_DGRAM, 0));
-}
-
-static int listen_somewhere(void)
-{
-	struct sockaddr_in any = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	return fd < 0 ? 100 : result_of(bind(fd, (struct sockaddr *)&any, sizeof any));
-}
-
-static int make_memory_executable(void)
-{
-	return result_of((long)mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
-
-static int make_memory_executable_later(void)
-{
-	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return page == MAP_FAILED ? 100 : result_of(mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC));
-}
-
-static int end_another(void)
-{
-	return result_of(kill(getppid(), SIGTERM));
-}
-
-static int fail_an_assertion(void)
-{
-	signal(SIGABRT, SIG_DFL);
-	abort();
-}
-
-/* A request's life in calls. */
-static int serve(void)
-{
-	int sockets[2], pipes[2], loop = epoll_create1(0), fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	char bytes[16];
-	void *memory;
-
-	if (loop >= 0) /* the loop is made before */
-		return 101;
-	if (fd < 0 || pipe2(pipes, O_NONBLOCK | O_CLOEXEC) != 0 || fcntl(pipes[1], F_SETPIPE_SZ, 65536) < 0)
-		return 102;
-	sockets[0] = pipes[1], sockets[1] = pipes[0];
-	if (write(sockets[0], "hello", 5) != 5 || read(sockets[1], bytes, sizeof bytes) != 5)
-		return 103;
-	memory = malloc(8 << 20);
-	if (memory == NULL)
-		return 104;
-	memory = realloc(memory, 16 << 20);
-	free(memory);
-	return close(fd) == 0 && time(NULL) > 0 ? 0 : 105;
-}
-
-static void *thread(void *context)
-{
-	return context;
-}
-
-static int start_a_thread(void)
-{
-	pthread_t started;
-	int failed = pthread_create(&started, NULL, thread, NULL);
-
-	return failed != 0 ? failed : pthread_join(started, NULL);
-}
-
-static void who_serves_opens_nothing_and_starts_nothing(void **state)
-{
-	(void)state;
-	assert_int_equal(end_of(filter_for_serving, serve), 0);
-	assert_int_equal(end_of(filter_for_serving, open_a_file), ENOSYS);
-	assert_int_equal(end_of(filter_for_serving, make_a_file), ENOSYS);
-	assert_int_equal(access("/tmp/gateway-test-filter", F_OK), -1);
-	assert_int_equal(end_of(filter_for_serving, start_a_process), ENOSYS);
-	assert_int_equal(end_of(filter_for_serving, open_a_unix_socket), ENOSYS);
-	assert_int_equal(end_of(filter_for_serving, open_a_udp_socket), ENOSYS);
-	assert_int_equal(end_of(filter_for_serving, listen_somewhere), ENOSYS);
-	assert_int_equal(end_of(filter_for_serving, make_memory_executable), ENOSYS);
-	assert_int_equal(end_of(filter_for_serving, make_memory_executable_later), ENOSYS);
-	assert_int_equal(end_of(filter_for_serving, end_another), ENOSYS);
-}
-
-static void who_executes_or_traces_ends_the_process(void **state)
-{
-	struct filter (*const filters[])(void) = { filter_for_serving, filter_for_control };
+	struct changes changes;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(end_of(filters[i], execute), -SIGSYS);
-		assert_int_equal(end_of(filters[i], execute_by_descriptor), -SIGSYS);
-		assert_int_equal(end_of(filters[i], trace), -SIGSYS);
-	}
+	changes_begin(&changes);
+	changes_add(&changes, CHANGE_SET, SLICE("X-User"), SLICE("us"));
+	changes_add(&changes, CHANGE_REMOVE, SLICE("X_Role"), (struct slice){ NULL, 0 });
+	assert_true(removes(&changes, "x-user"));
+	assert_false(removes(&changes, "x_user"));
+	assert_true(removes_alike(&changes, "X-USER"));
+	assert_true(removes_alike(&changes, "X_User"));
+	assert_true(removes_alike(&changes, "x.user"));
+	assert_true(removes_alike(&changes, "X-User_"));
+	assert_true(removes_alike(&changes, "X-Role"));
+	assert_true(removes_alike(&changes, "X.Role"));
+	assert_false(removes_alike(&changes, "X-Users"));
+	assert_false(removes_alike(&changes, "Accept"));
+	changes_end(&changes);
 }
 
-static void a_failed_assertion_still_ends_as_one(void **state)
+static void a_prefix_takes_all_names_that_begin_so(void **state)
 {
-	(void)state;
-	assert_int_equal(end_of(filter_for_serving, fail_an_assertion), -SIGABRT);
-}
-
-static void the_control_thread_opens_and_starts_threads(void **state)
-{
-	(void)state;
-	assert_int_equal(end_of(filter_for_control, open_a_file), 0);
-	assert_int_equal(end_of(filter_for_control, open_a_udp_socket), 0);
-	assert_int_equal(end_of(filter_for_control, open_a_unix_socket), 0);
-	assert_int_equal(end_of(filter_for_control, start_a_thread), 0);
-	assert_int_equal(end_of(filter_for_control, start_a_process), EPERM);
-	assert_int_equal(end_of(filter_for_control, make_memory_executable), EPERM);
-	assert_int_equal(end_of(filter_for_control, make_memory_executable_later), EPERM);
-}
-
-/* ---- files -------------------------------------------------------------------------------------------------------- */
-
-static char folder[] = "/tmp/gateway-landlock-XXXXXX";
-
-static const char *in_folder(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return path;
-}
-
-static int open_as(const char *name, int flags)
-{
-	int fd = open(in_folder(name), flags, 0600);
-
-	if (fd >= 0)
-		close(fd);
-	return result_of(fd);
-}
-
-static int look_at_files(int abi)
-{
-	if (open_as("read/file", O_RDONLY) != 0)
-		return 1;
-	if (open_as("read/file", O_WRONLY) != EACCES || open_as("read/new", O_WRONLY | O_CREAT) != EACCES)
-		return 2;
-	if (open_as("write/new", O_WRONLY | O_CREAT) != 0)
-		return 3;
-	if (open_as("write/file", O_RDONLY) != EACCES || unlink(in_folder("write/file")) == 0)
-		return 4;
-	if (open_as("other/file", O_RDONLY) != EACCES || open_as("other/file", O_WRONLY) != EACCES)
-		return 5;
-	if (abi >= 4 && listen_somewhere() != EACCES)
-		return 6;
-	execute();
-	return errno == EACCES ? 0 : 7;
-}
-
-static void only_what_was_allowed_is_opened(void **state)
-{
-	struct landlock landlock = landlock_begin();
-	pid_t child;
-	int status;
+	struct changes changes;
 
 	(void)state;
-	if (landlock.abi == 0)
-		skip();
-	child = fork();
-	if (child == 0) {
-		landlock_allow_reading(&landlock, in_folder("read"));
-		landlock_allow_writing(&landlock, in_folder("write"));
-		landlock_allow_writing(&landlock, in_folder("missing"));
-		_exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && landlock_enforce(&landlock) ? look_at_files(landlock.abi) : NO_FILTER);
-	}
-	close(landlock.ruleset);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	changes_begin(&changes);
+	changes_add(&changes, CHANGE_REMOVE_PREFIX, SLICE("Access-Control-"), (struct slice){ NULL, 0 });
+	assert_true(removes(&changes, "access-control-allow-origin"));
+	assert_true(removes(&changes, "Access-Control-"));
+	assert_false(removes(&changes, "Access-Control"));
+	assert_false(removes(&changes, "Accept"));
+	changes_end(&changes);
 }
 
-static int make_folders(void **state)
+static void the_last_that_sets_wins(void **state)
 {
-	static const char *const names[] = { "read", "write", "other" };
+	struct changes changes;
 
 	(void)state;
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	for (int i = 0; i < 3; i++) {
-		char name[32];
+	changes_begin(&changes);
+	changes_add(&changes, CHANGE_SET, SLICE("X-User"), SLICE("one"));
+	changes_add(&changes, CHANGE_ADD, SLICE("Vary"), SLICE("Origin"));
+	changes_add(&changes, CHANGE_ADD, SLICE("Vary"), SLICE("Accept"));
+	changes_add(&changes, CHANGE_SET, SLICE("x-user"), SLICE("two"));
+	assert_string_equal(text_of(&changes), "Vary: Origin\r\nVary: Accept\r\nx-user: two\r\n");
+	changes_cut(&changes, 2);
+	assert_string_equal(text_of(&changes), "Vary: Origin\r\n");
+	assert_true(removes(&changes, "X-User"));
+	for (int i = 0; i < 100; i++)
+		changes_add(&changes, CHANGE_ADD, SLICE("A"), SLICE("b"));
+	assert_int_equal(changes.count, 102);
+	assert_int_equal(strlen(text_of(&changes)), 14 + 100 * 6);
+	changes_end(&changes);
+}
 
-		snprintf(name, sizeof name, "%s/file", names[i]);
-		if (mkdir(in_folder(names[i]), 0700) != 0 || open_as(name, O_WRONLY | O_CREAT) != 0)
-			return -1;
-	}
+static void lines_are_put_as_they_are(void **state)
+{
+	struct changes changes;
+
+	(void)state;
+	changes_begin(&changes);
+	assert_true(changes_are_none(&changes));
+	changes_set_lines(&changes, SLICE("A: b\r\nC: d\r\n"));
+	changes_add(&changes, CHANGE_SET, SLICE("A"), SLICE("x"));
+	assert_string_equal(text_of(&changes), "A: x\r\nA: b\r\nC: d\r\n");
+	changes_cut(&changes, 0);
+	assert_false(changes_are_none(&changes));
+	changes_set_lines(&changes, SLICE("E: f\r\n"));
+	assert_string_equal(text_of(&changes), "E: f\r\n");
+	changes_set_lines(&changes, (struct slice){ NULL, 0 });
+	assert_int_equal(changes.bytes, 0);
+	assert_true(changes_are_none(&changes));
+	changes_end(&changes);
+}
+
+static void removals_are_counted(void **state)
+{
+	struct changes changes;
+
+	(void)state;
+	changes_begin(&changes);
+	changes_add(&changes, CHANGE_ADD, SLICE("A"), SLICE("b"));
+	assert_int_equal(changes.removals, 0);
+	changes_add(&changes, CHANGE_SET, SLICE("A"), SLICE("c"));
+	assert_int_equal(changes.removals, 2); /* the first stays as a removal */
+	changes_add(&changes, CHANGE_SET, SLICE("a"), SLICE("d"));
+	assert_int_equal(changes.removals, 3);
+	changes_cut(&changes, 1);
+	assert_int_equal(changes.removals, 1);
+	changes_cut(&changes, 0);
+	assert_int_equal(changes.removals, 0);
+	changes_end(&changes);
+}
+
+/* ---- a run --------------------------------------------------------------------------------------------------------- */
+
+static char trace[256];
+static enum filter_verdict verdicts[2];
+
+static enum filter_verdict step(const struct filter *filter, char what)
+{
+	size_t used = strlen(trace);
+
+	snprintf(trace + used, sizeof trace - used, "%s%s%c", used > 0 ? " " : "", filter->type->name, what);
+	return verdicts[filter->type->name[0] - 'a'];
+}
+
+static enum filter_verdict arrive(struct filter_run *run, const struct filter *filter, const struct request *request)
+{
+	(void)run, (void)request;
+	step(filter, '0');
+	return FILTER_CONTINUE;
+}
+
+static enum filter_verdict admit(struct filter_run *run, const struct filter *filter, const struct request *request)
+{
+	enum filter_verdict verdict = step(filter, '1');
+
+	(void)request;
+	return verdict == FILTER_ANSWER ? filter_answer(run, OUTCOME_FORBIDDEN, NULL) : verdict;
+}
+
+static enum filter_verdict resume(struct filter_run *run, const struct filter *filter, const struct request *request)
+{
+	(void)run, (void)request;
+	step(filter, '2');
+	return FILTER_CONTINUE;
+}
+
+static void respond(struct filter_run *run, const struct filter *filter, const struct response *response)
+{
+	(void)response;
+	step(filter, '3');
+	filter_add_response_field(run, SLICE("X-Time"), filter_keep(run, SLICE("late")));
+}
+
+static void end(struct filter_run *run, const struct filter *filter)
+{
+	(void)run;
+	step(filter, '4');
+}
+
+static const struct filter_type a = { .name = "a", .state_size = 1, .on_arrival = arrive, .on_request = admit,
+	.on_resume = resume, .on_response = respond, .on_end = end };
+static const struct filter_type b = { .name = "b", .state_size = 8, .on_request = admit, .on_resume = resume, .on_end = end };
+
+static struct worker worker;
+static struct filter_list *list;
+
+static int set_up(void **state)
+{
+	(void)state;
+	list = calloc(1, sizeof *list + 2 * sizeof *list->filters);
+	filter_list_add(list, &(struct filter){ .type = &a });
+	filter_list_add(list, &(struct filter){ .type = &b });
+	trace[0] = '\0';
+	verdicts[0] = verdicts[1] = FILTER_CONTINUE;
 	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	filter_free_spares(&worker);
+	worker.spare_run_count = 0;
+	free(list);
+	return 0;
+}
+
+static struct filter_run *begin(void)
+{
+	static const struct address peer = { .family = 4, .ip = { 192, 0, 2, 1 } };
+	struct filter_run *run = filter_begin(&worker, list);
+
+	assert_non_null(run);
+	run->origin = (struct filter_origin){ .worker = &worker, .peer = &peer };
+	return run;
+}
+
+static void filters_run_in_their_order(void **state)
+{
+	struct filter_run *run = begin();
+	const struct request request = { .method = METHOD_GET };
+	const struct changes *changes;
+
+	(void)state;
+	assert_int_equal(filter_arrive(run, &request), FILTER_CONTINUE);
+	assert_int_equal(filter_admit(run, &request), FILTER_CONTINUE);
+	assert_null(filter_request_changes(run));
+	for (int i = 0; i < 2; i++) {
+		assert_true(filter_respond(run, NULL, &changes));
+		assert_string_equal(text_of(changes), "X-Time: late\r\n");
+	}
+	assert_non_null(filter_state_of(run, &b));
+	assert_ptr_equal(filter_state_of(run, &b), filter_state(run, &list->filters[1]));
+	filter_end(run);
+	assert_string_equal(trace, "a0 a1 b1 a3 a3 a4 b4");
+}
+
+static void the_first_refusal_is_the_last_word(void **state)
+{
+	struct filter_run *run = begin();
+	const struct request request = { .method = METHOD_GET };
+
+	(void)state;
+	verdicts[0] = FILTER_ANSWER;
+	assert_int_equal(filter_admit(run, &request), FILTER_ANSWER);
+	assert_int_equal(run->reply.outcome, OUTCOME_FORBIDDEN);
+	filter_end(run);
+	assert_string_equal(trace, "a1 a4 b4");
+}
+
+static void one_that_waits_is_asked_again(void **state)
+{
+	struct filter_run *run = begin();
+	const struct request request = { .method = METHOD_GET };
+
+	(void)state;
+	verdicts[0] = verdicts[1] = FILTER_WAIT;
+	assert_int_equal(filter_admit(run, &request), FILTER_WAIT);
+	assert_int_equal(filter_go_on(run, &request), FILTER_WAIT); /* the other's turn */
+	assert_int_equal(filter_go_on(run, &request), FILTER_CONTINUE);
+	filter_end(run);
+	assert_string_equal(trace, "a1 a2 b1 b2 a4 b4");
+}
+
+static void bad_and_long_values_are_refused(void **state)
+{
+	struct filter_run *run = begin();
+	static char much[FILTER_RESPONSE_BYTES_MAX];
+
+	(void)state;
+	memset(much, 'x', sizeof much);
+	assert_false(filter_set_request_field(run, SLICE("X-User"), SLICE("a\r\nX-Admin: yes")));
+	assert_string_equal(text_of(&run->request), "");
+	assert_true(removes(&run->request, "X-User")); /* nor does the client's word pass */
+	assert_false(filter_set_response_field(run, SLICE("A"), (struct slice){ much, sizeof much }));
+	assert_true(filter_set_response_field(run, SLICE("A"), (struct slice){ much, sizeof much - 5 }));
+	assert_false(filter_add_response_field(run, SLICE("B"), SLICE("c")));
+	for (int i = 0; i < 10; i++) {
+		struct slice kept = filter_keep(run, (struct slice){ much, 100 });
+
+		assert_memory_equal(kept.data, much, 100);
+	}
+	filter_end(run);
+}
+
+static void a_trusted_proxy_names_the_client(void **state)
+{
+	struct filter_run *run = begin();
+	struct address room;
+
+	(void)state;
+	run->origin.asked_for = SLICE("2001:db8::1");
+	assert_int_equal(filter_client(run, &room)->family, 6);
+	run->origin.asked_for = (struct slice){ NULL, 0 };
+	assert_int_equal(filter_client(run, &room)->family, 4);
+	filter_end(run);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_serves_opens_nothing_and_starts_nothing),
-		cmocka_unit_test(who_executes_or_traces_ends_the_process),
-		cmocka_unit_test(a_failed_assertion_still_ends_as_one),
-		cmocka_unit_test(the_control_thread_opens_and_starts_threads),
-		cmocka_unit_test(only_what_was_allowed_is_opened),
+		cmocka_unit_test(a_name_goes_in_every_spelling),
+		cmocka_unit_test(a_prefix_takes_all_names_that_begin_so),
+		cmocka_unit_test(the_last_that_sets_wins),
+		cmocka_unit_test(lines_are_put_as_they_are),
+		cmocka_unit_test(removals_are_counted),
+		cmocka_unit_test_setup_teardown(filters_run_in_their_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_first_refusal_is_the_last_word, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_that_waits_is_asked_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(bad_and_long_values_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_trusted_proxy_names_the_client, set_up, tear_down),
 	};
 
-	return cmocka_run_group_tests_name("filter", tests, make_folders, NULL);
+	return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "gateway/http/framing.h"
+#include "tests/unit/in_range.h"
 #include "tests/unit/page.h"
 
 /* ---- the decision --------------------------------------------------------------------------------------------- */
@@ -90,10 +91,11 @@ static void test_codings(void **state)
 	refused(400, "Content-Length: x\r\nTransfer-Encoding: gzip");
 	refused(400, "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked");
 	refused(400, "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked");
-	refused(501, "Transfer-Encoding: gzip");
+	refused(400, "Transfer-Encoding: gzip");
+	refused(400, "Transfer-Encoding: gzip, identity");
 	refused(501, "Transfer-Encoding: gzip, chunked");
 	refused(501, "Transfer-Encoding: Deflate , compress,chunked");
-	refused(501, "Transfer-Encoding: identity");
+	refused(400, "Transfer-Encoding: identity");
 	refused(501, "Transfer-Encoding: identity, chunked");
 	refused(400, "Transfer-Encoding:");
 	refused(400, "Transfer-Encoding: ,chunked");
@@ -159,18 +161,18 @@ static void test_where_the_end_is_certain(void **state)
 	assert_false(end_of(101, false, "Transfer-Encoding: chunked\r\n\r\n"));
 }
 
-static void test_trace(void **state)
+static void test_head_and_trace(void **state)
 {
-	const struct framing_input trace = {.is_request = true, .is_trace = true, .version_minor = 1};
+	const struct framing_input bodyless = {.is_request = true, .is_bodyless = true, .version_minor = 1};
 
 	(void)state;
-	assert_int_equal(decide(trace, "\r\n"), 0);
+	assert_int_equal(decide(bodyless, "\r\n"), 0);
 	assert_int_equal(body.kind, BODY_NONE);
-	assert_int_equal(decide(trace, "Content-Length: 0\r\n\r\n"), 0);
+	assert_int_equal(decide(bodyless, "Content-Length: 0\r\n\r\n"), 0);
 	assert_int_equal(body.kind, BODY_NONE);
-	assert_int_equal(decide(trace, "Content-Length: 1\r\n\r\n"), 400);
-	assert_int_equal(decide(trace, "Transfer-Encoding: chunked\r\n\r\n"), 400);
-	assert_int_equal(decide(trace, "Content-Length: x\r\n\r\n"), 400);
+	assert_int_equal(decide(bodyless, "Content-Length: 1\r\n\r\n"), 400);
+	assert_int_equal(decide(bodyless, "Transfer-Encoding: chunked\r\n\r\n"), 400);
+	assert_int_equal(decide(bodyless, "Content-Length: x\r\n\r\n"), 400);
 }
 
 /* ---- chunked coding ------------------------------------------------------------------------------------------- */
@@ -194,7 +196,7 @@ static struct decoded feed(const char *text, size_t length, size_t first, size_t
 		char *bytes = page_lay(text + at, size);
 
 		decoded.result = chunked_decode(&chunked, bytes, size, &data, &used, &why);
-		assert_in_range(data, 0, used);
+		assert_uint_in_range(data, 0, used);
 		if (decoded.result == CHUNKED_MORE)
 			assert_int_equal(used, size);
 		memcpy(decoded.data + decoded.length, bytes, data);
@@ -242,7 +244,7 @@ static void test_decodes_chunks(void **state)
 	assert_memory_equal(d.data, "hello, \r\nworld!", 15);
 	assert_int_equal(chunks("0\r\n").result, CHUNKED_TRAILERS);
 	assert_int_equal(chunks("0000000000000000\r\n").result, CHUNKED_TRAILERS);
-	assert_int_equal(chunks("000;a\tb\r\nX: y\r\n\r\n").used, 9);
+	assert_int_equal(chunks("000;a\t=b\r\nX: y\r\n\r\n").used, 10);
 	assert_int_equal(chunks("5\r\nhel").length, 3);
 	assert_int_equal(chunks("7fffffffffffffff\r\nabc").length, 3);
 	assert_int_equal(chunks("aBc\r\n").result, CHUNKED_MORE);
@@ -284,17 +286,64 @@ static void test_bounds_extensions(void **state)
 	char text[2100] = "0";
 
 	(void)state;
-	memset(text + 1, ';', 1024);
+	memset(text + 2, 'a', 1024);
+	text[1] = ';';
 	memcpy(text + 1025, "\r\n", 2);
 	assert_int_equal(chunks_bytes(text, 1027).result, CHUNKED_TRAILERS);
-	text[1025] = ';';
+	text[1025] = 'a';
 	assert_int_equal(chunks_bytes(text, 1026).result, CHUNKED_BAD);
+}
 
-	/* In all, not each: 102 chunks of 10 bytes of it are within, 103 are not. */
-	for (size_t i = 0; i < 103; i++)
-		memcpy(text + i * 16, "1;a=bcdefgh\r\nx\r\n", 16);
-	assert_int_equal(feed(text, 102 * 16, 7, 7).length, 102);
-	assert_int_equal(feed(text, 103 * 16, 7, 7).result, CHUNKED_BAD);
+/* `count` chunks of so much data, with 100 bytes of extension each. Returns the result of the last. */
+static enum chunked_result decode_signed(size_t count, size_t data_length)
+{
+	struct chunked chunked = { 0 };
+	enum chunked_result result = CHUNKED_MORE;
+
+	for (size_t i = 0; i < count && result == CHUNKED_MORE; i++) {
+		char text[1200];
+		int head = sprintf(text, "%zx;chunk-signature=%083d\r\n", data_length, 7);
+		size_t data, used;
+
+		memset(text + head, 'x', data_length);
+		memcpy(text + head + data_length, "\r\n", 2);
+		result = chunked_decode(&chunked, text, (size_t)head + data_length + 2, &data, &used, &why);
+	}
+	return result;
+}
+
+static void test_weighs_extensions_against_the_data(void **state)
+{
+	(void)state;
+	assert_int_equal(decode_signed(100000, 1000), CHUNKED_MORE);
+	assert_int_equal(decode_signed(100000, 50), CHUNKED_MORE);
+	/* Of each, 98 bytes remain beyond twice the data. */
+	assert_int_equal(decode_signed(668, 1), CHUNKED_MORE);
+	assert_int_equal(decode_signed(669, 1), CHUNKED_BAD);
+}
+
+static void test_reads_extensions(void **state)
+{
+	static const char *const good[] = {
+		"a", "a=b", "a=\"b\"", "a=\"\"", "a=\"b;c, d\"", "a=\"\\\"\"", "a=\"\\\\\"", " a", "a ;b", " a = b ;c",
+		"a\t=\t\"b\"\t;\tc", "a;b;c=d", "a=\"\xc3\xa9\"",
+	};
+	static const char *const evil[] = {
+		"", " ", ";", ";a", "a;", "a;;b", "=b", "a=", "a=;b", "a==b", "a b", "a=b c", "a=\"b", "a=\"b\"c", "a=\"b\\",
+		"a=\"b\\\"", "a ", "a=b ", "a=\"b\" ", "a=\xc3\xa9", "\xc3\xa9", "a,b", "a=b=c", "a:b", "a=b/c", "[a]",
+		"a=\"\x01\"", "a=\"\\\x01\"",
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		sprintf(text, "5;%s\r\nhello\r\n0\r\n", good[i]);
+		assert_int_equal(chunks_bytes(text, strlen(text)).length, 5);
+	}
+	for (size_t i = 0; i < sizeof evil / sizeof *evil; i++) {
+		sprintf(text, "5;%s\r\nhello\r\n0\r\n", evil[i]);
+		assert_int_equal(chunks_bytes(text, strlen(text)).result, CHUNKED_BAD);
+	}
 }
 
 int main(void)
@@ -304,10 +353,12 @@ int main(void)
 		cmocka_unit_test(test_codings),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_where_the_end_is_certain),
-		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_head_and_trace),
 		cmocka_unit_test(test_decodes_chunks),
 		cmocka_unit_test(test_refuses_chunks),
+		cmocka_unit_test(test_reads_extensions),
 		cmocka_unit_test(test_bounds_extensions),
+		cmocka_unit_test(test_weighs_extensions_against_the_data),
 	};
 
 	return cmocka_run_group_tests_name("framing", tests, NULL, NULL);

@@ -19,7 +19,7 @@ static bool take(struct health *health, const struct health_result *result)
 	return health_take(health, &SETTINGS, result, ++now_ms);
 }
 
-static void test_what_is_good(void **state)
+static void test_good_answers(void **state)
 {
 	(void)state;
 	for (unsigned status = 0; status < 700; status++)
@@ -79,7 +79,7 @@ static void test_well_after_successes_in_a_row(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_good),
+		cmocka_unit_test(test_good_answers),
 		cmocka_unit_test(test_ill_after_failures_in_a_row),
 		cmocka_unit_test(test_one_that_was_never_well),
 		cmocka_unit_test(test_well_after_successes_in_a_row),

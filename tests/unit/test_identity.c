@@ -74,6 +74,19 @@ static void test_several_names(void **state)
 	assert_int_equal(identity_of("tasks.patient", NULL, &which), IDENTITY_UNKNOWN);
 }
 
+static void test_labels(void **state)
+{
+	(void)state;
+	assert_true(identity_is_same_service("hospital_patient.1.abc.net", "Hospital_Patient.2.xyz.other"));
+	assert_false(identity_is_same_service("hospital_patient.1.abc.net", "evil_out_patient.1.abc.net"));
+	assert_false(identity_is_same_service("patient.1.abc.net", "patients.1.abc.net"));
+	assert_false(identity_is_same_service("", "patient.1.abc.net"));
+	assert_int_equal(identity_doubt("tasks.patient", "patient.1.abc.net"), 0);
+	assert_int_equal(identity_doubt("tasks.patient", "hospital_patient.1.abc.net"), 1);
+	assert_int_equal(identity_doubt("tasks.patient", "evil_out_patient.1.abc.net"), 2);
+	assert_int_equal(identity_doubt("tasks.out_patient", "evil_out_patient.1.abc.net"), 1);
+}
+
 static void test_task_names(void **state)
 {
 	(void)state;
@@ -107,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_own),           cmocka_unit_test(test_foreign),    cmocka_unit_test(test_says_nothing),
+		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_several_names), cmocka_unit_test(test_task_names), cmocka_unit_test(test_public),
 	};
 

@@ -11,7 +11,8 @@
 
 #include "gateway/base/inbox.h"
 #include "gateway/discovery/service.h"
-#include "gateway/worker.h"
+#include "gateway/worker/snapshot.h"
+#include "gateway/worker/worker.h"
 
 /* The linker leads calloc() and realloc() here. How many still succeed; below 0: all. */
 static int callocs_left = -1, reallocs_left = -1;
@@ -38,9 +39,9 @@ void *__wrap_realloc(void *old, size_t size)
 
 static int told;
 
-static void on_endpoints(void *context, struct upstream *upstream, struct endpoint_set *set)
+static void on_endpoints(void *context, struct upstream *upstream, struct endpoint_set *set, bool none_failed)
 {
-	(void)context, (void)upstream;
+	(void)context, (void)upstream, (void)none_failed;
 	told += set->count == 1;
 }
 
@@ -64,8 +65,7 @@ static void test_endpoints_that_could_not_be_told_are_told_with_the_next_answer(
 	assert_int_equal(service.set->count, 1);
 	endpoint_set_release(service.set);
 	endpoint_set_release(service.known);
-	endpoint_release(discovery.endpoints[0]);
-	free(discovery.endpoints);
+	register_destroy(&discovery.endpoints);
 }
 
 static void test_no_room_for_a_pool(void **state)
@@ -86,12 +86,13 @@ static void test_no_room_for_a_pool(void **state)
 	}
 	set = endpoint_set_new(endpoints, 2);
 	reallocs_left = 2; /* for the upstream and for the first pool */
-	worker_take_endpoints(worker, &upstream, set);
+	snapshot_take_endpoints(worker, &upstream, set);
 	assert_int_equal(reallocs_left, -1);
 	assert_true(worker->local_count == 0 || worker->locals[0].set != set);
-	for (struct grave *grave = worker->io.graves, *next; grave != NULL; grave = next) { /* the first pool, made for nothing */
-		next = grave->next;
-		grave->dig(grave);
+	/* The first pool, made for nothing. */
+	for (struct deferred_free *deferred = worker->io.deferred, *next; deferred != NULL; deferred = next) {
+		next = deferred->next;
+		deferred->free(deferred);
 	}
 	for (int i = 0; i < 2; i++)
 		endpoint_release(endpoints[i]);

@@ -16,6 +16,7 @@
 
 #include "gateway/telemetry/metrics_calls.h"
 #include "gateway/telemetry/metrics_text.h"
+#include "routes/config/complaints.h"
 
 enum { SERIES_MAX = 20000 };
 
@@ -47,14 +48,14 @@ static void make_upstream(unsigned index, const char *name, const char *url)
 	struct upstream_settings *settings = &world.settings[index];
 
 	*settings = (struct upstream_settings){
-		.ejection = { .enabled = true, .max_share_percent = 50 },
+		.ejection = { .enabled = true, .max_share_bp = 5000 },
 		.name = name,
 		.url = url,
 		.host = "h",
 		.port = 1,
 		.bulkhead_max_in_flight = 10,
 		.breaker = { .enabled = true, .window = BREAKER_WINDOW_TIME, .window_size = 10000, .minimum_calls = 2,
-		             .failure_rate_percent = 50, .slow_rate_percent = 80, .open_for_ms = 5000, .open_for_max_ms = 60000,
+		             .failure_rate_bp = 5000, .slow_rate_bp = 8000, .open_for_ms = 5000, .open_for_max_ms = 60000,
 		             .half_open_calls = 5, .half_open_timeout_ms = 30000 },
 	};
 	settings->upstream = upstream_new(settings, index, 1000, NULL, NULL);
@@ -293,9 +294,9 @@ static void test_nothing_has_happened(void **state)
 	write_text();
 	expect("gateway_requests_received_total", 0);
 	expect("gateway_requests_total{outcome=\"answered\",route=\"/patient\",upstream=\"patient\"}", 0);
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"failed\",name=\"patient\"}", 0);
-	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\"}", -1);
-	expect("resilience4j_circuitbreaker_state{name=\"patient\",state=\"closed\"}", 1);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{group=\"patient\",kind=\"failed\",name=\"patient\"}", 0);
+	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\",group=\"patient\"}", -1);
+	expect("resilience4j_circuitbreaker_state{name=\"patient\",group=\"patient\",state=\"closed\"}", 1);
 	expect("process_start_time_seconds", 1700000000.123);
 	expect("process_uptime_seconds", 4); /* whatever the wall clock says */
 	expect("application_started_time_seconds", 0.25);
@@ -320,7 +321,7 @@ static void test_requests(void **state)
 	count(3, 1, METHOD_GET, 302, OUTCOME_ANSWERED, 10);
 	write_text();
 	expect_cumulative();
-#define OK "exception=\"None\",method=\"GET\",outcome=\"SUCCESS\",status=\"200\",uri=\"/patient\""
+#define OK "error=\"none\",exception=\"none\",method=\"GET\",outcome=\"SUCCESS\",status=\"200\",uri=\"/patient\""
 	expect("http_server_requests_seconds_count{" OK "}", 4);
 	expect("http_server_requests_seconds_sum{" OK "}", 20.002);
 	expect("http_server_requests_seconds_max{" OK "}", 20);
@@ -328,26 +329,33 @@ static void test_requests(void **state)
 	expect("http_server_requests_seconds_bucket{" OK ",le=\"0.001\"}", 3);
 	expect("http_server_requests_seconds_bucket{" OK ",le=\"10.0\"}", 3);
 	expect("http_server_requests_seconds_bucket{" OK ",le=\"+Inf\"}", 4);
-	expect("http_server_requests_seconds_count{exception=\"breaker_open\",method=\"GET\",outcome=\"SERVER_ERROR\","
+	expect("http_server_requests_seconds_count{error=\"breaker_open\",exception=\"breaker_open\","
+	       "method=\"GET\",outcome=\"SERVER_ERROR\","
 	       "status=\"503\",uri=\"/patient\"}", 1);
-	expect("http_server_requests_seconds_count{exception=\"client_aborted\",method=\"GET\",outcome=\"UNKNOWN\","
+	expect("http_server_requests_seconds_count{error=\"client_aborted\",exception=\"client_aborted\","
+	       "method=\"GET\",outcome=\"UNKNOWN\","
 	       "status=\"UNKNOWN\",uri=\"/patient\"}", 1);
-	expect("http_server_requests_seconds_count{exception=\"not_found\",method=\"UNKNOWN\",outcome=\"CLIENT_ERROR\","
+	expect("http_server_requests_seconds_count{error=\"not_found\",exception=\"not_found\",method=\"UNKNOWN\","
+	       "outcome=\"CLIENT_ERROR\","
 	       "status=\"404\",uri=\"NOT_FOUND\"}", 1);
-	expect("http_server_requests_seconds_count{exception=\"request_refused\",method=\"UNKNOWN\",outcome=\"CLIENT_ERROR\","
+	expect("http_server_requests_seconds_count{error=\"request_refused\",exception=\"request_refused\","
+	       "method=\"UNKNOWN\",outcome=\"CLIENT_ERROR\","
 	       "status=\"400\",uri=\"UNKNOWN\"}", 1);
-	expect("http_server_requests_seconds_count{exception=\"None\",method=\"GET\",outcome=\"REDIRECTION\",status=\"302\","
+	expect("http_server_requests_seconds_count{error=\"none\",exception=\"none\",method=\"GET\","
+	       "outcome=\"REDIRECTION\",status=\"302\","
 	       "uri=\"/a\\\"b\\\\c\\nd\"}", 1);
 	expect("spring_cloud_gateway_requests_seconds_count{httpMethod=\"GET\",httpStatusCode=\"200\",outcome=\"SUCCESSFUL\","
 	       "routeId=\"/patient\",routeUri=\"http://tasks.patient:2222\",status=\"OK\"}", 3);
 	expect("spring_cloud_gateway_requests_seconds_count{httpMethod=\"POST\",httpStatusCode=\"503\",outcome=\"SERVER_ERROR\","
 	       "routeId=\"/patient\",routeUri=\"http://tasks.patient:2222\",status=\"SERVICE_UNAVAILABLE\"}", 1);
 	expect("gateway_requests_seconds_count{httpMethod=\"GET\",httpStatusCode=\"302\",outcome=\"REDIRECTION\","
+	       ""
 	       "routeId=\"/patient\",routeUri=\"gone\",status=\"FOUND\"}", 1);
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"successful\",name=\"patient\"}", 3);
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"failed\",name=\"patient\"}", 1);
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"ignored\",name=\"patient\"}", 1);
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"successful\",name=\"strange \\\"one\\\"\\\\\\n\"}", 1);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{group=\"patient\",kind=\"successful\",name=\"patient\"}", 3);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{group=\"patient\",kind=\"failed\",name=\"patient\"}", 1);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{group=\"patient\",kind=\"ignored\",name=\"patient\"}", 1);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{group=\"strange \\\"one\\\"\\\\\\n\","
+	       "kind=\"successful\",name=\"strange \\\"one\\\"\\\\\\n\"}", 1);
 	expect("gateway_requests_total{outcome=\"answered\",route=\"/patient\",upstream=\"patient\"}", 2);
 	expect("gateway_requests_total{outcome=\"upgraded\",route=\"/patient\",upstream=\"patient\"}", 1);
 	expect("gateway_requests_total{outcome=\"not_found\",route=\"UNKNOWN\",upstream=\"\"}", 1);
@@ -364,14 +372,15 @@ static void test_replaced(void **state)
 	count(0, 0, METHOD_GET, 503 | REPLACED_BAD_REQUEST << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 1);
 	count(0, 1, METHOD_GET, 503 | REPLACED_FAILURE << METRICS_REPLACED_SHIFT, OUTCOME_REPLACED, 1);
 	write_text();
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"successful\",name=\"patient\"}", 2);
-	expect("resilience4j_circuitbreaker_calls_seconds_count{kind=\"failed\",name=\"patient\"}", 1);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{group=\"patient\",kind=\"successful\",name=\"patient\"}", 2);
+	expect("resilience4j_circuitbreaker_calls_seconds_count{group=\"patient\",kind=\"failed\",name=\"patient\"}", 1);
 	expect("gateway_requests_total{outcome=\"replaced\",route=\"/patient\",upstream=\"patient\"}", 3);
-	expect("http_server_requests_seconds_count{exception=\"replaced\",method=\"GET\",outcome=\"SERVER_ERROR\",status=\"503\","
+	expect("http_server_requests_seconds_count{error=\"replaced\",exception=\"replaced\",method=\"GET\","
+	       "outcome=\"SERVER_ERROR\",status=\"503\","
 	       "uri=\"/patient\"}", 3);
 }
 
-static void test_what_could_not_be_counted(void **state)
+static void test_uncounted_requests(void **state)
 {
 	(void)state;
 	count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 1);
@@ -462,12 +471,12 @@ static void test_calls(void **state)
 		if (calls.events[i] != expected[i])
 			fail_msg("event %u: %u, not %u", i, (unsigned)calls.events[i], (unsigned)expected[i]);
 	assert_int_equal(calls.requests, 15);
-	assert_int_equal(calls.sum_us, 20001000);
-	assert_int_equal(calls.buckets[0], 11);
-	assert_int_equal(calls.buckets[1], 1);
-	assert_int_equal(calls.buckets[METRICS_BUCKETS], 1);
-	for (unsigned i = 0; i <= METRICS_BUCKETS; i++)
-		sum += calls.buckets[i];
+	assert_int_equal(calls.latencies.sum_us, 20001000);
+	assert_int_equal(calls.latencies.places[latency_place(400)], 1);
+	assert_int_equal(calls.latencies.places[latency_place(600)], 1);
+	assert_int_equal(calls.latencies.places[latency_place(20000000)], 1);
+	for (unsigned i = 0; i < LATENCY_PLACES; i++)
+		sum += calls.latencies.places[i];
 	assert_int_equal(sum, 13);
 	write_text();
 #define HYSTRIX "group=\"HystrixGatewayFilterFactory\",key=\"patient\""
@@ -480,13 +489,92 @@ static void test_calls(void **state)
 	expect("hystrix_latency_execution_seconds_count{" HYSTRIX "}", 13);
 	expect("hystrix_latency_total_seconds_sum{" HYSTRIX "}", 20.001);
 	expect("hystrix_latency_total_seconds_max{" HYSTRIX "}", 20);
-	expect("resilience4j_retry_calls_total{kind=\"successful_without_retry\",name=\"patient\"}", 5);
-	expect("resilience4j_retry_calls_total{kind=\"successful_with_retry\",name=\"patient\"}", 1);
-	expect("resilience4j_retry_calls_total{kind=\"failed_without_retry\",name=\"patient\"}", 5);
-	expect("resilience4j_retry_calls_total{kind=\"failed_with_retry\",name=\"patient\"}", 1);
-	expect("resilience4j_timelimiter_calls_total{kind=\"successful\",name=\"patient\"}", 6);
-	expect("resilience4j_timelimiter_calls_total{kind=\"failed\",name=\"patient\"}", 4);
-	expect("resilience4j_timelimiter_calls_total{kind=\"timeout\",name=\"patient\"}", 2);
+	expect("resilience4j_retry_calls_total{group=\"patient\",kind=\"successful_without_retry\",name=\"patient\"}", 5);
+	expect("resilience4j_retry_calls_total{group=\"patient\",kind=\"successful_with_retry\",name=\"patient\"}", 1);
+	expect("resilience4j_retry_calls_total{group=\"patient\",kind=\"failed_without_retry\",name=\"patient\"}", 5);
+	expect("resilience4j_retry_calls_total{group=\"patient\",kind=\"failed_with_retry\",name=\"patient\"}", 1);
+	expect("resilience4j_timelimiter_calls_total{group=\"patient\",kind=\"successful\",name=\"patient\"}", 6);
+	expect("resilience4j_timelimiter_calls_total{group=\"patient\",kind=\"failed\",name=\"patient\"}", 4);
+	expect("resilience4j_timelimiter_calls_total{group=\"patient\",kind=\"timeout\",name=\"patient\"}", 2);
+}
+
+static void test_metrics_of_spring_boot_3(void **state)
+{
+	(void)state;
+	world.input.configured_routes = 7;
+	world.input.cpu = &(struct metrics_cpu){ .cpus = 3, .before = { .at_ms = 4999 } };
+	counter_add(&world.counters[0].active, 2);
+	counter_add(&world.counters[0].active_sum_us, 1500000);
+	counter_add(&world.counters[0].active_longest_us, 1000000);
+	counter_add(&world.counters[1].active, 1);
+	counter_add(&world.counters[1].active_sum_us, 250000);
+	counter_add(&world.counters[1].active_longest_us, 250000);
+	count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 1000);
+	count(0, 0, METHOD_GET, 503, OUTCOME_RESPONSE_TIMEOUT, 1000);
+	count(0, 0, METHOD_GET, 503, OUTCOME_BREAKER_OPEN, 1000); /* did not get there */
+	write_text();
+#define ACTIVE "{exception=\"none\",method=\"UNKNOWN\",outcome=\"UNKNOWN\",status=\"UNKNOWN\",uri=\"UNKNOWN\"}"
+	expect("http_server_requests_active_seconds_count" ACTIVE, 3);
+	expect("http_server_requests_active_seconds_sum" ACTIVE, 1.75);
+	expect("http_server_requests_active_seconds_max" ACTIVE, 1);
+	assert_true(sum_of("http_client_requests_seconds_count") == 2);
+	expect("http_client_requests_seconds_count{error=\"none\",http_method=\"GET\",http_status_code=\"200\","
+	       "spring_cloud_gateway_route_id=\"/patient\",spring_cloud_gateway_route_uri=\"http://tasks.patient:2222\"}", 1);
+	expect("http_client_requests_seconds_count{error=\"response_timeout\",http_method=\"GET\",http_status_code=\"UNKNOWN\","
+	       "spring_cloud_gateway_route_id=\"/patient\",spring_cloud_gateway_route_uri=\"http://tasks.patient:2222\"}", 1);
+	expect("resilience4j_circuitbreaker_calls_seconds_bucket{group=\"patient\",kind=\"successful\","
+	       "name=\"patient\",le=\"+Inf\"}", 1);
+	expect("spring_cloud_gateway_routes_count", 7);
+	expect("system_cpu_count", 3);
+	assert_true(value_of("process_cpu_time_ns_total") >= value_of("process_cpu_seconds_total") * 1e9 - 1e6);
+	assert_true(value_of("system_load_average_1m") >= 0);
+	assert_false(has_series("hystrix_requests_total{group=\"HystrixGatewayFilterFactory\",key=\"patient\"}"));
+}
+
+/* A tag of the name of a label would be there twice. */
+static void expect_refused_as_tag(const char *label, size_t length)
+{
+	char text[400];
+	struct complaints complaints;
+
+	snprintf(text, sizeof text, "metrics: { tags: { %.*s: x } }\nupstreams: { a: { url: \"http://a.b\" } }\n"
+	                            "routes: [ { path: /, upstream: a } ]\n", (int)length, label);
+	if (config_parse("f", text, strlen(text), &complaints) != NULL || complaints.count != 1 ||
+	    strstr(complaints.list[0].text, "already have a label") == NULL)
+		fail_msg("the label %.*s is not in config_metrics.c", (int)length, label);
+	complaints_free(&complaints);
+}
+
+static void test_no_tag_can_be_a_label(void **state)
+{
+	(void)state;
+	for (int names = METRICS_BOOT3; names <= METRICS_BOOT2; names++) {
+		world.input.names = (enum metrics_names)names;
+		count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 1000);
+		write_text();
+		for (size_t i = 0; i < read_back.count; i++)
+			for (const char *at = read_back.list[i].series; (at = strpbrk(at, "{,")) != NULL;)
+				if (isalpha((unsigned char)*++at) && at[strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")] == '=')
+					expect_refused_as_tag(at, strcspn(at, "="));
+	}
+}
+
+static void test_metrics_of_spring_boot_2(void **state)
+{
+	(void)state;
+	world.input.names = METRICS_BOOT2;
+	count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 1000);
+	count(0, 0, METHOD_GET, 503, OUTCOME_RESPONSE_TIMEOUT, 1000);
+	write_text();
+	expect("http_server_requests_seconds_count{exception=\"None\",method=\"GET\",outcome=\"SUCCESS\",status=\"200\","
+	       "uri=\"/patient\"}", 1);
+	assert_null(strstr(read_back.text, "error=\""));
+	assert_null(strstr(read_back.text, "_active_seconds"));
+#define KEY "{group=\"HystrixGatewayFilterFactory\",key=\"patient\""
+	expect("hystrix_requests_total" KEY "}", 2);
+	expect("hystrix_errors_total" KEY "}", 1);
+	expect("hystrix_fallback_total" KEY ",event=\"fallback_success\"}", 1);
+	expect("hystrix_command_other_total" KEY ",event=\"success\"}", 1);
 }
 
 static void test_every_label(void **state)
@@ -531,16 +619,16 @@ static void test_breakers_and_endpoints(void **state)
 	counter_add(&world.counters[0].connections_accepted, 5);
 	counter_add(&world.counters[1].connections_accepted, 6);
 	write_text();
-	expect("resilience4j_circuitbreaker_state{name=\"patient\",state=\"open\"}", 1);
-	expect("resilience4j_circuitbreaker_state{name=\"patient\",state=\"closed\"}", 0);
+	expect("resilience4j_circuitbreaker_state{name=\"patient\",group=\"patient\",state=\"open\"}", 1);
+	expect("resilience4j_circuitbreaker_state{name=\"patient\",group=\"patient\",state=\"closed\"}", 0);
 	expect("gateway_breaker_state{upstream=\"patient\",state=\"open\"}", 1);
 	expect("hystrix_circuit_breaker_open{key=\"patient\",group=\"HystrixGatewayFilterFactory\"}", 1);
 	expect("hystrix_circuit_breaker_open{key=\"strange \\\"one\\\"\\\\\\n\",group=\"HystrixGatewayFilterFactory\"}", 0);
-	expect("resilience4j_circuitbreaker_not_permitted_calls_total{name=\"patient\",kind=\"not_permitted\"}", 1);
-	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",kind=\"failed\"}", 2);
-	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",kind=\"successful\"}", 0);
-	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\"}", 100);
-	expect("resilience4j_bulkhead_available_concurrent_calls{name=\"patient\"}", 0); /* not -1 */
+	expect("resilience4j_circuitbreaker_not_permitted_calls_total{name=\"patient\",group=\"patient\",kind=\"not_permitted\"}", 1);
+	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",group=\"patient\",kind=\"failed\"}", 2);
+	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",group=\"patient\",kind=\"successful\"}", 0);
+	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\",group=\"patient\"}", 100);
+	expect("resilience4j_bulkhead_available_concurrent_calls{name=\"patient\",group=\"patient\"}", 0); /* not -1 */
 	expect("gateway_bulkhead_in_flight{upstream=\"patient\"}", 11);
 	expect("hystrix_concurrent_execution_current{key=\"patient\",group=\"HystrixGatewayFilterFactory\"}", 11);
 	expect("gateway_bulkhead_waiting{upstream=\"patient\"}", 3);
@@ -593,8 +681,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_replaced), TEST(test_what_could_not_be_counted),
+		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_replaced), TEST(test_uncounted_requests),
 		TEST(test_a_route_that_was_removed), TEST(test_cpu), TEST(test_calls), TEST(test_every_label),
+		TEST(test_metrics_of_spring_boot_3), TEST(test_metrics_of_spring_boot_2), TEST(test_no_tag_can_be_a_label),
 		TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
 	};
 

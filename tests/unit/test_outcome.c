@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/outcome.h"
+#include "gateway/exchange/outcome.h"
 
 static void test_names_are_different(void **state)
 {

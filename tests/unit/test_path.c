@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "routes/path.h"
 #include "routes/route.h"
 
 static struct path_result read_path(const char *path, size_t length, char **bytes, char **room)
@@ -154,6 +155,15 @@ static void test_table(void **state)
 		{"/%2e%2e", NULL},
 		{"/%2e%2e/a/b", NULL},
 		/* refused: dots with parameters */
+		{"/a;x=1/b;y", "/a;x=1/b;y"},
+		{"/a;x/../b;%7e", "/b;~"},
+		{"/a/;x", "/a/;x"},
+		{"/;", "/;"},
+		{"/;x/a", NULL},
+		{"/a/;/b", NULL},
+		{"/a//;x/b", NULL},
+		{"/a/%3bx/b", NULL},
+		{"/a/;x/../b", NULL},
 		{"/a/..;/b", NULL},
 		{"/a/..;x=1/b", NULL},
 		{"/a/..;", NULL},
@@ -232,12 +242,62 @@ static void test_long_paths(void **state)
 	free(path);
 }
 
+static void test_parameters(void **state)
+{
+	static const struct {
+		const char *path, *matched, *with_encoded, *rest; /* rest: behind the first segment */
+	} cases[] = {
+		{ "/a/b", "/a/b", "/a/b", "/b" },
+		{ "/a;x/b", "/a/b", "/a/b", "/b" },
+		{ "/a;x=y;z,w/b;v", "/a/b", "/a/b", "/b;v" },
+		{ "/a;/b", "/a/b", "/a/b", "/b" },
+		{ "/a%3Bx/b", "/a%3Bx/b", "/a/b", "/b" },
+		{ "/a;x%3By/b", "/a/b", "/a/b", "/b" },
+		{ "/a%3Bx;y/b", "/a%3Bx/b", "/a/b", "/b" },
+		{ "/a;x", "/a", "/a", "" },
+		{ "/;x", "/", "/", "" },
+		{ "/a/;x", "/a/", "/a/", "/;x" },
+	};
+	char room[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		size_t length = strlen(cases[i].path), stripped = path_strip_parameters(cases[i].path, length, false, room);
+
+		assert_int_equal(stripped, strlen(cases[i].matched));
+		assert_memory_equal(room, cases[i].matched, stripped);
+		stripped = path_strip_parameters(cases[i].path, length, true, room);
+		assert_int_equal(stripped, strlen(cases[i].with_encoded));
+		assert_memory_equal(room, cases[i].with_encoded, stripped);
+		assert_string_equal(cases[i].path + path_skip(cases[i].path, length, 1), cases[i].rest);
+	}
+}
+
+static void test_beginnings(void **state)
+{
+	static const struct {
+		const char *path, *segments;
+		bool begins;
+	} cases[] = {
+		{ "/a/b", "/a", true }, { "/a/b", "/a/b", true }, { "/a;x/b;y", "/a/b", true }, { "/a;x", "/a", true },
+		{ "/a/b", "/a/b/c", false }, { "/ab", "/a", false }, { "/a", "/ab", false }, { "/a;xb", "/ab", false },
+		{ "/a;/b/c", "/a/b", true }, { "/a;x/c", "/a/b", false }, { "/;x", "/a", false }, { "/", "/a", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (path_begins_with(cases[i].path, strlen(cases[i].path), cases[i].segments, strlen(cases[i].segments)) != cases[i].begins)
+			fail_msg("%s %s", cases[i].path, cases[i].segments);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_embedded_nul),
+		cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_beginnings),
 		cmocka_unit_test(test_long_paths),
 	};
 

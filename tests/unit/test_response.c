@@ -12,6 +12,7 @@
 
 #include "gateway/http/response.h"
 #include "tests/unit/page.h"
+#include "tests/unit/slices.h"
 
 static const struct request_limits LIMITS = {.head_bytes = 1024, .fields = 8};
 
@@ -40,12 +41,6 @@ static struct response check_bytes(const char *text, size_t length, bool is_head
 #define done_head(literal) check_bytes(literal, sizeof literal - 1, true, PARSE_DONE)
 #define more(literal) check_bytes(literal, sizeof literal - 1, false, PARSE_MORE)
 #define refused(literal) assert_non_null(check_bytes(literal, sizeof literal - 1, false, PARSE_REFUSED).refused_why)
-
-static void assert_slice(struct slice slice, const char *text)
-{
-	assert_int_equal(slice.length, strlen(text));
-	assert_memory_equal(slice.data, text, slice.length);
-}
 
 static void test_reads_a_response(void **state)
 {
@@ -154,6 +149,10 @@ static void test_keep_alive(void **state)
 	assert_true(r.keep_alive);
 	assert_int_equal(r.keep_alive_timeout_s, 15);
 	assert_int_equal(done("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=\r\n\r\n").keep_alive_timeout_s, 0);
+	assert_true(done("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: timeout=\r\n\r\n").keep_alive);
+	assert_true(done("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: timeout=1, max=9\r\n\r\n").keep_alive);
+	assert_false(done("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: timeout=0\r\n\r\n").keep_alive);
+	assert_false(done("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: max=9, timeout=00\r\n\r\n").keep_alive);
 	assert_int_equal(done("HTTP/1.1 200 OK\r\nKeep-Alive: xtimeout=5\r\n\r\n").keep_alive_timeout_s, 0);
 	assert_int_equal(done("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=99999999999999\r\n\r\n").keep_alive_timeout_s, 86400);
 }

@@ -7,17 +7,12 @@
 #include <cmocka.h>
 
 #include "breaker/state.h"
+#include "tests/unit/breaker_usual.h"
 
 static const uint32_t NO_JITTER = 0x80000000;
 
 static const struct breaker_settings SETTINGS = {
-	.enabled = true,
-	.failure_rate_percent = 50,
-	.slow_rate_percent = 80,
-	.open_for_ms = 5000,
-	.open_for_max_ms = 60000,
-	.half_open_calls = 5,
-	.half_open_timeout_ms = 30000,
+	BREAKER_USUAL,
 };
 
 static uint64_t half_open_at(uint64_t now)
@@ -195,10 +190,12 @@ static void test_timeout_edges(void **state)
 static void test_rates(void **state)
 {
 	(void)state;
-	assert_true(state_reaches(1, 2, 50));
-	assert_false(state_reaches(49, 99, 50));
+	assert_true(state_reaches(1, 2, 5000));
+	assert_false(state_reaches(49, 99, 5000));
+	assert_true(state_reaches(1, 8, 1250)); /* 12.5% */
+	assert_false(state_reaches(12, 97, 1250));
 	assert_false(state_reaches(0, 10, 0)); /* nothing is never enough */
-	assert_true(state_reaches(UINT32_MAX, UINT32_MAX, 100));
+	assert_true(state_reaches(UINT32_MAX, UINT32_MAX, 10000));
 }
 
 int main(void)

@@ -10,7 +10,10 @@
 
 #include <cmocka.h>
 
+#include "breaker/look.h"
 #include "routes/upstream.h"
+#include "tests/unit/breaker_usual.h"
+#include "tests/unit/in_range.h"
 
 static struct upstream_settings settings_of(const char *name, const char *host, uint16_t port)
 {
@@ -19,16 +22,10 @@ static struct upstream_settings settings_of(const char *name, const char *host, 
 		.host = host,
 		.port = port,
 		.breaker = {
-			.enabled = true,
+			BREAKER_USUAL,
 			.window = BREAKER_WINDOW_TIME,
 			.window_size = 10000,
 			.minimum_calls = 5,
-			.failure_rate_percent = 50,
-			.slow_rate_percent = 80,
-			.open_for_ms = 5000,
-			.open_for_max_ms = 60000,
-			.half_open_calls = 5,
-			.half_open_timeout_ms = 30000,
 		},
 	};
 }
@@ -68,13 +65,48 @@ static void test_an_endpoint(void **state)
 	assert_string_equal(endpoint->discovered_by, "dns");
 	assert_true(address_equal(&endpoint->address, &address));
 	assert_int_equal(atomic_load(&endpoint->in_flight), 0);
-	assert_false(ejection_is_resting(&endpoint->ejection, 0));
+	assert_false(ejection_is_ejected(&endpoint->ejection, 0));
 	assert_null(atomic_load(&endpoint->last_error));
 	assert_ptr_equal(endpoint_reference(endpoint), endpoint);
 	endpoint_release(endpoint);
 	assert_int_equal(atomic_load(&endpoint->references), 1);
 	endpoint_release(endpoint);
 	endpoint_release(NULL);
+}
+
+/* The shortest life of an idle connection is believed for a minute after something like it was last seen. */
+static void test_how_long_idle_connections_live(void **state)
+{
+	static const struct {
+		uint32_t idle_ms;
+		bool is_closed_by_it;
+		uint64_t now_ms;
+		uint32_t known_ms;
+	} steps[] = {
+		{ 1000, false, 1, 0 },      /* the gateway closed it: that says nothing */
+		{ 30, true, 1000, 30 },
+		{ 25, true, 2000, 25 },     /* shorter: at once */
+		{ 700, true, 3000, 25 },    /* a busy endpoint is late */
+		{ 50000, false, 4000, 25 },
+		{ 40, true, 60000, 25 },    /* about the same: believed for another minute */
+		{ 700, true, 119000, 25 },
+		{ 20, false, 121000, 25 },  /* it would have lived for longer */
+		{ 700, true, 121000, 700 }, /* nobody has seen the short ones for a minute */
+		{ 50000, false, 200000, 50000 },
+		{ 0, true, 200001, 1 },     /* 0 is: never seen */
+	};
+	struct address address = address_of("10.0.1.3:2222");
+	struct endpoint *endpoint = endpoint_new(&address, 7, 0, "dns"), *next = endpoint_new(&address, 8, 0, "dns");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		endpoint_note_idle(endpoint, steps[i].idle_ms, steps[i].is_closed_by_it, steps[i].now_ms);
+		assert_int_equal(atomic_load(&endpoint->idle_ms), steps[i].known_ms);
+	}
+	endpoint_take_over(next, endpoint, false);
+	assert_int_equal(atomic_load(&next->idle_ms), 1);
+	endpoint_release(endpoint);
+	endpoint_release(next);
 }
 
 static void test_sets_share_endpoints(void **state)
@@ -143,7 +175,7 @@ static void test_an_upstream_copies_its_names(void **state)
 	upstream_release(NULL);
 }
 
-static void test_what_fits(void **state)
+static void test_settings_that_fit(void **state)
 {
 	struct upstream_settings born = settings_of("patient", "tasks.patient", 2222), other = born;
 	struct upstream *upstream = upstream_new(&born, 0, 0, NULL, NULL);
@@ -153,7 +185,7 @@ static void test_what_fits(void **state)
 	assert_true(upstream_fits(upstream, &other, &born.breaker));
 	/* What is asked for at each call may change. */
 	other.breaker.minimum_calls = 100;
-	other.breaker.failure_rate_percent = 10;
+	other.breaker.failure_rate_bp = 1000;
 	other.breaker.enabled = false;
 	other.bulkhead_max_in_flight = 1;
 	assert_true(upstream_fits(upstream, &other, &born.breaker));
@@ -191,7 +223,7 @@ static void test_a_successor_takes_over(void **state)
 	upstream_take_over(next, old);
 	view = breaker_look(next->breaker, &wider.breaker, 2000);
 	assert_int_equal(view.state, BREAKER_OPEN);
-	assert_in_range(view.open_for_ms, 1, 5000);
+	assert_uint_in_range(view.open_for_ms, 1, 5000);
 	assert_int_equal(view.failures_total, 5);
 	/* The call under way leaves the old bulkhead; the total goes on. */
 	assert_int_equal(bulkhead_in_flight(&next->bulkhead), 0);
@@ -206,10 +238,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_endpoint),
+		cmocka_unit_test(test_how_long_idle_connections_live),
 		cmocka_unit_test(test_sets_share_endpoints),
 		cmocka_unit_test(test_an_empty_set),
 		cmocka_unit_test(test_an_upstream_copies_its_names),
-		cmocka_unit_test(test_what_fits),
+		cmocka_unit_test(test_settings_that_fit),
 		cmocka_unit_test(test_a_successor_takes_over),
 	};
 

@@ -8,6 +8,7 @@
 
 #include "breaker/numbered.h"
 #include "breaker/window.h"
+#include "tests/unit/in_range.h"
 
 static struct window window;
 
@@ -26,18 +27,17 @@ static void expect(uint32_t generation, uint64_t now, uint32_t calls, uint32_t f
 	assert_int_equal(sum.calls, calls);
 	assert_int_equal(sum.failures, failures);
 	assert_int_equal(sum.slow, slow);
-	assert_int_equal(window_is_clean(&window, generation, now), failures == 0 && slow == 0);
 }
 
 /* A thread whose clock is behind the latest failure still has the one before in its window. */
-static void test_a_thread_that_lags_behind_the_latest_failure_finds_no_clean_window(void **state)
+static void test_a_thread_that_lags_behind_sees_what_it_knows(void **state)
 {
 	(void)state;
 	window_init(&window, BREAKER_WINDOW_TIME, 10000);
 	add(0, 5000, 1, 1, 0);
 	add(0, 12000, 1, 0, 1);
 	expect(0, 11999, 2, 1, 0);
-	assert_true(window_is_clean(&window, 0, 22000));
+	expect(0, 22000, 0, 0, 0);
 }
 
 static void test_time_window_looks_back_over_ten_slices(void **state)
@@ -142,7 +142,7 @@ static void test_count_window_keeps_the_size_and_less_than_two_slices_more(void 
 			sum = window_sum(&window, 0, 0);
 			if (n <= size)
 				assert_int_equal(sum.calls, n);
-			assert_in_range(sum.calls, n < size ? n : size, size + 2 * slice - 2);
+			assert_uint_in_range(sum.calls, n < size ? n : size, size + 2 * slice - 2);
 		}
 	}
 }
@@ -265,7 +265,7 @@ static void test_numbered_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_thread_that_lags_behind_the_latest_failure_finds_no_clean_window),
+		cmocka_unit_test(test_a_thread_that_lags_behind_sees_what_it_knows),
 		cmocka_unit_test(test_time_window_looks_back_over_ten_slices),
 		cmocka_unit_test(test_time_window_overwrites_a_slot_after_a_turn),
 		cmocka_unit_test(test_a_thread_a_whole_turn_behind_changes_nothing),

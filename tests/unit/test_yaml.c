@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "routes/yaml.h"
+#include "routes/config/yaml.h"
 
 /* One reading: its memory and its complaints, as lines "line:column text". */
 static struct {
@@ -46,7 +46,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct yaml_node *parse_bytes(const char *text, size_t length)
+static struct yaml_node *parse_with(const char *text, size_t length,
+                                    struct yaml_node *read(const char *text, size_t length, const struct yaml_reading *reading))
 {
 	struct yaml_reading reading = {allocate, complain, &world};
 	/* A copy to its end, so that the sanitizer sees a step too far. */
@@ -57,9 +58,19 @@ static struct yaml_node *parse_bytes(const char *text, size_t length)
 	teardown(NULL);
 	world.most = most;
 	memcpy(copy, text, length);
-	root = yaml_read(copy, length, &reading);
+	root = read(copy, length, &reading);
 	free(copy);
 	return root;
+}
+
+static struct yaml_node *parse_bytes(const char *text, size_t length)
+{
+	return parse_with(text, length, yaml_read);
+}
+
+static struct yaml_node *parse_foreign(const char *text)
+{
+	return parse_with(text, strlen(text), yaml_read_foreign);
 }
 
 static struct yaml_node *parse(const char *text)
@@ -148,7 +159,8 @@ static void test_syntax(void **state)
 	expect_refused("a: \"x\n",
 	               "2:1 found unexpected end of stream (while scanning a quoted scalar that began in line 1)\n");
 	expect_refused("a:\n\t- b\n", "2:1 a tab: YAML is indented with spaces\n");
-	expect_refused("a: b: c\n", "1:5 mapping values are not allowed in this context\n");
+	expect_refused("a: b: c\n", "1:5 a \": \" where none may be: quote a text that contains it (\"Sorry: closed\"), or mend the "
+	                            "indentation\n");
 	expect_refused("%YAML 7.0\n--- a\n", "1:1 found incompatible YAML document\n");
 }
 
@@ -159,6 +171,62 @@ static void test_documents(void **state)
 	(void)state;
 	assert_string_equal(world.said, "2:1 only one document (no second \"---\") is allowed in the file\n");
 	assert_string_equal(yaml_find(root, "a")->text, "1");
+}
+
+static void test_foreign_documents(void **state)
+{
+	struct yaml_node *root = parse_foreign("a: 1\n---\nb: !x 2\n---\n- c\n");
+
+	(void)state;
+	assert_string_equal(world.said, "");
+	assert_int_equal(root->kind, YAML_SEQUENCE);
+	assert_int_equal(root->count, 3);
+	assert_string_equal(yaml_find(root->first, "a")->text, "1");
+	assert_string_equal(yaml_find(root->first->next, "b")->text, "2");
+	assert_int_equal(yaml_find(root->first->next, "b")->line, 3);
+	assert_int_equal(parse_foreign("")->count, 0);
+}
+
+static void test_foreign_aliases(void **state)
+{
+	struct yaml_node *root = parse_foreign("a: &x {k: [1, 2]}\nb: *x\nc: &x 3\nd: *x\n"), *b;
+
+	(void)state;
+	assert_string_equal(world.said, "");
+	b = (struct yaml_node *)yaml_find(root->first, "b");
+	assert_int_equal(yaml_find(b, "k")->count, 2);
+	assert_int_equal(b->line, 1);
+	assert_string_equal(yaml_find(root->first, "d")->text, "3");
+	parse_foreign("a: *x\nb: &y [*y]\n---\nc: &z 1\n---\nd: *z\n");
+	assert_string_equal(world.said, "1:4 this alias (*name) has no anchor (&name) before it\n"
+	                                "2:8 this alias (*name) stands inside of its own anchor\n"
+	                                "6:4 this alias (*name) has no anchor (&name) before it\n");
+}
+
+/* A few lines that would be a billion values, and a tree that grows deeper with each line. */
+static void test_foreign_bounds(void **state)
+{
+	char text[4000] = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n", *at = text + strlen(text);
+
+	(void)state;
+	for (unsigned i = 1; i < 10; i++) {
+		at += sprintf(at, "a%u: &a%u [", i, i);
+		for (unsigned j = 0; j < 10; j++)
+			at += sprintf(at, "*a%u, ", i - 1);
+		at += sprintf(at, "]\n");
+	}
+	assert_null(parse_foreign(text));
+	assert_non_null(strstr(world.said, "the file holds too many values"));
+	at = text + sprintf(text, "a0: &a0 [x]\n");
+	for (unsigned i = 1; i < 40; i++)
+		at += sprintf(at, "a%u: &a%u [*a%u]\n", i, i, i - 1);
+	assert_null(parse_foreign(text));
+	assert_non_null(strstr(world.said, "nested too deeply"));
+	at = text;
+	for (unsigned i = 0; i <= YAML_ANCHORS_MAX; i++)
+		at += sprintf(at, "- &a%u x\n", i);
+	assert_null(parse_foreign(text));
+	assert_non_null(strstr(world.said, "more than 256 anchors"));
 }
 
 static void test_bad_bytes(void **state)
@@ -216,7 +284,7 @@ static void test_memory_short(void **state)
 	for (size_t most = 1; most < 12; most++) {
 		world.most = most;
 		assert_null(parse("a: {b: 1}\nc: [2, 3]\n"));
-		assert_non_null(strstr(world.said, "not enough memory"));
+		assert_non_null(strstr(world.said, "out of memory"));
 	}
 }
 
@@ -229,6 +297,9 @@ int main(void)
 		cmocka_unit_test_teardown(test_refused_and_read_on, teardown),
 		cmocka_unit_test_teardown(test_syntax, teardown),
 		cmocka_unit_test_teardown(test_documents, teardown),
+		cmocka_unit_test_teardown(test_foreign_documents, teardown),
+		cmocka_unit_test_teardown(test_foreign_aliases, teardown),
+		cmocka_unit_test_teardown(test_foreign_bounds, teardown),
 		cmocka_unit_test_teardown(test_bad_bytes, teardown),
 		cmocka_unit_test_teardown(test_deep, teardown),
 		cmocka_unit_test_teardown(test_large, teardown),

@@ -9,6 +9,7 @@
 #define memory_order_relaxed 0
 #define memory_order_acquire 0
 #define memory_order_release 0
+#define ATOMIC_LLONG_LOCK_FREE 2
 #define atomic_init(object, value) ((void)(*(object) = (value)))
 #define atomic_load(object) (*(object))
 #define atomic_load_explicit(object, order) (*(object))

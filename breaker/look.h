@@ -1,0 +1,12 @@
+/* The view of a breaker for people and for waiting requests. */
+#ifndef BREAKER_LOOK_H
+#define BREAKER_LOOK_H
+
+#include "breaker/types.h"
+
+/* One load, for log lines. BREAKER_DISABLED when settings say so. */
+enum breaker_state breaker_state_now(const struct breaker *breaker, const struct breaker_settings *settings);
+/* A snapshot for people; the figures may be from slightly different moments. */
+struct breaker_view breaker_look(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms);
+
+#endif

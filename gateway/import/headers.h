@@ -1,0 +1,10 @@
+/* Filters that edit header fields. */
+#ifndef GATEWAY_IMPORT_HEADERS_H
+#define GATEWAY_IMPORT_HEADERS_H
+
+#include "gateway/import/definition.h"
+
+/* False: it is none of them. */
+bool headers_apply(struct import *import, struct draft_route *route, const struct definition *filter);
+
+#endif

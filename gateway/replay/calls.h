@@ -1,0 +1,42 @@
+/* The calls of a log, by upstream: when each began, how long it took and how it ended. */
+#ifndef GATEWAY_REPLAY_CALLS_H
+#define GATEWAY_REPLAY_CALLS_H
+
+#include <stdio.h>
+
+#include "routes/config/config.h"
+
+enum call_end {
+	CALL_FINE,
+	CALL_FAILED,
+	CALL_NEITHER, /* says nothing of the service: the client left, say */
+	CALL_UNKNOWN, /* a breaker refused it when the log was written, so nobody knows how it would have ended */
+};
+
+struct call {
+	int64_t begin_ms, end_ms;         /* since 1970; end: when the breaker heard of it */
+	uint32_t duration_ms;             /* how long the client waited */
+	uint16_t response_slow, upstream; /* response_slow: milliseconds to the response's head, at most 65535 */
+	uint8_t end;
+};
+
+enum { CALLS_MOST = 50000000 };
+
+struct calls {
+	const struct config *config;
+	const struct upstream_settings **by_name; /* sorted */
+	struct call *list;                        /* after calls_sort(): by upstream, then by end */
+	uint32_t *by_begin;                       /* places in the list: by upstream, then by begin */
+	size_t count, room;
+	uint64_t lines, unread, unrouted, no_call, untimed; /* untimed: calls whose line does not say how long they took */
+};
+
+/* False: memory is short. `config` must outlive it. */
+bool calls_begin(struct calls *calls, const struct config *config);
+/* Adds the lines of a log; may be called again for the next one. False after a message on `errors`. */
+bool calls_read(struct calls *calls, FILE *from, const char *name, FILE *errors);
+/* After all of them. False: memory is short. */
+bool calls_sort(struct calls *calls);
+void calls_free(struct calls *calls);
+
+#endif

@@ -1,0 +1,104 @@
+#include "gateway/worker/issuers.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/log.h"
+#include "routes/config/settings.h"
+
+enum { ASK_GAP_MS = 1000 };
+
+static struct issuer_keys *find(const struct issuers *issuers, const struct key_source *source)
+{
+	for (size_t i = 0; i < issuers->count; i++)
+		if (issuers->list[i].source == source)
+			return &issuers->list[i];
+	return NULL;
+}
+
+static void drop(struct issuer_keys *issuer)
+{
+	key_set_release(issuer->keys);
+	key_source_release(issuer->source);
+}
+
+static bool add(struct issuers *issuers, struct key_source *source, struct key_set *keys)
+{
+	struct issuer_keys *list = realloc(issuers->list, (issuers->count + 1) * sizeof *list);
+
+	if (list == NULL)
+		return false;
+	list[issuers->count++] = (struct issuer_keys){ .source = source, .keys = keys };
+	issuers->list = list;
+	return true;
+}
+
+void issuers_take_keys(struct issuers *issuers, struct key_source *source, struct key_set *keys)
+{
+	struct issuer_keys *known = find(issuers, source);
+
+	if (known != NULL) {
+		key_set_release(known->keys);
+		known->keys = keys;
+		key_source_release(source);
+	} else if (!add(issuers, source, keys)) {
+		log_error("out of memory: a worker does not get an issuer's keys");
+		key_set_release(keys);
+		key_source_release(source);
+	}
+}
+
+static bool names(const struct config *config, const struct key_source *source)
+{
+	for (size_t i = 0; i < config->route_count; i++)
+		if (config->routes[i].jwt != NULL && config->routes[i].jwt->source == source)
+			return true;
+	return false;
+}
+
+void issuers_take_config(struct issuers *issuers, const struct config *config)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < issuers->count; i++) {
+		if (names(config, issuers->list[i].source))
+			issuers->list[kept++] = issuers->list[i];
+		else
+			drop(&issuers->list[i]);
+	}
+	issuers->count = kept;
+}
+
+const struct key_set *issuers_find_keys(const struct issuers *issuers, const struct key_source *source)
+{
+	const struct issuer_keys *known;
+
+	if (source->fixed != NULL)
+		return source->fixed;
+	known = find(issuers, source);
+	return known == NULL ? NULL : known->keys;
+}
+
+bool issuers_may_ask(struct issuers *issuers, const struct key_source *source, uint64_t now_ms)
+{
+	struct issuer_keys *known = find(issuers, source);
+
+	if (known == NULL || (known->asked_ms != 0 && now_ms - known->asked_ms < ASK_GAP_MS))
+		return false;
+	known->asked_ms = now_ms;
+	return true;
+}
+
+struct token_cache *issuers_tokens(struct issuers *issuers)
+{
+	if (issuers->tokens == NULL)
+		issuers->tokens = token_cache_new();
+	return issuers->tokens;
+}
+
+void issuers_destroy(struct issuers *issuers)
+{
+	for (size_t i = 0; i < issuers->count; i++)
+		drop(&issuers->list[i]);
+	free(issuers->list);
+	token_cache_free(issuers->tokens);
+}

@@ -1,0 +1,424 @@
+"""The autoscaler before a Docker Engine that misbehaves on purpose: it is real HTTP over a real Unix socket, but the swarm behind
+it is a dictionary."""
+import copy
+import datetime
+import http.client
+import http.server
+import json
+import os
+import signal
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
+import urllib.parse
+
+import pytest
+
+from harness import BUILD, ended_after, free_port, taken_slowly, until
+
+AUTOSCALER = os.path.join(os.path.dirname(os.environ.get("GATEWAY_BINARY") or os.path.join(BUILD, "gateway")), "autoscaler")
+
+
+def spec(name, replicas=2, **labels):
+    """As swarm has it, with fields that the autoscaler knows nothing of."""
+    return {"Name": name, "Labels": {"com.docker.stack.namespace": "hospital", **{f"autoscale.{key}": value for key, value in labels.items()}},
+            "TaskTemplate": {"ContainerSpec": {"Image": "patient:v1", "Env": ["A=ä", "B=\"x\""], "Healthcheck": {"Interval": 5000000000}},
+                             "Resources": {"Limits": {"NanoCPUs": 1500000000, "MemoryBytes": 9007199254740993}}, "ForceUpdate": 3,
+                             "Networks": [{"Target": "n1", "Aliases": ["patient"]}], "Runtime": "container", "Unheard": [None, True, {}]},
+            "Mode": {"Replicated": {"Replicas": replicas}},
+            "UpdateConfig": {"Parallelism": 1, "MaxFailureRatio": 0.1, "Order": "start-first"}, "EndpointSpec": {"Mode": "dnsrr"}}
+
+
+class Engine:
+    """One swarm manager. `before(path)` may change the swarm while a request is under way; it may return (status, message), to be
+    answered instead."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="autoscaler-")
+        self.socket = os.path.join(self.folder, "docker.sock")
+        self.lock = threading.Lock()
+        self.services, self.updates, self.asked = {}, [], []
+        self.before = lambda method, path: None
+        engine = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def address_string(self):
+                return "unix"
+
+            def do_GET(self):
+                engine.serve(self, None)
+
+            def do_POST(self):
+                engine.serve(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+
+        self.server = Server(self.socket, Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def add(self, name, replicas=2, state=None, mode=None, **labels):
+        service = {"ID": f"id{len(self.services)}", "Version": {"Index": 10}, "Spec": spec(name, replicas, **labels)}
+        if mode:
+            service["Spec"]["Mode"] = mode
+        if state:
+            service["UpdateStatus"] = {"State": state}
+        self.services[name] = service
+        return service
+
+    def replicas(self, name):
+        with self.lock:
+            return self.services[name]["Spec"]["Mode"]["Replicated"]["Replicas"]
+
+    def change(self, name, **keys):
+        """Somebody else does."""
+        service = self.services[name]
+        service["Version"]["Index"] += 7
+        if "replicas" in keys:
+            service["Spec"]["Mode"]["Replicated"]["Replicas"] = keys["replicas"]
+        if "state" in keys:
+            service["UpdateStatus"] = {"State": keys["state"]}
+
+    def serve(self, handler, body):
+        url = urllib.parse.urlsplit(handler.path)
+        with self.lock:
+            self.asked.append((handler.command, handler.path))
+        answer = self.before(handler.command, handler.path)
+        if answer is None:
+            with self.lock:
+                answer = self.answer(handler.command, url, body)
+        if answer is None:
+            handler.close_connection = True
+            return
+        status, value = answer
+        data = json.dumps({"message": value} if isinstance(value, str) else value).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    def answer(self, method, url, body):
+        parts = url.path.split("/")[2:]
+        if parts == ["services"]:
+            return 200, list(self.services.values())
+        service = next((one for one in self.services.values() if parts[1] in (one["ID"], one["Spec"]["Name"])), None)
+        if service is None:
+            return 404, f"service {parts[1]} not found"
+        if method == "GET":
+            return 200, service
+        if urllib.parse.parse_qs(url.query)["version"] != [str(service["Version"]["Index"])]:
+            return 500, "rpc error: code = Unknown desc = update out of sequence"
+        self.updates.append((service["Spec"]["Name"], copy.deepcopy(service["Spec"]), body))
+        service["Spec"] = body
+        service["Version"]["Index"] += 1
+        return 200, {"Warnings": None}
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Autoscaler:
+    def __init__(self, folder, engine, *options):
+        self.port = free_port()
+        self.log = open(folder / f"autoscaler-{self.port}.log", "w+")
+        self.process = subprocess.Popen([AUTOSCALER, "--listen", f"127.0.0.1:{self.port}", "--docker", f"unix://{engine.socket}", *options],
+                                        stderr=self.log)
+        until(lambda: "ready" in self.said() or self.process.poll() is not None, "the autoscaler")
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
+        answer = connection.getresponse()
+        data = answer.read().decode()
+        connection.close()
+        return answer.status, data
+
+    def send(self, *alerts, path="/alert/api/v2/alerts"):
+        assert self.ask("POST", path, json.dumps(alerts))[0] == 200
+
+    def count(self, result):
+        line = next(line for line in self.ask("GET", "/metrics")[1].splitlines() if f'result="{result}"' in line)
+        return int(line.split()[-1])
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(15) == 0, self.said()
+        self.log.close()
+
+
+def alert(service="patient", fires=True, **annotations):
+    ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=4 if fires else -4)
+    return {"labels": {"alertname": "patient_request_rate_error", "scale": service}, "annotations": annotations,
+            "startsAt": "2026-01-01T00:00:00Z", "endsAt": ends.isoformat().replace("+00:00", "Z"), "generatorURL": "http://prometheus:9090"}
+
+
+@pytest.fixture
+def engine():
+    yield from ended_after(Engine)
+
+
+@pytest.fixture
+def autoscaler(tmp_path):
+    yield from ended_after(lambda *arguments: Autoscaler(tmp_path, *arguments))
+
+
+@pytest.fixture
+def swarm(engine, autoscaler):
+    """An engine with hospital_patient, and an autoscaler before it."""
+    started = engine()
+    started.add("hospital_patient", max="5", cooldown="0s")
+    return started, autoscaler(started)
+
+
+@pytest.mark.parametrize("path", ["/alert/api/v2/alerts", "/alert/api/v1/alerts"])
+def test_an_alert_scales_and_nothing_else_changes(swarm, path):
+    engine, scaler = swarm
+    scaler.send(alert("hospital_patient"), path=path)
+    until(lambda: engine.updates, "the update")
+    name, before, after = engine.updates[0]
+    assert engine.replicas(name) == 3
+    before["Mode"]["Replicated"]["Replicas"] = 3
+    assert json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
+
+
+def test_the_stacks_name_may_be_left_out(swarm):
+    engine, scaler = swarm
+    scaler.send(alert())
+    until(lambda: engine.replicas("hospital_patient") == 3, "scaled")
+    other = engine.add("clinic_patient", max="5")
+    other["Spec"]["Labels"]["com.docker.stack.namespace"] = "clinic"
+    scaler.send(alert())
+    until(lambda: "several stacks have a service of this name" in scaler.said(), "nobody knows which")
+    assert engine.replicas("clinic_patient") == 2
+
+
+def test_alertmanagers_webhook(swarm):
+    engine, scaler = swarm
+    message = {"version": "4", "status": "firing", "alerts": [dict(alert(), status="firing", endsAt="0001-01-01T00:00:00Z"),
+                                                              dict(alert("nobody"), status="resolved")]}
+    assert scaler.ask("POST", "/alert", json.dumps(message))[0] == 200
+    until(lambda: engine.replicas("hospital_patient") == 3, "scaled")
+
+
+def test_never_above_the_maximum(swarm):
+    engine, scaler = swarm
+    for _ in range(8):
+        handled = scaler.count("scaled_up") + scaler.count("at_bound")
+        scaler.send(alert())
+        until(lambda: scaler.count("scaled_up") + scaler.count("at_bound") > handled, "a decision")
+    assert engine.replicas("hospital_patient") == 5 and len(engine.updates) == 3
+    scaler.send(alert(replicas="400"))
+    until(lambda: scaler.count("at_bound") > 5, "a decision")
+    assert engine.replicas("hospital_patient") == 5
+
+
+def test_the_annotation_is_the_wanted_number(swarm):
+    engine, scaler = swarm
+    scaler.send(alert(replicas="3.2"))
+    until(lambda: engine.replicas("hospital_patient") == 4, "scaled")
+    scaler.send(alert(replicas="2"))
+    until(lambda: scaler.count("at_bound") == 1, "a decision")
+    assert engine.replicas("hospital_patient") == 4
+
+
+def test_one_batch_is_one_decision_for_each_service(swarm):
+    engine, scaler = swarm
+    engine.add("hospital_ward", max="4", cooldown="0s")
+    scaler.send(alert(fires=False), alert(), alert(), alert("hospital_ward", fires=False), alert("unknown"), {"labels": {}}, alert(fires=False))
+    until(lambda: scaler.count("scaled_up") == 1 and scaler.count("resolved") == 1 and scaler.count("unknown_service") == 1, "decisions")
+    assert engine.replicas("hospital_patient") == 3 and engine.replicas("hospital_ward") == 2
+    assert "service unknown: left alone, unknown_service: there is no service of this name" in scaler.said()
+
+
+def test_a_resolved_alert_never_scales(swarm):
+    engine, scaler = swarm
+    scaler.send(alert(fires=False, replicas="5"))
+    until(lambda: scaler.count("resolved") == 1, "a decision")
+    assert engine.updates == []
+
+
+def test_without_a_maximum_nothing_is_scaled(engine, autoscaler):
+    started = engine()
+    started.add("patient")
+    started.add("gateway", mode={"Global": {}}, max="5")
+    scaler = autoscaler(started)
+    scaler.send(alert("patient"), alert("gateway"))
+    until(lambda: scaler.count("no_max") == 1 and scaler.count("not_replicated") == 1, "decisions")
+    assert started.updates == [] and "it has no label autoscale.max" in scaler.said()
+
+
+@pytest.mark.parametrize("state", ["updating", "paused", "rollback_started", "rollback_paused"])
+def test_never_in_the_middle_of_a_rollout(engine, autoscaler, state):
+    started = engine()
+    started.add("patient", state=state, max="5")
+    scaler = autoscaler(started)
+    scaler.send(alert())
+    until(lambda: scaler.count("rollout") == 1, "a decision")
+    assert started.updates == []
+    started.change("patient", state="completed")
+    scaler.send(alert())
+    until(lambda: started.replicas("patient") == 3, "scaled after it")
+
+
+def test_cooldown(engine, autoscaler):
+    started = engine()
+    started.add("patient", max="9", cooldown="1h")
+    scaler = autoscaler(started)
+    scaler.send(alert())
+    until(lambda: started.replicas("patient") == 3, "scaled")
+    started.change("patient", replicas=4)  # by hand: no change of ours
+    scaler.send(alert())
+    until(lambda: scaler.count("cooldown") == 1, "a decision")
+    assert started.replicas("patient") == 4
+
+
+def test_a_conflict_is_decided_anew(swarm):
+    """Somebody scales by hand, or begins a rollout, between our look and our change."""
+    engine, scaler = swarm
+    hands = [lambda: engine.change("hospital_patient", replicas=4)]
+    engine.before = lambda method, path: hands.pop()() if method == "POST" and hands else None
+    scaler.send(alert())
+    until(lambda: engine.replicas("hospital_patient") == 5, "scaled from what it is now")
+    assert scaler.count("conflicts") == 1
+    engine.services["hospital_patient"]["Spec"]["Mode"]["Replicated"]["Replicas"] = 2
+    hands.append(lambda: engine.change("hospital_patient", state="updating"))
+    scaler.send(alert())
+    until(lambda: scaler.count("rollout") == 1, "left alone")
+    assert engine.replicas("hospital_patient") == 2
+
+
+def test_three_conflicts_are_enough(swarm):
+    engine, scaler = swarm
+    engine.before = lambda method, path: engine.change("hospital_patient") if method == "POST" else None
+    scaler.send(alert())
+    until(lambda: "update out of sequence" in scaler.said(), "given up")
+    assert len([1 for method, _ in engine.asked if method == "POST"]) == 3 and engine.updates == []
+
+
+@pytest.mark.parametrize("answer", [(503, "This node is not a swarm manager."), (500, "boom"), (200, "nonsense"), (200, []), (400, {})])
+def test_an_engine_that_fails_hurts_nobody(swarm, answer):
+    engine, scaler = swarm
+    engine.before = lambda method, path: answer
+    scaler.send(alert("hospital_patient"))
+    until(lambda: scaler.count("engine_failed") == 1, "a decision")
+    engine.before = lambda method, path: None
+    scaler.send(alert("hospital_patient"))
+    until(lambda: engine.replicas("hospital_patient") == 3, "scaled")
+
+
+def test_an_engine_that_hangs_hurts_nobody(swarm):
+    engine, scaler = swarm
+    released = threading.Event()
+    engine.before = lambda method, path: released.wait(30) and None
+    scaler.send(alert("hospital_patient"))
+    until(lambda: engine.asked, "the engine is asked")
+    for _ in range(20):
+        assert scaler.ask("GET", "/livez")[0] == 200
+        scaler.send(alert("hospital_patient"))
+    until(lambda: scaler.count("engine_failed") >= 1, "a time limit", seconds=30)
+    released.set()
+    until(lambda: engine.replicas("hospital_patient") >= 3, "scaled", seconds=30)
+
+
+def test_names_of_nothing_take_no_services_place(swarm):
+    engine, scaler = swarm
+    scaler.send(*[alert(f"nothing{number}") for number in range(1024)])
+    until(lambda: scaler.count("unknown_service") == 1024, "all were asked for", 60)
+    scaler.send(alert())
+    until(lambda: engine.replicas("hospital_patient") == 3, "scaled")
+    assert scaler.count("dropped") == 0
+
+
+def test_it_shrinks_only_where_it_may(engine, autoscaler):
+    started = engine()
+    started.add("patient", replicas=4, max="5", min="3", down="100ms", cooldown="0s")
+    started.add("ward", replicas=4, max="5")
+    scaler = autoscaler(started)
+    until(lambda: started.replicas("patient") == 3, "one step down", seconds=40)
+    assert started.replicas("ward") == 4 and scaler.count("scaled_down") == 1
+
+
+def test_dry_run(engine, autoscaler):
+    started = engine()
+    started.add("patient", max="5")
+    scaler = autoscaler(started, "--dry-run")
+    scaler.send(alert())
+    until(lambda: "would scale from 2 to 3" in scaler.said(), "a decision")
+    assert started.updates == [] and all(method == "GET" for method, _ in started.asked)
+
+
+@pytest.mark.parametrize("body, status", [(b"", 400), (b"{", 400), (b"7", 400), (b"{}", 400), (b"[7]", 400), (b"[" * 100000, 400),
+                                          (b"\xff\xfe[]", 400), (b" " * (4 << 20), 413)],
+                         ids=["nothing", "half an object", "a number", "no alerts", "a list", "depth", "no text", "too much"])
+def test_a_body_that_is_no_alert_is_refused(swarm, body, status):
+    engine, scaler = swarm
+    try:
+        assert scaler.ask("POST", "/alert/api/v2/alerts", body)[0] == status
+    except (BrokenPipeError, ConnectionResetError):
+        assert status == 413
+    assert scaler.ask("GET", "/livez")[0] == 200 and engine.updates == []
+
+
+def test_slow_senders_are_bounded(swarm):
+    _, scaler = swarm
+    slow = []
+    for _ in range(200):
+        slow.append(socket.create_connection(("127.0.0.1", scaler.port)))
+        slow[-1].sendall(b"POST /alert/api/v2/alerts HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[")
+    assert scaler.ask("GET", "/livez")[0] == 200
+    until(lambda: len(os.listdir(f"/proc/{scaler.process.pid}/fd")) < 100, "descriptors are bounded", seconds=60)
+    for one in slow:
+        one.close()
+
+
+def test_a_client_may_take_the_page_slowly(engine, autoscaler):
+    """As long as it goes on taking it: more than the ten seconds that evhttp would give it."""
+    started, names = engine(), [f"{'x' * 240}{number}" for number in range(100)]
+    for name in names:
+        started.add(name, max="5", cooldown="0s")
+    scaler = autoscaler(started)
+    scaler.send(*(dict(alert(), labels={"alertname": '"' * 127, "scale": name}) for name in names))
+    until(lambda: scaler.count("scaled_up") == 100, "all are scaled", seconds=60)
+    head, _, body = taken_slowly(scaler.port, "/", 13).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ") and body.count(b"<tr>") == 101 and body.endswith(b"</table>\n")
+
+
+def test_a_page_in_a_browser_can_not_scale(swarm):
+    engine, scaler = swarm
+    for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert scaler.ask("POST", "/alert", json.dumps([alert()]), headers)[0] == 403
+    assert engine.updates == []
+
+
+def test_the_page_tells_what_was_done_and_why(swarm):
+    engine, scaler = swarm
+    scaler.send(alert(), alert("<script>alert(1)</script>"))
+    until(lambda: engine.replicas("hospital_patient") == 3, "scaled")
+    status, page = scaler.ask("GET", "/")
+    assert status == 200 and "2 &rarr; 3" in page and "alert patient_request_rate_error" in page and "<script>" not in page
+    assert scaler.ask("GET", "/alert")[0] == 405 and scaler.ask("GET", "/nothing")[0] == 404 and scaler.ask("POST", "/nothing")[0] == 404
+
+
+def test_healthcheck(swarm):
+    _, scaler = swarm
+    check = [AUTOSCALER, "--healthcheck", "--listen"]
+    assert subprocess.run([*check, f"127.0.0.1:{scaler.port}"], timeout=20).returncode == 0
+    assert subprocess.run([*check, f"127.0.0.1:{free_port()}"], timeout=20, capture_output=True).returncode == 1
+
+
+def test_usage():
+    for options, status in (["--version"], 0), (["--help"], 0), (["--nonsense"], 2), (["x"], 2), (["--docker", "ftp://x"], 2), (["--listen", "x"], 2):
+        assert subprocess.run([AUTOSCALER, *options], capture_output=True, timeout=20).returncode == status

@@ -1,0 +1,437 @@
+/* The importer: what it makes of the configurations in tests/data/spring, and of values and names in all their
+ * spellings. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/import/import.h"
+#include "gateway/import/placeholder.h"
+#include "gateway/import/profiles.h"
+#include "gateway/import/property.h"
+#include "gateway/import/value.h"
+#include "routes/config/complaints.h"
+#include "routes/config/config.h"
+
+static struct {
+	char *yml, *verdicts;
+} made;
+
+static bool import_text(const char *name, const char *text, const char *profiles)
+{
+	struct import_file file = { name, text, strlen(text) };
+	size_t length;
+	FILE *to, *verdicts;
+	bool is_fine;
+
+	free(made.yml);
+	free(made.verdicts);
+	to = open_memstream(&made.yml, &length);
+	verdicts = open_memstream(&made.verdicts, &length);
+	is_fine = import_spring(&file, 1, profiles, to, verdicts);
+	fclose(to);
+	fclose(verdicts);
+	return is_fine;
+}
+
+static void assert_passes(void)
+{
+	struct complaints complaints;
+	struct config *config = config_parse("gateway.yml", made.yml, strlen(made.yml), &complaints);
+
+	if (config == NULL)
+		fail_msg("line %zu: %s\n%s", complaints.list[0].line, complaints.list[0].text, made.yml);
+	complaints_free(&complaints);
+	config_release(config);
+}
+
+static void assert_said(const char *text)
+{
+	if (strstr(made.verdicts, text) == NULL)
+		fail_msg("not said: %s\n%s", text, made.verdicts);
+}
+
+static void assert_made(const char *text)
+{
+	if (strstr(made.yml, text) == NULL)
+		fail_msg("not made: %s\n%s", text, made.yml);
+}
+
+/* One route: its path predicate and its filters, as a list in YAML. */
+static void import_route(const char *path, const char *filters)
+{
+	char text[2000];
+
+	snprintf(text, sizeof text,
+	         "spring.cloud.gateway.routes:\n- id: r\n  uri: http://x.example:80\n  predicates: ['Path=%s']\n  filters: "
+	         "[%s]\n",
+	         path, filters);
+	assert_true(import_text("a.yml", text, NULL));
+	assert_passes();
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(made.yml);
+	free(made.verdicts);
+	made.yml = made.verdicts = NULL;
+	return 0;
+}
+
+/* Whatever is in them, each result passes. */
+static void test_data(void **state)
+{
+	struct dirent *entry;
+	DIR *inside = opendir("tests/data/spring");
+	unsigned count = 0;
+
+	(void)state;
+	assert_non_null(inside);
+	while ((entry = readdir(inside)) != NULL) {
+		char path[512], *text = calloc(1, 1 << 20);
+		FILE *from;
+
+		snprintf(path, sizeof path, "tests/data/spring/%s", entry->d_name);
+		from = strchr(entry->d_name, '.') != entry->d_name && strstr(path, ".gateway.yml") == NULL &&
+		               (strstr(path, ".yml") != NULL || strstr(path, ".properties") != NULL)
+		           ? fopen(path, "rb")
+		           : NULL;
+		if (from != NULL) {
+			assert_true(fread(text, 1, (1 << 20) - 1, from) > 0);
+			fclose(from);
+			assert_true(import_text(path, text, NULL));
+			assert_passes();
+			count++;
+		}
+		free(text);
+	}
+	closedir(inside);
+	assert_true(count >= 10);
+}
+
+static void test_rewrites(void **state)
+{
+	static const struct {
+		const char *path, *filters, *yml, *said;
+	} CASES[] = {
+		{ "/a/**", "StripPrefix=1", "strip_prefix: /a\n", "exact: StripPrefix=1" },
+		{ "/a/b/**", "StripPrefix=1", "strip_prefix: /a\n", "exact: StripPrefix=1" },
+		{ "/a/**", "StripPrefix=2", "# - path: /a", "refused: StripPrefix=2" },
+		{ "/a/**", "PrefixPath=/v1/", "add_prefix: /v1\n", "exact: PrefixPath=/v1/" },
+		{ "/a/**", "'PrefixPath=/v1', 'StripPrefix=1'", "- path: /a", "exact: StripPrefix=1" },
+		{ "/a/**", "'RewritePath=/a/?(?<s>.*), /$\\{s}'", "strip_prefix: /a\n", "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=/a/?(?<s>.*), /${s}'", "strip_prefix: /a\n", "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=/a(?<s>/?.*), $\\{s}'", "strip_prefix: /a\n", "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=^/a/(.*)$, /b/c/$1'", "add_prefix: /b/c\n", "different: RewritePath" },
+		{ "/a/b/**", "'RewritePath=/a/(?<s>.*), /$\\{s}'", "strip_prefix: /a\n", "RewritePath" },
+		{ "/**", "'RewritePath=/(?<s>.*), /api/$\\{s}'", "add_prefix: /api\n", "exact: RewritePath" },
+		{ "/a/b/**", "'RewritePath=/b, /c'", "strip_prefix: /a/b\n      add_prefix: /a/c\n", "different: RewritePath" },
+		{ "/a/**", "'RewritePath=/a/(?<s>\\d+), /n/$\\{s}'",
+		  "\n    rewrite: { regex: \"/a/(?<s>\\\\d+)\", replacement: \"/n/${s}\" }\n",
+		  "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=/a/(?<s>[a-z&&[^b]]+)$, /n/$1'", "regex: \"/a/(?<s>[a-z&&[^b]]+)$$\", replacement: \"/n/$1\" }\n",
+		  "different: RewritePath" },
+		{ "/a/**", "'SetPath=/one/$5'", "rewrite: { regex: \"^.*$$\", replacement: \"/one/\\\\$5\" }\n", "exact: SetPath" },
+		{ "/b/**", "'RewritePath=/a/(?<s>.*), /$\\{s}'", "regex: \"/a/(?<s>.*)\", replacement: \"/${s}\"", "exact: RewritePath" },
+		{ "/b/**", "'RewritePath=^/a/(?<s>.*), /$\\{s}'",
+		  "- path: /b\n    name: \"r\"\n    upstream: x\n    request_headers", "exact: RewritePath" },
+		{ "/b/**", "'RewritePath=^/a?b/, /'", "regex: \"^/a?b/\", replacement: \"/\"", "exact: RewritePath" },
+		{ "/b/**", "'PrefixPath=/c', 'RewritePath=/a/(?<s>.*), /$\\{s}'", "add_prefix: /c\n", "different: RewritePath" },
+		{ "/b/**", "'RewritePath=/(?<s>b), /$\\{s}', 'PrefixPath=/c'", "# left out: after rewrite.regex", "refused: PrefixPath" },
+		{ "/a", "SetPath=/b", "strip_prefix: /a\n      add_prefix: /b\n", "exact: SetPath" },
+		{ "/a/**", "'SetPath=/{x}'", "# - path: /a", "refused: SetPath" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		import_route(CASES[i].path, CASES[i].filters);
+		assert_made(CASES[i].yml);
+		assert_said(CASES[i].said);
+	}
+}
+
+/* A predicate that is not understood must not let its route take more than it did. */
+static void test_unknown_predicates_refuse_the_route(void **state)
+{
+	static const char *const PREDICATES[] = { "Query=green",           "Cookie=a, b",
+		                                      "Header=X-A, b",         "After=2017-01-20T17:42:47.789Z",
+		                                      "RemoteAddr=10.0.0.0/8", "Weight=group, 8",
+		                                      "Host=**.example.org",   "Tenant=x" };
+	char text[500];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(PREDICATES) / sizeof(PREDICATES[0]); i++) {
+		snprintf(text, sizeof text,
+		         "spring.cloud.gateway.routes:\n- uri: http://x:80\n  predicates: ['Path=/a/**', '%s']\n",
+		         PREDICATES[i]);
+		assert_true(import_text("a.yml", text, NULL));
+		assert_passes();
+		assert_null(strstr(made.yml, "\n  - path: /a"));
+		assert_made("replace-me");
+		assert_said("refused: ");
+	}
+}
+
+/* What guarded a service must not be lost in silence. */
+static void test_lost_guards(void **state)
+{
+	(void)state;
+	import_route("/a/**", "MyJwtFilter");
+	assert_made("\nlisten: \"127.0.0.1:8080\"\n");
+	import_route("/a/**", "MyLoggingFilter");
+	assert_made("\nlisten: 8080\n");
+	assert_true(import_text("a.yml", "spring.security.user.name: x\nserver.port: 80\n", NULL));
+	assert_made("\nlisten: \"127.0.0.1:80\"\n");
+}
+
+static void test_addresses(void **state)
+{
+	(void)state;
+	assert_true(import_text("a.yml", "server: { address: 10.0.0.1, port: 81 }\n", NULL));
+	assert_passes();
+	assert_made("\nlisten: \"10.0.0.1:81\"\n");
+	assert_said("exact: server.address");
+	assert_true(import_text("a.yml", "server.address: ::1\n", NULL));
+	assert_made("\nlisten: \"[::1]:8080\"\n");
+	assert_true(import_text("a.yml", "server.address: localhost\n", NULL));
+	assert_made("\nlisten: \"127.0.0.1:8080\"\n");
+	assert_true(import_text("a.yml", "server.address: gateway.example\n", NULL));
+	assert_made("\nlisten: 8080\n");
+	assert_said("refused: server.address");
+	/* An address of its own is no guard. */
+	assert_true(import_text("a.yml", "spring.security.user.name: x\nserver.address: 10.0.0.1\n", NULL));
+	assert_made("\nlisten: \"127.0.0.1:8080\"\n");
+}
+
+/* Two routes, in this order, of which a request may suit both. */
+static void test_order(void **state)
+{
+	static const struct {
+		const char *first, *later, *said; /* NULL: nothing of an order */
+	} CASES[] = {
+		{ "/a/**", "/a/b/**", "here the longest path wins" },
+		{ "/a/b/**", "/a/**", NULL },
+		{ "/a/*/c/**", "/a/b/c/**", "here a text wins over a \"*\"" },
+		{ "/a/b/c/**", "/a/*/c/**", NULL },
+		{ "/a/*", "/a/b", "here a text wins over a \"*\"" },
+		{ "/*/b/**", "/a/*/**", "here a text wins over a \"*\"" },
+		{ "/*/b/**", "/a/*/d/**", "here the longest path wins" },
+		{ "/*/b/**", "/a/c/**", NULL },
+		{ "/a", "/a/b/**", NULL },
+		{ "/a/*", "/a/b/c/**", NULL },
+		{ "/a/**", "/a", "here the path alone wins" },
+		{ "/a", "/a/**", NULL },
+		{ "/a/*/**", "/a/*/**", "takes all of its requests before it" },
+	};
+	char text[500];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		snprintf(text, sizeof text,
+		         "spring.cloud.gateway.routes:\n- uri: http://x:80\n  predicates: ['Path=%s']\n"
+		         "- uri: http://y:80\n  predicates: ['Path=%s']\n",
+		         CASES[i].first, CASES[i].later);
+		assert_true(import_text("a.yml", text, NULL));
+		assert_passes();
+		if (CASES[i].said != NULL)
+			assert_said(CASES[i].said);
+		else if (strstr(made.verdicts, "comes first") != NULL)
+			fail_msg("%s before %s: %s", CASES[i].first, CASES[i].later, made.verdicts);
+	}
+}
+
+static void test_time_limits(void **state)
+{
+	static const char BREAKER[] = "spring.cloud.gateway.routes:\n- uri: http://x:80\n  predicates: ['Path=/a']\n"
+								  "  filters: ['CircuitBreaker=x']\n";
+	char text[1000];
+
+	(void)state;
+	assert_true(import_text("a.yml", BREAKER, NULL));
+	assert_made("    timeouts:\n      response: 1s\n");
+	assert_said("time limiter ends a call after 1 s");
+	snprintf(text, sizeof text, "%sresilience4j.timelimiter.instances.x.timeoutDuration: 2500ms\n", BREAKER);
+	assert_true(import_text("a.yml", text, NULL));
+	assert_made("response: 2500ms\n");
+	snprintf(text, sizeof text, "%sresilience4j.timelimiter.configs.default.timeout-duration: PT3S\n", BREAKER);
+	assert_true(import_text("a.yml", text, NULL));
+	assert_made("response: 3s\n");
+	snprintf(text, sizeof text, "%sspring.cloud.circuitbreaker.resilience4j.disable-time-limiter: true\n", BREAKER);
+	assert_true(import_text("a.yml", text, NULL));
+	assert_null(strstr(made.yml, "response: 1s"));
+	snprintf(text, sizeof text, "%sspring.cloud.gateway.httpclient.response-timeout: 500ms\n", BREAKER);
+	assert_true(import_text("a.yml", text, NULL));
+	assert_null(strstr(made.yml, "response: 1s"));
+	assert_made("response: 500ms\n");
+}
+
+static void test_files_that_are_no_yaml(void **state)
+{
+	(void)state;
+	assert_false(import_text("a.yml", "a: [\n", NULL));
+	assert_int_equal(strlen(made.yml), 0);
+	assert_said("a.yml:2: error: ");
+	assert_true(import_text("a.yml", "", NULL));
+	assert_passes();
+	assert_true(import_text("a.yml", "just text\n", NULL));
+	assert_passes();
+}
+
+static void test_profiles(void **state)
+{
+	static const char TEXT[] = "server.port: 1\n---\nspring.config.activate.on-profile: 'a & !b'\nserver.port: 2\n---\n"
+							   "spring.profiles: c, d\nserver.port: 3\n";
+
+	(void)state;
+	import_text("a.yml", TEXT, NULL);
+	assert_made("listen: 1\n");
+	import_text("a.yml", TEXT, "a");
+	assert_made("listen: 2\n");
+	import_text("a.yml", TEXT, "a,b");
+	assert_made("listen: 1\n");
+	import_text("a.yml", TEXT, "d");
+	assert_made("listen: 3\n");
+	assert_said("the document of profile \"a & !b\"");
+}
+
+/* A route without a predicate would take everything. */
+static void test_routes_without_predicates(void **state)
+{
+	static const char *const PREDICATES[] = { "",
+		                                      "  predicates: []\n",
+		                                      "  predicates:\n",
+		                                      "  predicates: 'Path=/a,Method=GET'\n",
+		                                      "  predicates: ['=x']\n",
+		                                      "  predicates: ['Path=']\n" };
+	char text[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(PREDICATES) / sizeof(PREDICATES[0]); i++) {
+		snprintf(text, sizeof text, "spring.cloud.gateway.routes:\n- uri: http://x:80\n%s", PREDICATES[i]);
+		assert_true(import_text("a.yml", text, NULL));
+		assert_passes();
+		assert_made("replace-me");
+		assert_null(strstr(made.yml, "\n  - path: \"/\""));
+	}
+	assert_true(
+		import_text("a.yml", "spring.cloud.gateway.routes:\n- {uri: 'http://x:80', predicates: 'Path=/a/**'}\n", NULL));
+	assert_made("\n  - path: /a\n");
+}
+
+static void test_properties(void **state)
+{
+	(void)state;
+	assert_true(import_text("a.properties",
+	                        "! comment\nserver.port : 81\nmanagement.metrics.tags.a=\\u00e4\\ud83dx\\\n   y\n"
+	                        "management.metrics.tags.b \xfc\n#---\nspring.profiles=x\nserver.port=82\n",
+	                        NULL));
+	assert_passes();
+	assert_made("listen: 81\n");
+	assert_made("a: \"\xc3\xa4?xy\"\n");
+	assert_made("b: \"\xc3\xbc\"\n");
+}
+
+static void test_hosts(void **state)
+{
+	(void)state;
+	import_route("/a/**", "");
+	assert_made("\"Host\": \"x.example\"");
+	import_route("/a/**", "PreserveHostHeader");
+	assert_null(strstr(made.yml, "\"Host\""));
+	assert_true(
+		import_text("a.yml", "spring.cloud.gateway.routes:\n- {id: a.b, uri: '${X}', predicates: 'Path=/a'}\n", NULL));
+	assert_passes();
+	assert_made("url: \"${X:-http://unset.invalid:80}\"");
+	assert_null(strstr(made.yml, "\"Host\""));
+}
+
+static void test_values(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t unit, ms;
+	} DURATIONS[] = { { "45000", 1, 45000 }, { "5", 1000, 5000 },   { "2s", 1, 2000 },      { "PT1M30S", 1, 90000 },
+		              { "pt0.5s", 1, 500 },  { "1d", 1, 86400000 }, { "1500 ms", 1, 1500 }, { "-1", 1, -1 } };
+	static const char *const NONE[] = { "", "x", "1x", "PT", "99999999999999999999", "1.5s", "P1Y", "1ss", "-" };
+	uint64_t bytes;
+	uint32_t bp;
+	int64_t ms;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(DURATIONS) / sizeof(DURATIONS[0]); i++) {
+		assert_true(value_duration(DURATIONS[i].text, DURATIONS[i].unit, &ms));
+		assert_int_equal(ms, DURATIONS[i].ms);
+	}
+	for (size_t i = 0; i < sizeof(NONE) / sizeof(NONE[0]); i++)
+		if (strcmp(NONE[i], "PT") != 0)
+			assert_false(value_duration(NONE[i], 1, &ms));
+	assert_true(value_size("5MB", &bytes));
+	assert_int_equal(bytes, 5 << 20);
+	assert_false(value_size("5XB", &bytes));
+	assert_false(value_size("99999999999999GB", &bytes));
+	assert_true(value_share("33.5", &bp));
+	assert_int_equal(bp, 3350);
+	assert_false(value_share("101", &bp));
+}
+
+static void test_placeholders(void **state)
+{
+	struct arena *arena = arena_new();
+	struct property root = { .name = "" }, *at;
+	struct values values = { .arena = arena, .root = &root };
+	bool is_open;
+
+	(void)state;
+	at = property_child(arena, &root, "host", "f", 1);
+	at->value = "inside";
+	at = property_child(arena, &root, "loop", "f", 1);
+	at->value = "${loop}x";
+	assert_string_equal(value_fixed(&values, NULL, "http://${host}:${port:80}/"), "http://inside:80/");
+	assert_string_equal(value_fixed(&values, NULL, "${a:${host}}"), "inside");
+	assert_string_equal(value_fixed(&values, NULL, "${nothing} ${x"), "${nothing} ${x");
+	assert_string_equal(value_live(&values, "http://${host}:${PORT:80}/", &is_open), "http://inside:${PORT:-80}/");
+	assert_false(is_open);
+	assert_string_equal(value_live(&values, "${patient.base-url}", &is_open), "${PATIENT_BASEURL:-}");
+	assert_true(is_open);
+	assert_string_equal(value_live(&values, "5$", NULL), "5$$");
+	assert_non_null(value_fixed(&values, NULL, "${loop}"));
+	arena_free(arena);
+}
+
+static void test_relaxed_names(void **state)
+{
+	(void)state;
+	assert_true(property_is_named("response-timeout", "responseTimeout"));
+	assert_true(property_is_named("RESPONSE_TIMEOUT", "response-timeout"));
+	assert_false(property_is_named("response-timeouts", "response-timeout"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_data, teardown),
+		cmocka_unit_test_teardown(test_rewrites, teardown),
+		cmocka_unit_test_teardown(test_unknown_predicates_refuse_the_route, teardown),
+		cmocka_unit_test_teardown(test_addresses, teardown),
+		cmocka_unit_test_teardown(test_order, teardown),
+		cmocka_unit_test_teardown(test_lost_guards, teardown),
+		cmocka_unit_test_teardown(test_time_limits, teardown),
+		cmocka_unit_test_teardown(test_files_that_are_no_yaml, teardown),
+		cmocka_unit_test_teardown(test_profiles, teardown),
+		cmocka_unit_test_teardown(test_routes_without_predicates, teardown),
+		cmocka_unit_test_teardown(test_properties, teardown),
+		cmocka_unit_test_teardown(test_hosts, teardown),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_placeholders),
+		cmocka_unit_test(test_relaxed_names),
+	};
+
+	return cmocka_run_group_tests_name("import", tests, NULL, NULL);
+}
