@@ -44,16 +44,24 @@ void calls_free(struct calls *calls)
 /* ---- which upstream -----------------------------------------------------------------------------------------------
  */
 
+/* As strcmp() orders. A name in a log may have any bytes, NUL among them. */
+static int compare_name(struct log_text name, const char *other)
+{
+	size_t length = strlen(other);
+	int order = memcmp(name.data, other, name.length < length ? name.length : length);
+
+	return order != 0 ? order : (name.length > length) - (name.length < length);
+}
+
 static const struct upstream_settings *find_by_name(const struct calls *calls, struct log_text name)
 {
 	size_t low = 0, high = calls->config->upstream_count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const char *other = calls->by_name[middle]->name;
-		int order = strncmp(name.data, other, name.length);
+		int order = compare_name(name, calls->by_name[middle]->name);
 
-		if (order == 0 && other[name.length] == '\0')
+		if (order == 0)
 			return calls->by_name[middle];
 		if (order > 0)
 			low = middle + 1;

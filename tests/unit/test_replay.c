@@ -222,6 +222,30 @@ static void test_what_says_nothing(void **state)
 	assert_int_equal(replay.spared + replay.in_vain + replay.unknown, 0);
 }
 
+/* A log may have any bytes: a NUL neither ends a name nor its comparison. */
+static void test_names_with_nul(void **state)
+{
+	char name[80] = "patient";
+	FILE *from;
+
+	(void)state;
+	begin_story("minimum_calls: 1");
+	for (size_t length = strlen(name) + 1; length < sizeof name; length++) {
+		fprintf(story.to, "{\"time\":\"2026-11-29T20:00:00.000Z\",\"upstream\":\"");
+		fwrite(name, 1, length, story.to);
+		fprintf(story.to, "\",\"status\":200,\"outcome\":\"answered\",\"duration_ms\":1.0}\n");
+	}
+	fclose(story.to);
+	from = fmemopen(story.log, story.length, "r");
+	assert_true(calls_read(&story.calls, from, "a.log", stderr));
+	fclose(from);
+	assert_int_equal(story.calls.lines, sizeof name - 1 - strlen(name));
+	assert_int_equal(story.calls.unrouted, story.calls.lines);
+	calls_free(&story.calls);
+	config_release(story.config);
+	free(story.log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_spared_and_in_vain),
 		cmocka_unit_test(test_lines_out_of_order),
 		cmocka_unit_test(test_what_says_nothing),
+		cmocka_unit_test(test_names_with_nul),
 	};
 
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
