@@ -32,7 +32,7 @@ static void judge_endpoint(const struct call *call, struct endpoint *endpoint, e
 	if (state == CALL_LOST)
 		blame(call, endpoint, lost_by(call), true);
 	else if (state == CALL_LATE)
-		blame(call, endpoint, OUTCOME_RESPONSE_TIMEOUT, false);
+		blame(call, endpoint, call->is_sent ? OUTCOME_RESPONSE_TIMEOUT : OUTCOME_CONNECT_TIMEOUT, !call->is_sent);
 	else if (state == CALL_GARBAGE)
 		blame(call, endpoint, OUTCOME_RESPONSE_INVALID, false);
 	else if (call->is_failure)
@@ -130,14 +130,26 @@ static bool try_again(struct call *call)
 	return true;
 }
 
-static bool try_elsewhere(struct call *call)
+/* As for a client's GET: if an upstream may have acted on it, only within the budget, and not while the breaker counts on it. */
+static bool may_repeat_sent(const struct call *call)
+{
+	const struct upstream_settings *settings = call->settings;
+	enum breaker_state state = breaker_state_now(settings->upstream->breaker, &settings->breaker);
+
+	return !breaker_permit_is_probe(&call->permit) &&
+	       (settings->breaker.observe || (state != BREAKER_OPEN && state != BREAKER_FORCED_OPEN)) &&
+	       retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_bp, worker_now_ms(call->worker));
+}
+
+static bool try_elsewhere(struct call *call, enum call_state state)
 {
 	if (call->lease != NULL)
-		release(call, LEASE_CUT, CALL_LOST);
+		release(call, LEASE_CUT, state);
 	if (call->retries++ < call->settings->retry_attempts &&
-	    worker_now_ms(call->worker) < call->began_ms + call->settings->total_timeout_ms)
+	    worker_now_ms(call->worker) < call->began_ms + call->settings->total_timeout_ms &&
+	    (!call->is_sent || may_repeat_sent(call)))
 		return true;
-	finish(call, CALL_LOST);
+	finish(call, state);
 	return false;
 }
 
@@ -240,7 +252,6 @@ static void on_writable(struct lease *lease)
 static void on_end(struct lease *lease, enum lease_end end)
 {
 	struct call *call = lease->owner;
-	bool is_wanted = false;
 
 	if (end == LEASE_NO_MEMORY)
 		finish(call, CALL_NO_MEMORY);
@@ -248,18 +259,21 @@ static void on_end(struct lease *lease, enum lease_end end)
 		finish(call, CALL_GARBAGE);
 	else if (call->has_head)
 		finish(call, CALL_LOST);
-	else if (lease->is_reused && !lease->is_heard)
-		is_wanted = try_again(call);
-	else
-		is_wanted = try_elsewhere(call);
-	if (is_wanted)
+	else if (lease->is_reused && !lease->is_heard ? try_again(call) : try_elsewhere(call, CALL_LOST))
 		attempt_until_settled(call);
 	tell(call);
 }
 
+/* An endpoint that takes no connection may be gone, with its container; another may be there. */
 static void on_due(struct lease *lease)
 {
-	give_up(lease->owner, CALL_LATE);
+	struct call *call = lease->owner;
+
+	if (call->is_sent)
+		finish(call, CALL_LATE);
+	else if (try_elsewhere(call, CALL_LATE))
+		attempt_until_settled(call);
+	tell(call);
 }
 
 static const struct lease_events events = {
@@ -276,7 +290,7 @@ static bool fail_to_connect(struct call *call, struct endpoint *endpoint, int er
 		return false;
 	}
 	blame(call, endpoint, OUTCOME_CONNECT_FAILED, true);
-	return try_elsewhere(call);
+	return try_elsewhere(call, CALL_LOST);
 }
 
 /* Chooses an endpoint, and sends the request or connects first. True: another attempt is necessary. */
@@ -353,6 +367,7 @@ enum call_state call_begin(struct call *call)
 		return call->state;
 	}
 	call->holds_place = true;
+	retry_budget_count_call(&upstream->retry_budget, call->began_ms);
 	attempt_until_settled(call);
 	return call->state;
 }

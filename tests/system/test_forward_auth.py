@@ -1,5 +1,6 @@
 """auth.forward: another upstream says whether a request may pass. Without its word nobody passes."""
 import json
+import socket
 import threading
 
 import pytest
@@ -304,13 +305,37 @@ def test_a_replica_that_fails_is_ejected_and_people_are_told(replicas, handler, 
 
 @pytest.mark.parametrize("handler", [resetting, closing, None])
 def test_a_replica_that_fails_is_made_up_for_by_another(replicas, handler):
-    service, started, connection = replicas(handler or names_itself, breaker="off", ejection="off", retry={"attempts": 1})
+    service, started, connection = replicas(handler or names_itself, breaker="off", ejection="off", retry={"attempts": 1, "budget": "100%"})
     if handler is None:
         service.replicas[ONE].stop()
     assert [connection.request().status for _ in range(10)] == [200] * 10
     assert len(service.replicas[TWO].requests) == 10
     failures = {one["address"].split(":")[0]: one["failures"] for one in started.admin("/upstreams/auth")["endpoints"]}
     assert failures[ONE] > 0 and failures[TWO] == 0
+
+
+def test_a_replica_that_takes_no_connection_is_made_up_for_by_another(replicas):
+    """It may be gone, with its container: the gateway asks DNS, and another replica."""
+    service, started, connection = replicas(names_itself, breaker="off", ejection="off", retry={"attempts": 1}, timeouts={"connect": "200ms"})
+    service.replicas[ONE].stop()
+    full = socket.create_server((ONE, service.port), backlog=0)
+    fillers = [socket.socket() for _ in range(3)]  # no more connections are completed than the kernel's queue holds
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    assert [connection.request().status for _ in range(4)] == [200] * 4
+    one, = [one for one in started.admin("/upstreams/auth")["endpoints"] if one["address"].startswith(ONE)]
+    assert one["failures"] > 0 and one["lastError"] == "connecting took too long"
+    for end in (full, *fillers):
+        end.close()
+
+
+def test_calls_are_repeated_within_the_budget(replicas):
+    """Three times a second whatever the budget; a call that was not sent costs nothing of it."""
+    _, started, connection = replicas(resetting, breaker="off", ejection="off", retry={"attempts": 1, "budget": "0%"})
+    statuses = [connection.request().status for _ in range(400)]
+    refused = started.metrics().sum("gateway_retry_budget_refused_total", upstream="auth")
+    assert statuses.count(503) == refused > 0 and statuses.count(200) == 400 - refused
 
 
 def test_a_failure_that_the_service_reports_is_not_asked_about_again(replicas):
