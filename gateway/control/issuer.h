@@ -39,7 +39,7 @@ struct issuer {
 	unsigned failures;    /* in a row */
 	uint64_t fetched_ms;  /* when the last fetch began */
 	uint64_t wanted_ms;   /* when a token last caused a fetch; 0: never */
-	bool is_settled, is_prepared;
+	bool is_settled;
 };
 
 /* Has no keys yet. NULL: memory is short. */

@@ -161,23 +161,15 @@ static bool give_source(struct control *control, struct jwt_settings *settings, 
 	if (issuer == NULL)
 		return false;
 	settings->source = key_source_reference(issuer->source);
-	if (!issuer->is_prepared || settings->refresh_ms < issuer->refresh_ms)
-		issuer->refresh_ms = settings->refresh_ms;
-	issuer->is_prepared = true;
 	return true;
 }
 
-/* Fetches the keys of new issuers; the next fetch of the others may be due sooner than before. */
+/* Fetches the keys of new issuers. */
 static void start_fetching(struct jwks *jwks)
 {
-	for (struct issuer *issuer = jwks->issuers; issuer != NULL; issuer = issuer->next) {
-		if (!issuer->is_prepared || issuer->query != NULL || issuer->fetch != NULL)
-			continue;
-		if (issuer->keys == NULL)
+	for (struct issuer *issuer = jwks->issuers; issuer != NULL; issuer = issuer->next)
+		if (issuer->keys == NULL && issuer->query == NULL && issuer->fetch == NULL)
 			issuer_fetch(issuer);
-		else
-			issuer_set_timer(issuer);
-	}
 	timer_set(&jwks->settle_timer, JWKS_SETTLE_MS);
 }
 
@@ -185,8 +177,6 @@ bool jwks_prepare(struct control *control, struct config *config, char *error, s
 {
 	bool is_fetching = false;
 
-	for (struct issuer *issuer = first_of(control); issuer != NULL; issuer = issuer->next)
-		issuer->is_prepared = false;
 	for (size_t i = 0; i < config->route_count; i++) {
 		struct jwt_settings *settings = config->routes[i].jwt;
 		const char *why;
@@ -207,12 +197,28 @@ bool jwks_prepare(struct control *control, struct config *config, char *error, s
 	return true;
 }
 
-static bool is_named(const struct config *config, const struct issuer *issuer)
+/* The shortest `refresh` of the routes that use its keys; 0: none does. */
+static uint32_t refresh_of(const struct config *config, const struct issuer *issuer)
 {
-	for (size_t i = 0; i < config->route_count; i++)
-		if (config->routes[i].jwt != NULL && config->routes[i].jwt->source == issuer->source)
-			return true;
-	return false;
+	uint32_t refresh_ms = 0;
+
+	for (size_t i = 0; i < config->route_count; i++) {
+		const struct jwt_settings *settings = config->routes[i].jwt;
+
+		if (settings != NULL && settings->source == issuer->source && (refresh_ms == 0 || settings->refresh_ms < refresh_ms))
+			refresh_ms = settings->refresh_ms;
+	}
+	return refresh_ms;
+}
+
+/* The next fetch may be due sooner than before. */
+static void set_refresh(struct issuer *issuer, uint32_t refresh_ms)
+{
+	if (issuer->refresh_ms == refresh_ms)
+		return;
+	issuer->refresh_ms = refresh_ms;
+	if (issuer->query == NULL && issuer->fetch == NULL)
+		issuer_set_timer(issuer);
 }
 
 void jwks_commit(struct control *control)
@@ -221,8 +227,10 @@ void jwks_commit(struct control *control)
 
 	while (link != NULL && *link != NULL) {
 		struct issuer *issuer = *link;
+		uint32_t refresh_ms = refresh_of(control->config, issuer);
 
-		if (is_named(control->config, issuer)) {
+		if (refresh_ms > 0) {
+			set_refresh(issuer, refresh_ms);
 			link = &issuer->next;
 			continue;
 		}

@@ -59,8 +59,10 @@ bool reload_prepare(struct control *control, struct config *config)
 	log_error("%s: %s", config->file, error);
 	control->prepared = NULL;
 	config_release(config);
-	if (control->config != NULL)
+	if (control->config != NULL) {
 		jwks_commit(control);
+		neighbours_configure(control, control->config);
+	}
 	return false;
 }
 

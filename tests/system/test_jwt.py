@@ -279,6 +279,16 @@ def test_a_reload_waits_for_keys(gateway, upstream, issuer):
     assert ask(running, token).status == 200 or waited > 0.9
 
 
+def test_a_reload_changes_how_often_keys_are_fetched(gateway, upstream, issuer):
+    service = upstream()
+    jwt = {"issuer": issuer.name, "audiences": ["hospital"], "jwks": issuer.url, "refresh": "1h"}
+    running = gateway(service, [{"path": "/", "auth": {"jwt": jwt}}])
+    asked = len(issuer.server.requests)
+    running.configure(service, [{"path": "/", "auth": {"jwt": jwt}}, {"path": "/often", "auth": {"jwt": {**jwt, "refresh": "1s"}}}])
+    assert "in use now" in running.reload()
+    issuer.server.wait_for(asked + 2)
+
+
 def test_keys_of_a_file(gateway, upstream, issuer, keys, tmp_path):
     file, service = tmp_path / "keys.json", upstream()
     file.write_bytes(issuer.key_set())
