@@ -165,7 +165,8 @@ def readme_part(result, name):
     for shape in result["shapes"].values():
         if "haproxy" in shape["rows"]:
             ours = shape["rows"]["gateway"]
-            rows.append((shape["title"], f"{ours['cpu_us']:.1f}", *(bounds(ours[f"x {base}"]).split(" ")[0] for base in ("relay", "haproxy", "nginx")),
+            multiples = [bounds(ours[f"x {base}"]).split(" ")[0] if f"x {base}" in ours else "" for base in ("relay", "haproxy", "nginx")]
+            rows.append((shape["title"], f"{ours['cpu_us']:.1f}", *multiples,
                          f"{ours['p99']:.2f}", f"{shape['rows']['haproxy']['p99']:.2f}", f"{ours['resident_mib']:.1f}",
                          f"{shape['rows']['haproxy']['resident_mib']:.1f}"))
     small, machine = result["shapes"]["small-64"]["rows"]["gateway"], result["machine"]
