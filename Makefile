@@ -342,15 +342,17 @@ chaos-planted: deps-test
 
 # What a sanitizer's build can't show (its own memory, its own malloc, the sandbox) is skipped there, with the reason. Many tests
 # wait most of the time, so two files of them run at once, but for the faults, which share one firewall.
-.PHONY: sanitized
-sanitized: deps-test
+.PHONY: sanitized sanitized-thread sanitized-address
+sanitized:
+	@$(MAKE) --no-print-directory -k $(foreach sanitizer,$(SANITIZERS),sanitized-$(firstword $(subst $(comma), ,$(sanitizer))))
+sanitized-thread:  sanitizer = thread
+sanitized-address: sanitizer = address,undefined
+sanitized-thread sanitized-address: built = build/$(subst $(comma),-,$(sanitizer))
+sanitized-thread sanitized-address: deps-test
 	@$(MAKE) --no-print-directory build/gateway hospital load-client $(FAULTS)
-	@status=0; for sanitizer in $(SANITIZERS); do \
-		build=build/$$(echo $$sanitizer | tr , -); \
-		$(MAKE) --no-print-directory SANITIZER=$$sanitizer $$build/gateway $$build/autoscaler || exit 1; \
-		GATEWAY_BINARY=$$build/gateway $(PYTEST) $(TWO_AT_ONCE) tests/system || status=1; \
-		GATEWAY_BINARY=$$build/gateway tests/faults/run || status=1; \
-	done; exit $$status
+	@$(MAKE) --no-print-directory SANITIZER=$(sanitizer) $(built)/gateway $(built)/autoscaler
+	@status=0; export GATEWAY_BINARY=$(built)/gateway; \
+		$(PYTEST) $(TWO_AT_ONCE) tests/system || status=1; tests/faults/run || status=1; exit $$status
 
 unit: deps-test
 	@$(MAKE) --no-print-directory SANITIZER=address,undefined run-unit
