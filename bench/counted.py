@@ -79,15 +79,24 @@ class Upstream:
 
 
 class Clients:
-    def __init__(self, port, count, paths, fields, status):
+    """With `closes` each request comes on a connection of its own."""
+
+    def __init__(self, port, count, paths, fields, status, closes):
+        self.port, self.count, self.closes = port, count, closes
+        fields = (*fields, "Connection: close") if closes else fields
         self.requests = [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{fields_text(fields)}\r\n".encode() for path in paths]
         self.next = 0
         self.status = b" %d " % status
-        self.sockets = [socket.create_connection(("127.0.0.1", port), timeout=GUARD) for _ in range(count)]
+        self.sockets = []
+
+    def connect(self):
+        self.sockets = [socket.create_connection(("127.0.0.1", self.port), timeout=GUARD) for _ in range(self.count)]
         for one in self.sockets:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self):
+        if not self.sockets:
+            self.connect()
         for one in self.sockets:
             one.sendall(self.requests[self.next % len(self.requests)])
             self.next += 1
@@ -100,10 +109,14 @@ class Clients:
                 assert more, "the proxy closed a connection"
                 got += more
             assert self.status in got.split(b"\r\n", 1)[0], got
+        if self.closes:
+            assert not any(one.recv(1) for one in self.sockets), "the proxy says more"
+            self.close()
 
     def close(self):
         for one in self.sockets:
             one.close()
+        self.sockets = []
 
 
 def tasks(pid):
@@ -176,7 +189,8 @@ class Strace:
         return sum(counts.values())
 
 
-def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145",), fields=(), status=200, prepare=None, **values):
+def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145",), fields=(), status=200, closes=False, prepare=None,
+         **values):
     """Counts the cost of a request. prepare(port) may open connections that stay open, and returns them."""
     tool, upstream = counter(folder), Upstream()
     values = {"UPSTREAM_PORT": upstream.port, "EXTRA": EXTRA.get(name, ""), **values}
@@ -184,7 +198,7 @@ def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145"
     pid = proxy.process.pid
     try:
         held = prepare(proxy.port) if prepare else None
-        clients = Clients(proxy.port, connections, paths, fields, status)
+        clients = Clients(proxy.port, connections, paths, fields, status, closes)
         pause = paused if connections > 1 else contextlib.nullcontext  # one alone is in step anyway
         for number in range(warm + rounds):
             if number == warm:

@@ -276,7 +276,7 @@ bool h1_open(struct worker *worker, int fd, const struct address *peer, uint16_t
 	stream_read(&client->stream);
 	if (client->state != CLIENT_EXCHANGE)
 		stream_resume(&client->stream); /* also if a part of a head is held: the rest is to come */
-	else if (client->body.is_whole)
+	else if (client->body.is_whole && !client->stream.is_reading) /* the exchange paused before the rest of the body came */
 		resume_reading(&client->downstream);
 	return true;
 }
