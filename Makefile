@@ -15,7 +15,8 @@
 #   make lab-test          the lab's steps one after the other under load, on an engine of its own; writes RESULTS.md; fifteen minutes
 #                          (needs root; SHORT=1: half of it)
 #   make chaos             the long form of both, beside haproxy and nginx; writes RESULTS.md; 30 minutes and more
-#   make sanitized         the system and the fault tests on the TSan and the ASan+UBSan build
+#   make sanitized         the system and the fault tests on the TSan and the ASan+UBSan build (one of them: sanitized-thread,
+#                          sanitized-address)
 #   make chaos-driver      everything at once on the TSan and the ASan+UBSan build: clients, replicas, DNS, reloads, SIGTERM
 #                          (tests/chaos; CHAOS_SECONDS=25, CHAOS_SEED=1); make chaos-planted: the faults that it must find
 #   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
@@ -323,8 +324,9 @@ chaos: deps-test deps-bench deps-swarm
 
 # The Python that has Debian's python3-pytest, where there is one: another may stand before it in PATH.
 PYTEST      = $(firstword $(foreach p,/usr/bin/python3 python3,$(shell $(p) -c 'import pytest' 2>/dev/null && echo $(p))) python3) -m pytest -q -p no:cacheprovider
-# Many tests wait most of their time: with python3-pytest-xdist two files run at once.
-TWO_AT_ONCE = $(shell $(firstword $(PYTEST)) -c 'import xdist' 2>/dev/null && echo "-n 2 --dist loadfile")
+# Many tests wait most of their time: with python3-pytest-xdist several files run at once.
+FILES_AT_ONCE ?= 4
+AT_ONCE     = $(shell $(firstword $(PYTEST)) -c 'import xdist' 2>/dev/null && echo "-n $(FILES_AT_ONCE) --dist loadfile")
 
 # Not the long form of anything: a driver of its own.
 CHAOS_SECONDS ?= 25
@@ -341,7 +343,7 @@ chaos-planted: deps-test
 	@tests/chaos/planted
 
 # What a sanitizer's build can't show (its own memory, its own malloc, the sandbox) is skipped there, with the reason. Many tests
-# wait most of the time, so two files of them run at once, but for the faults, which share one firewall.
+# wait most of the time, so several files of them run at once, but for the faults, which share one firewall.
 .PHONY: sanitized sanitized-thread sanitized-address
 sanitized:
 	@$(MAKE) --no-print-directory -k $(foreach sanitizer,$(SANITIZERS),sanitized-$(firstword $(subst $(comma), ,$(sanitizer))))
@@ -352,7 +354,7 @@ sanitized-thread sanitized-address: deps-test
 	@$(MAKE) --no-print-directory build/gateway hospital load-client $(FAULTS)
 	@$(MAKE) --no-print-directory SANITIZER=$(sanitizer) $(built)/gateway $(built)/autoscaler
 	@status=0; export GATEWAY_BINARY=$(built)/gateway; \
-		$(PYTEST) $(TWO_AT_ONCE) tests/system || status=1; tests/faults/run || status=1; exit $$status
+		$(PYTEST) $(AT_ONCE) tests/system || status=1; tests/faults/run || status=1; exit $$status
 
 unit: deps-test
 	@$(MAKE) --no-print-directory SANITIZER=address,undefined run-unit
@@ -360,7 +362,7 @@ thread: deps-test
 	@$(MAKE) --no-print-directory SANITIZER=thread run-thread
 system: deps-test
 	@$(MAKE) --no-print-directory $(BUILD)/gateway $(BUILD)/autoscaler hospital
-	@$(PYTEST) $(TWO_AT_ONCE) tests/system tests/conformance
+	@$(PYTEST) $(AT_ONCE) tests/system tests/conformance
 .PHONY: browser
 browser: deps-browser
 	@$(MAKE) --no-print-directory $(BUILD)/gateway hospital
