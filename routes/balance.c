@@ -64,12 +64,20 @@ static uint64_t silence_ms(const struct choosing *choosing, const struct endpoin
 	return choosing->now_ms >= heard_ms + SILENCE_LEAST_MS ? choosing->now_ms - heard_ms : 0;
 }
 
-static bool was_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint)
+bool balance_was_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint)
 {
 	if (avoid == NULL)
 		return false;
 	for (unsigned i = 0; i < avoid->count && i < BALANCE_AVOID_MAX; i++)
 		if (avoid->tried[i] == endpoint)
+			return true;
+	return false;
+}
+
+bool balance_has_untried(const struct endpoint_set *set, const struct balance_avoid *avoid)
+{
+	for (size_t i = 0; set != NULL && avoid->count < BALANCE_AVOID_MAX && i < set->count; i++)
+		if (!balance_was_tried(avoid, set->endpoints[i]))
 			return true;
 	return false;
 }
@@ -158,7 +166,7 @@ static struct endpoint *walk(const struct choosing *choosing, size_t wanted, siz
 			if (end == choosing->returning.until_ms && ties++ >= choosing->returning.ties)
 				continue;
 		}
-		if (was_tried(choosing->avoid, endpoint) || silence_ms(choosing, endpoint) > choosing->silence_ms)
+		if (balance_was_tried(choosing->avoid, endpoint) || silence_ms(choosing, endpoint) > choosing->silence_ms)
 			continue;
 		if (seen++ == wanted)
 			return endpoint;
@@ -317,7 +325,7 @@ static struct endpoint *choose_slowly(struct choosing *choosing, enum balance ba
 
 static bool may_serve(const struct choosing *choosing, const struct endpoint *endpoint)
 {
-	return !is_ejected(choosing, endpoint) && !was_tried(choosing->avoid, endpoint) && silence_ms(choosing, endpoint) == 0;
+	return !is_ejected(choosing, endpoint) && !balance_was_tried(choosing->avoid, endpoint) && silence_ms(choosing, endpoint) == 0;
 }
 
 struct endpoint *balance_choose(const struct endpoint_set *set, const struct upstream_settings *settings, uint64_t now_ms,

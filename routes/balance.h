@@ -12,6 +12,10 @@ struct balance_avoid {
 	unsigned count;
 };
 
+bool balance_was_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint);
+/* Has the set, which may be NULL, an endpoint that was not tried? */
+bool balance_has_untried(const struct endpoint_set *set, const struct balance_avoid *avoid);
+
 /*
  * least_request: of two different random choices, the one with fewer requests in flight over all threads. round_robin: *turn
  * is the caller's counter.

@@ -18,14 +18,6 @@
 /* The pause before repeating a request that an upstream may have acted on; doubled each time. */
 enum { PAUSE_MS = 25, PAUSE_MOST_MS = 250 };
 
-static bool is_tried(const struct balance_avoid *avoid, const struct endpoint *endpoint)
-{
-	for (unsigned i = 0; i < avoid->count; i++)
-		if (avoid->tried[i] == endpoint)
-			return true;
-	return false;
-}
-
 /* It has answered since, or no request waits for it in vain. */
 static bool is_promising(const struct endpoint *endpoint, uint64_t since_ms)
 {
@@ -34,15 +26,25 @@ static bool is_promising(const struct endpoint *endpoint, uint64_t since_ms)
 	        atomic_load_explicit(&endpoint->ejection.failures, memory_order_relaxed) == 0);
 }
 
-/* A tried endpoint may have left the set since. `must_promise`: after a timeout the client has no time to lose on another
- * endpoint that is just as slow. */
-static bool has_untried_endpoint(const struct exchange *exchange, bool must_promise)
+static const struct endpoint_set *set_of(const struct exchange *exchange)
 {
-	const struct endpoint_set *set = worker_local(exchange->worker, exchange_upstream(exchange)->upstream)->set;
+	return worker_local(exchange->worker, exchange_upstream(exchange)->upstream)->set;
+}
+
+/* A tried endpoint may have left the set since. */
+static bool has_untried_endpoint(const struct exchange *exchange)
+{
+	return balance_has_untried(set_of(exchange), &exchange->avoid);
+}
+
+/* After a timeout the client has no time to lose on another endpoint that is just as slow. */
+static bool has_promising_endpoint(const struct exchange *exchange)
+{
+	const struct endpoint_set *set = set_of(exchange);
 
 	for (size_t i = 0; set != NULL && exchange->avoid.count < BALANCE_AVOID_MAX && i < set->count; i++)
-		if (!is_tried(&exchange->avoid, set->endpoints[i]) &&
-		    (!must_promise || is_promising(set->endpoints[i], exchange->timeline.attempt_us / 1000)))
+		if (!balance_was_tried(&exchange->avoid, set->endpoints[i]) &&
+		    is_promising(set->endpoints[i], exchange->timeline.attempt_us / 1000))
 			return true;
 	return false;
 }
@@ -80,7 +82,7 @@ static bool may_repeat_sent(struct exchange *exchange, enum retry retry)
 	if (exchange->attempt.retries >= settings->retry_attempts || !is_replayable(exchange) ||
 	    breaker_permit_is_probe(&exchange->admission.permit) || is_breaker_open(exchange) ||
 	    now_ms + pause_ms >= timeouts_total_due_ms(exchange) ||
-	    (retry == RETRY_IDEMPOTENT_LATE && !has_untried_endpoint(exchange, true)) ||
+	    (retry == RETRY_IDEMPOTENT_LATE && !has_promising_endpoint(exchange)) ||
 	    !retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_bp, now_ms))
 		return false;
 	exchange->attempt.retries++;
@@ -98,9 +100,9 @@ bool retry_may_after(struct exchange *exchange, enum retry retry)
 		return false;
 	switch (retry) {
 	case RETRY_UNSENT:
-		return has_untried_endpoint(exchange, false);
+		return has_untried_endpoint(exchange);
 	case RETRY_UNSENT_LATE:
-		if (exchange->attempt.retries >= settings->retry_attempts || !has_untried_endpoint(exchange, false))
+		if (exchange->attempt.retries >= settings->retry_attempts || !has_untried_endpoint(exchange))
 			return false;
 		exchange->attempt.retries++;
 		return true;

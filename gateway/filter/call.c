@@ -130,7 +130,7 @@ static bool try_again(struct call *call)
 	return true;
 }
 
-/* As for a client's GET: if an upstream may have acted on it, only within the budget, and not while the breaker counts on it. */
+/* The upstream may have acted on it: as for a client's GET, but without a pause. */
 static bool may_repeat_sent(const struct call *call)
 {
 	const struct upstream_settings *settings = call->settings;
@@ -147,7 +147,7 @@ static bool try_elsewhere(struct call *call, enum call_state state)
 		release(call, LEASE_CUT, state);
 	if (call->retries++ < call->settings->retry_attempts &&
 	    worker_now_ms(call->worker) < call->began_ms + call->settings->total_timeout_ms &&
-	    (!call->is_sent || may_repeat_sent(call)))
+	    (call->is_sent ? may_repeat_sent(call) : balance_has_untried(local_of(call)->set, &call->avoid)))
 		return true;
 	finish(call, state);
 	return false;
@@ -161,6 +161,7 @@ static bool send_request(struct call *call)
 	const struct iovec head = { (char *)call->head, call->head_length };
 
 	call->is_sent = true;
+	call->sent_ms = worker_now_ms(call->worker);
 	switch (lease->operations->request(lease, &request, head, &nothing)) {
 	case SEND_NO_MEMORY:
 		finish(call, CALL_NO_MEMORY);
@@ -375,7 +376,7 @@ enum call_state call_begin(struct call *call)
 /* The service may still work on it: it keeps its place as long, as a client's request does. */
 static void hand_over(struct call *call)
 {
-	uint64_t due_ms = call->began_ms + call->settings->response_timeout_ms;
+	uint64_t due_ms = call->sent_ms + call->settings->response_timeout_ms;
 
 	if (call->lease == NULL || !call->is_sent || call->has_head ||
 	    !abandoned_begin(call->worker, call->snapshot, call->settings->upstream, call->lease, due_ms))

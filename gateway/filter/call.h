@@ -46,7 +46,7 @@ struct call {
 	struct lease *lease;
 	struct breaker_permit permit;
 	bool holds_permit, holds_place, must_connect, is_sent, is_failure, has_head, is_whole;
-	uint64_t began_ms;
+	uint64_t began_ms, sent_ms;
 	unsigned retries;
 	struct balance_avoid avoid;
 };

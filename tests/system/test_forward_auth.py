@@ -314,20 +314,45 @@ def test_a_replica_that_fails_is_made_up_for_by_another(replicas, handler):
     assert failures[ONE] > 0 and failures[TWO] == 0
 
 
+def fill(listener):
+    """No more connections are completed than the kernel's queue holds."""
+    fillers = [socket.socket() for _ in range(3)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+    return fillers
+
+
+@pytest.fixture
+def full_listener():
+    """(address, port) of a listener that completes no connection any more"""
+    with socket.create_server((ONE, 0), backlog=0) as listener:
+        fillers = fill(listener)
+        yield listener.getsockname()
+        for filler in fillers:
+            filler.close()
+
+
 def test_a_replica_that_takes_no_connection_is_made_up_for_by_another(replicas):
     """It may be gone, with its container: the gateway asks DNS, and another replica."""
     service, started, connection = replicas(names_itself, breaker="off", ejection="off", retry={"attempts": 1}, timeouts={"connect": "200ms"})
     service.replicas[ONE].stop()
-    full = socket.create_server((ONE, service.port), backlog=0)
-    fillers = [socket.socket() for _ in range(3)]  # no more connections are completed than the kernel's queue holds
-    for filler in fillers:
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-    assert [connection.request().status for _ in range(4)] == [200] * 4
-    one, = [one for one in started.admin("/upstreams/auth")["endpoints"] if one["address"].startswith(ONE)]
-    assert one["failures"] > 0 and one["lastError"] == "connecting took too long"
-    for end in (full, *fillers):
-        end.close()
+    with socket.create_server((ONE, service.port), backlog=0) as listener:
+        fillers = fill(listener)
+        assert [connection.request().status for _ in range(4)] == [200] * 4
+        one, = [one for one in started.admin("/upstreams/auth")["endpoints"] if one["address"].startswith(ONE)]
+        assert one["failures"] > 0 and one["lastError"] == "connecting took too long"
+        for filler in fillers:
+            filler.close()
+
+
+def test_the_only_replica_is_connected_to_once(gateway, upstream, client, full_listener):
+    auth = {"url": f"http://{full_listener[0]}:{full_listener[1]}", "timeouts": {"connect": "100ms"}, "retry": {"attempts": 3}}
+    started = gateway({"patient": upstream().url, "auth": auth},
+                      [{"path": "/", "upstream": "patient", "auth": {"forward": {"upstream": "auth", "path": "/verify"}}}])
+    assert client(started).request().status == 503
+    one, = started.admin("/upstreams/auth")["endpoints"]
+    assert one["failures"] == 1 and one["lastError"] == "connecting took too long"
 
 
 def test_calls_are_repeated_within_the_budget(replicas):
