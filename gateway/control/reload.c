@@ -51,11 +51,11 @@ bool reload_prepare(struct control *control, struct config *config)
 	control->prepared = config;
 	control->names_are_known = false;
 	is_made = give_counters(control, config) && filters_make(config);
-	if (is_made)
+	if (is_made && jwks_prepare(control, config, error, sizeof error)) {
 		neighbours_configure(control, config);
-	if (is_made && jwks_prepare(control, config, error, sizeof error) &&
-	    discovery_prepare(control->discovery, config, error, sizeof error))
-		return true;
+		if (discovery_prepare(control->discovery, config, error, sizeof error))
+			return true;
+	}
 	log_error("%s: %s", config->file, error);
 	control->prepared = NULL;
 	config_release(config);
