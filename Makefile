@@ -401,7 +401,8 @@ packaging: deps-test deps-packaging
 	@$(PYTEST) tests/packaging
 
 test: deps-test
-	@tests/all unit thread system browser faults differential lint bench-gate
+	@$(MAKE) --no-print-directory $(BUILD)/gateway $(BUILD)/autoscaler hospital load-client $(FAULTS)
+	@tests/all "unit thread system browser differential lint bench-gate" faults
 
 swarm-test: deps-swarm
 	@tests/swarm/run
