@@ -189,9 +189,9 @@ class Strace:
         return sum(counts.values())
 
 
-def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145",), fields=(), status=200, closes=False, prepare=None,
+def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145",), fields=(), status=200, closes=False, calls=1, prepare=None,
          **values):
-    """Counts the cost of a request. prepare(port) may open connections that stay open, and returns them."""
+    """Counts the cost of a request, for which the upstream is called so often, one call after the other. prepare(port) may open connections that stay open, and returns them."""
     tool, upstream = counter(folder), Upstream()
     values = {"UPSTREAM_PORT": upstream.port, "EXTRA": EXTRA.get(name, ""), **values}
     proxy = Process(name, [*tool.command, *COMMANDS[name]], folder, "any", values, tool.environment)
@@ -205,7 +205,7 @@ def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145"
                 tool.begin(pid)
             with pause(pid):
                 clients.ask()
-            if status == 200:
+            for _ in range(calls if status == 200 else 0):
                 upstream.collect(connections)
                 with pause(pid):
                     upstream.answer()

@@ -1,9 +1,10 @@
 """The requests to the proxies, and their targets."""
+import base64
 import dataclasses
 import os
 
 from loads import Load
-from proxies import HERE
+from proxies import HERE, ROOT
 
 FIELDS = ("Accept: text/html,application/json;q=0.9,*/*;q=0.8", "Accept-Language: de-DE,de;q=0.9,en;q=0.8", "Cache-Control: no-cache",
           "Accept-Encoding: gzip, deflate, br", "Cookie: session=4f1c2a9be07d4e6f8a90c1d2e3f40516; theme=light",
@@ -27,11 +28,17 @@ CORS_ROUTE = way("cors: { origins: ['https://app.example'] }")
 CORS_FULL_ROUTE = way("cors: { origins: ['https://app.example'], credentials: on, expose: [X-Total] }")
 JWT_ROUTE = way("auth: { jwt: { issuer: 'https://keycloak.example/realms/hospital', audiences: [hospital], "
                 f"jwks: '{HERE}/keys.json', claims_to_headers: {{ X-User: sub }} }} }}")
+# The user's password is known to the gateway from the second request on.
+PASSWORD = "Authorization: Basic " + base64.b64encode(b"bob:secretbob").decode()
+BASIC_ROUTE = way(f"auth: {{ basic: {{ file: '{ROOT}/tests/unit/data/users.htpasswd' }} }}")
+FORWARD_ROUTE = way("auth: { forward: { upstream: back, path: /verify } }")
+BODY_ROUTE = way("response_body: 1MiB")
 REGEX_ROUTE = way("rewrite: { regex: '^/way/(?<rest>.*)', replacement: '/${rest}' }").replace("$", "$$")
 # What a proxy does on its way, by shape: the values to start it with.
 WAYS = {
     "gateway": {"": {"MORE_ROUTES": way()}, "rate-limit": {"MORE_ROUTES": LIMITED_ROUTE}, "cors": {"MORE_ROUTES": CORS_FULL_ROUTE},
-                "jwt": {"MORE_ROUTES": JWT_ROUTE}, "regex": {"MORE_ROUTES": REGEX_ROUTE}},
+                "jwt": {"MORE_ROUTES": JWT_ROUTE}, "regex": {"MORE_ROUTES": REGEX_ROUTE}, "basic": {"MORE_ROUTES": BASIC_ROUTE},
+                "forward": {"MORE_ROUTES": FORWARD_ROUTE}},
     "nginx": {"": {}, "rate-limit": {"WAY": "limit_req zone=clients burst=100000 nodelay;"},
               "cors": {"WAY": "add_header Vary Origin always; add_header Access-Control-Allow-Origin $allowed_origin always; "
                               "add_header Access-Control-Allow-Credentials true always; add_header Access-Control-Expose-Headers X-Total always;"},
@@ -85,6 +92,10 @@ SHAPES = {
     "regex": beside("regex", "a path that a regular expression rewrites"),
     "jwt": beside("jwt", "a bearer token that is known", ("gateway",), fields=(TOKEN,),
                   note="The same token with each request, which the one passes on and the other verifies (auth.jwt, RS256)."),
+    "basic": beside("basic", "a password that is known", ("gateway",), fields=(PASSWORD,),
+                    note="The same user with each request; nginx and haproxy hash the password each time, so they are not beside it."),
+    "forward": beside("forward", "another upstream is asked first", ("gateway",),
+                      note="auth.forward: each request costs a second one, from the gateway to the upstream."),
     "large": Shape("1,000 routes, 500 endpoints",
                    {"gateway": Load("load"), "gateway large": Load("load", paths=tuple(f"/r{i}/145" for i in range(LARGE_ROUTES)))},
                    ("gateway",)),
