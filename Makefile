@@ -348,7 +348,9 @@ chaos-planted: deps-test
 sanitized:
 	@$(MAKE) --no-print-directory -k $(foreach sanitizer,$(SANITIZERS),sanitized-$(firstword $(subst $(comma), ,$(sanitizer))))
 sanitized-thread:  sanitizer = thread
+sanitized-thread:  export FIRST_PORT = 12000
 sanitized-address: sanitizer = address,undefined
+sanitized-address: export FIRST_PORT = 22000
 sanitized-thread sanitized-address: built = build/$(subst $(comma),-,$(sanitizer))
 sanitized-thread sanitized-address: deps-test
 	@$(MAKE) --no-print-directory build/gateway hospital load-client $(FAULTS)

@@ -42,9 +42,10 @@ def taken_slowly(port, path, seconds):
 
 
 # Below the kernel's range for outgoing connections, where a port that was free a moment ago may be taken. Processes of one run
-# (pytest -n) take turns: none may find free what another has just found free.
+# (pytest -n) take turns: none may find free what another has just found free. Runs beside each other are told where to begin.
 WORKER, WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-ports = itertools.count(12000 + (os.getpid() if WORKERS == 1 else os.getppid()) * 37 % 18000 + WORKER, WORKERS)
+FIRST_PORT = int(os.environ.get("FIRST_PORT", 12000 + (os.getpid() if WORKERS == 1 else os.getppid()) * 37 % 18000))
+ports = itertools.count(FIRST_PORT + WORKER, WORKERS)
 
 
 def free_port(*addresses):

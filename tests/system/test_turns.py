@@ -83,7 +83,7 @@ def test_bytes_that_came_while_the_gateway_stood_still_are_not_late(gateway, ups
         answered.append(request)
 
     behind = upstream(answer, backlog=1024)
-    started = gateway({"patient": {"url": behind, "timeouts": {"response": "2s"}, "retry": {"attempts": 0}}}, workers=1)
+    started = gateway({"patient": {"url": behind, "timeouts": {"response": "6s"}, "retry": {"attempts": 0}}}, workers=1)
     clients = [Client(started.port) for _ in range(count)]
     for client in clients:
         client.ask()
@@ -91,7 +91,7 @@ def test_bytes_that_came_while_the_gateway_stood_still_are_not_late(gateway, ups
     sent = time.monotonic()
     started.signal(signal.SIGSTOP)
     may_answer.set()
-    until(lambda: len(answered) == count and time.monotonic() > sent + 2.2, "all have answered, and their time is over")
+    until(lambda: len(answered) == count and time.monotonic() > sent + 6.2, "all have answered, and their time is over")
     started.signal(signal.SIGCONT)
     assert [client.answer().status for client in clients] == [200] * count
     for client in clients:
