@@ -19,7 +19,7 @@
 #                          sanitized-address)
 #   make chaos-driver      everything at once on the TSan and the ASan+UBSan build: clients, replicas, DNS, reloads, SIGTERM
 #                          (tests/chaos; CHAOS_SECONDS=25, CHAOS_SEED=1); make chaos-planted: the faults that it must find
-#   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (ten minutes; bench/run --quick: one)
+#   make bench             CPU per request beside haproxy, nginx, h2o and a raw TCP relay (fifteen minutes; bench/run --quick: one)
 #   make bench-spring      the same beside Spring Cloud Gateway, of today and the last with Hystrix; built by Maven (eight minutes)
 #   make bench-page        what an open live page costs the requests that pass by; open and closed in turns (five minutes)
 #   make bench-gate        user instructions and system calls per request against the budget

@@ -178,7 +178,7 @@ def readme_part(result, name):
         f"![CPU per request, haproxy = 1](bench/results/{name}.svg)", "",
         f"A small request costs {small['calls'] or float('nan'):.1f} system calls and {small['instructions']:,} instructions in user space. The gateway meets {met} of the {len(targets(result))} targets "
         f"of this project; [all of them, all shapes, the curves against 10,000 routes or 15,000 idle clients, and where a peer wins](bench/results/{name}.md). "
-        "`make bench` repeats it in ten minutes, `bench/run --quick` in one.", "", LIMITS, "", *spring_part(), END]))
+        "`make bench` repeats it in fifteen minutes, `bench/run --quick` in one.", "", LIMITS, "", *spring_part(), END]))
 
 
 def spring_lines(result):
