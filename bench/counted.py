@@ -191,7 +191,8 @@ class Strace:
 
 def cost(counter, name, folder, rounds=20, warm=4, connections=64, paths=("/145",), fields=(), status=200, closes=False, calls=1, prepare=None,
          **values):
-    """Counts the cost of a request, for which the upstream is called so often, one call after the other. prepare(port) may open connections that stay open, and returns them."""
+    """Counts the cost of a request, for which the upstream is called `calls` times, one after the other. prepare(port) may open
+    connections that stay open, and returns them."""
     tool, upstream = counter(folder), Upstream()
     values = {"UPSTREAM_PORT": upstream.port, "EXTRA": EXTRA.get(name, ""), **values}
     proxy = Process(name, [*tool.command, *COMMANDS[name]], folder, "any", values, tool.environment)
