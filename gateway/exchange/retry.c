@@ -9,11 +9,11 @@
  */
 #include "gateway/exchange/retry.h"
 
-#include "breaker/look.h"
 #include "gateway/base/container.h"
 #include "gateway/exchange/attempt.h"
 #include "gateway/exchange/reading.h"
 #include "gateway/exchange/timeouts.h"
+#include "gateway/worker/upstreams.h"
 
 /* The pause before repeating a request that an upstream may have acted on; doubled each time. */
 enum { PAUSE_MS = 25, PAUSE_MOST_MS = 250 };
@@ -64,14 +64,6 @@ static uint32_t choose_pause_ms(struct exchange *exchange)
 	return (uint32_t)((random_next(&exchange->worker->random) >> 32) * (most_ms + 1) >> 32);
 }
 
-static bool is_breaker_open(const struct exchange *exchange)
-{
-	const struct upstream_settings *settings = exchange_upstream(exchange);
-	enum breaker_state state = breaker_state_now(settings->upstream->breaker, &settings->breaker);
-
-	return !settings->breaker.observe && (state == BREAKER_OPEN || state == BREAKER_FORCED_OPEN);
-}
-
 /* An upstream may have acted on it. */
 static bool may_repeat_sent(struct exchange *exchange, enum retry retry)
 {
@@ -80,10 +72,9 @@ static bool may_repeat_sent(struct exchange *exchange, enum retry retry)
 	uint64_t now_ms = worker_now_ms(exchange->worker);
 
 	if (exchange->attempt.retries >= settings->retry_attempts || !is_replayable(exchange) ||
-	    breaker_permit_is_probe(&exchange->admission.permit) || is_breaker_open(exchange) ||
 	    now_ms + pause_ms >= timeouts_total_due_ms(exchange) ||
 	    (retry == RETRY_IDEMPOTENT_LATE && !has_promising_endpoint(exchange)) ||
-	    !retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_bp, now_ms))
+	    !upstreams_may_repeat(settings, &exchange->admission.permit, now_ms))
 		return false;
 	exchange->attempt.retries++;
 	exchange->attempt.pause_ms = pause_ms;

@@ -130,24 +130,15 @@ static bool try_again(struct call *call)
 	return true;
 }
 
-/* The upstream may have acted on it: as for a client's GET, but without a pause. */
-static bool may_repeat_sent(const struct call *call)
-{
-	const struct upstream_settings *settings = call->settings;
-	enum breaker_state state = breaker_state_now(settings->upstream->breaker, &settings->breaker);
-
-	return !breaker_permit_is_probe(&call->permit) &&
-	       (settings->breaker.observe || (state != BREAKER_OPEN && state != BREAKER_FORCED_OPEN)) &&
-	       retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_bp, worker_now_ms(call->worker));
-}
-
 static bool try_elsewhere(struct call *call, enum call_state state)
 {
+	uint64_t now_ms = worker_now_ms(call->worker);
+
 	if (call->lease != NULL)
 		release(call, LEASE_CUT, state);
-	if (call->retries++ < call->settings->retry_attempts &&
-	    worker_now_ms(call->worker) < call->began_ms + call->settings->total_timeout_ms &&
-	    (call->is_sent ? may_repeat_sent(call) : balance_has_untried(local_of(call)->set, &call->avoid)))
+	if (call->retries++ < call->settings->retry_attempts && now_ms < call->began_ms + call->settings->total_timeout_ms &&
+	    (call->is_sent ? upstreams_may_repeat(call->settings, &call->permit, now_ms)
+	                   : balance_has_untried(local_of(call)->set, &call->avoid)))
 		return true;
 	finish(call, state);
 	return false;

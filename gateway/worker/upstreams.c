@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "breaker/look.h"
 #include "routes/balance.h"
 
 struct lease *upstreams_connect(struct worker *worker, const struct upstream *upstream, const struct endpoint *endpoint,
@@ -69,6 +70,15 @@ void upstreams_resolve(struct worker *worker, struct upstream *upstream)
 	if (atomic_exchange(&upstream->refresh_wanted, 1) == 0 &&
 	    !inbox_send(&worker->shared->control, CONTROL_RESOLVE, upstream_reference(upstream), NULL))
 		upstream_release(upstream);
+}
+
+bool upstreams_may_repeat(const struct upstream_settings *settings, const struct breaker_permit *permit, uint64_t now_ms)
+{
+	enum breaker_state state = breaker_state_now(settings->upstream->breaker, &settings->breaker);
+	bool is_open = !settings->breaker.observe && (state == BREAKER_OPEN || state == BREAKER_FORCED_OPEN);
+
+	return !breaker_permit_is_probe(permit) && !is_open &&
+	       retry_budget_take(&settings->upstream->retry_budget, settings->retry_budget_bp, now_ms);
 }
 
 void upstreams_leave(struct worker *worker, struct upstream *upstream)

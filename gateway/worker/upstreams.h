@@ -20,6 +20,9 @@ void upstreams_blame(struct worker *worker, const struct upstream_settings *sett
                      bool is_lost);
 /* Its addresses may be old: the control thread asks DNS again. */
 void upstreams_resolve(struct worker *worker, struct upstream *upstream);
+/* May a request be repeated that the upstream may have acted on? Not if it is a probe, nor while the breaker is open; takes a place
+ * in the budget of retries, so ask last. */
+bool upstreams_may_repeat(const struct upstream_settings *settings, const struct breaker_permit *permit, uint64_t now_ms);
 /* Gives a place in its bulkhead back, for the next. */
 void upstreams_leave(struct worker *worker, struct upstream *upstream);
 
