@@ -166,9 +166,18 @@ static void ask_waiting(struct peers *peers)
 	}
 }
 
+static uint32_t round_wait_ms(const struct peers *peers)
+{
+	uint32_t least_ms = (uint32_t)peers->count * 1000 / PEERS_EACH_SECOND;
+
+	if (clock_now_ms() < peers->hurried_until_ms)
+		return PEERS_HURRY_MS;
+	return is_watched(peers) || peers->refresh_ms > least_ms ? peers->refresh_ms : least_ms;
+}
+
 static void set_timer(struct peers *peers)
 {
-	uint32_t wait_ms = clock_now_ms() < peers->hurried_until_ms ? PEERS_HURRY_MS : peers->refresh_ms;
+	uint32_t wait_ms = round_wait_ms(peers);
 
 	/* Up to a tenth less: gateways that started together must not go on asking together. */
 	wait_ms -= (uint32_t)(random_next(&peers->random) % (wait_ms / 10 + 1));

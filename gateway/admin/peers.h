@@ -3,9 +3,10 @@
  *
  * Every cluster.refresh a round begins: each address of cluster.peers is asked for /cluster/self, PEERS_AT_ONCE at the same
  * time, as a question takes memory while it is under way, with PEERS_LIMIT_MS for all of an answer. While nobody watches they
- * are asked for the brief form. A peer that comes, goes, hangs, refuses, or answers nonsense is an entry with words, and costs one
- * question a round. One that DNS names no more stays as an entry for PEERS_GONE_MS and is not asked, as its address may be
- * another's by then; one that had said that it is draining goes at once.
+ * are asked for the brief form, and at most PEERS_EACH_SECOND of them a second, so that a large cluster costs each gateway no
+ * more than a middling one: rounds of more peers begin later. A peer that comes, goes, hangs, refuses, or answers nonsense is
+ * an entry with words, and costs one question a round. One that DNS names no more stays as an entry for PEERS_GONE_MS and is
+ * not asked, as its address may be another's by then; one that had said that it is draining goes at once.
  *
  * A peer that answers with our own instance is this gateway.
  */
@@ -19,7 +20,7 @@ struct event_base;
 struct peer_link;
 struct peers;
 
-enum { PEERS_MAX = 64, PEERS_AT_ONCE = 8 };
+enum { PEERS_MAX = 64, PEERS_AT_ONCE = 8, PEERS_EACH_SECOND = 32 };
 enum { PEERS_LIMIT_MS = 300, PEERS_GONE_MS = 60000, PEERS_WATCHED_MS = 10000, PEERS_HURRY_MS = 200 };
 
 struct peer {
@@ -52,7 +53,7 @@ struct peers_events {
 /* NULL: out of memory. `events` must outlive it. */
 struct peers *peers_new(struct event_base *base, const struct peers_events *events, void *context);
 void peers_free(struct peers *peers);
-/* How often they are asked and on which port; written NULL: not at all, and all are forgotten. */
+/* How often they are asked (but see PEERS_EACH_SECOND), and on which port; written NULL: not at all, and all are forgotten. */
 void peers_configure(struct peers *peers, const struct peers_settings *settings);
 /* Sorted; ports are not looked at. Peers beyond PEERS_MAX are left out. A new peer is asked at once. */
 void peers_take_addresses(struct peers *peers, const struct address *addresses, size_t count);

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -50,7 +51,7 @@ class Cluster:
     def start(self, index, **keys):
         folder = self.folder / f"member-{next(self.numbers)}"
         folder.mkdir()
-        options = {"cluster": {"peers": f"{NAME}:{self.port}"},
+        options = {"cluster": {"peers": f"{NAME}:{self.port}", "refresh": keys.pop("refresh", "1s")},
                    "dns": {"servers": [f"127.0.0.1:{self.dns.port}"], "refresh": "200ms"}, "access_log": "off", **keys}
         upstreams = options.pop("upstreams", self.behind)
         member = Member(folder, self.addresses[index], self.port, upstreams, **options)
@@ -340,7 +341,7 @@ class Impostor:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((address, port))
         self.listener.listen(16)
-        self.answer, self.open = answer, []
+        self.answer, self.open, self.questions = answer, [], 0
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -357,6 +358,7 @@ class Impostor:
     def reply(self, accepted):
         try:
             while accepted.recv(65536):
+                self.questions += 1
                 accepted.sendall(self.answer)
         except OSError:
             pass
@@ -371,6 +373,32 @@ class Impostor:
 @pytest.fixture
 def impostor():
     yield from ended_after(Impostor)
+
+
+def asked(impostor, seconds, meanwhile=lambda: None):
+    """How often a second, from one question to another."""
+    def next_question():
+        before = impostor.questions
+        until(lambda: meanwhile() or impostor.questions > before, "a question", seconds=30)
+        return time.monotonic()
+
+    began, before, now = next_question(), impostor.questions, 0
+    while now < began + seconds:
+        now = next_question()
+    return (impostor.questions - before) / (now - began)
+
+
+def test_many_peers_are_asked_less_often_while_nobody_watches(cluster, impostor):
+    """59 peers at 32 questions a second are a round in 1.84 s, less a tenth by chance; the configuration asks for one in 250 ms."""
+    limit = 1 / 1.65
+    made = cluster(1, refresh="250ms")
+    (one,) = made.members
+    other = impostor(made.addresses[1], made.port, respond(json.dumps(SELF)))
+    made.list(made.addresses)
+    until(lambda: len(one.cluster()["gateways"]) == 59, "all are known")
+    assert asked(other, 3, meanwhile=lambda: one.cluster("?seconds=1") and None) > limit
+    time.sleep(10)  # nobody watches any more
+    assert asked(other, 5) < limit
 
 
 @pytest.mark.parametrize("kind", NONSENSE)
