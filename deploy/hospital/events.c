@@ -199,7 +199,12 @@ static bool begin(struct events *events, struct event_base *base)
 	events->reports = rd_kafka_queue_get_main(events->producer);
 	rd_kafka_queue_io_event_enable(events->reports, events->pipe[1], "!", 1);
 	events->has_reports = event_new(base, events->pipe[0], EV_READ | EV_PERSIST, on_reports, events);
-	return events->has_reports != NULL && event_add(events->has_reports, NULL) == 0;
+	if (events->has_reports == NULL || event_add(events->has_reports, NULL) != 0)
+		return false;
+	/* librdkafka writes only when something is queued on an empty queue, which this may be no more: it says there, too, that no
+	   broker answers yet. */
+	event_active(events->has_reports, EV_READ, 0);
+	return true;
 }
 
 struct events *events_new(struct event_base *base, const struct events_settings *settings)
