@@ -305,14 +305,15 @@ struct step intake_rewrite(struct exchange *exchange, const struct request *requ
 	return step(STEP_NEXT);
 }
 
-/* Points slices into the bytes that were kept. */
-static void rebase_all(struct request *request, const char *from, const char *to)
+/* Points slices into the bytes that were kept. The path may stand elsewhere: an absolute target without one has "/". */
+static void rebase_all(struct request *request, const char *from, size_t length, const char *to)
 {
 	struct slice *const slices[] = { &request->method_text, &request->target, &request->path, &request->query,
 		                             &request->host, &request->host_name, &request->upgrade };
 
 	for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
-		*slices[i] = rebase(*slices[i], from, to);
+		if ((uintptr_t)slices[i]->data - (uintptr_t)from <= length)
+			*slices[i] = rebase(*slices[i], from, to);
 	for (size_t i = 0; i < request->fields.count; i++) {
 		struct field *field = &request->fields.list[i];
 
@@ -332,7 +333,7 @@ bool intake_save(struct exchange *exchange, const struct request *request, const
 	saved->request.fields.list = saved->fields;
 	if (count > 0)
 		memcpy(saved->fields, request->fields.list, count * sizeof *saved->fields);
-	rebase_all(&saved->request, begin, exchange->raw.data);
+	rebase_all(&saved->request, begin, buffer_length(&exchange->raw), exchange->raw.data);
 	exchange->saved = saved;
 	return true;
 }

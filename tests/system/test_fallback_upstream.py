@@ -42,6 +42,16 @@ def test_the_other_upstream_answers(serve, upstream):
     assert (line["upstream"], line["failed_upstream"], line["outcome"], line["status"], line["attempts"]) == ("spare", "patient", "answered", 200, 2)
 
 
+@pytest.mark.parametrize("target, comes_as", [("http://hospital.example", "/"), ("http://hospital.example?a=b", "/?a=b"),
+                                               ("HTTP://hospital.example/x", "/x")])
+def test_an_absolute_target_without_a_path_is_kept_for_the_other_upstream(gateway, upstream, client, target, comes_as):
+    spare = upstream(says("spare"))
+    started = gateway({"patient": {"url": nowhere(), **QUICK}, "spare": {"url": spare.url, **QUICK}},
+                      [{"path": "/", "upstream": "patient", "fallback": {"upstream": "spare"}}])
+    assert client(started).request(target=target).body == b"spare"
+    assert spare.requests[0].target == comes_as
+
+
 def test_nobody_answers(serve):
     started, connection = serve(nowhere(), nowhere())
     for number in range(3):

@@ -25,6 +25,13 @@ def start(gateway, auth, behind, keys=None, upstream_keys=None, **route):
                    [{"path": "/", "upstream": "patient", "auth": {"forward": forward}, **route}])
 
 
+@pytest.mark.parametrize("target, comes_as", [("http://hospital.example", "/"), ("http://hospital.example?a=b", "/?a=b")])
+def test_an_absolute_target_without_a_path_is_kept_meanwhile(gateway, upstream, client, target, comes_as):
+    behind = upstream()
+    assert client(start(gateway, upstream(verifier(204)), behind)).request(target=target).status == 200
+    assert behind.requests[0].target == comes_as
+
+
 def test_2xx_lets_the_request_pass_with_what_the_service_says(gateway, upstream, client):
     auth = upstream(verifier(204, [("X-User", "doctor"), ("X-Role", "a"), ("X-Role", "b"), ("X-Other", "no"), ("Set-Cookie", "no=1")]))
     behind = upstream()
