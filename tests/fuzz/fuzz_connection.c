@@ -86,7 +86,8 @@ static const char *const config_texts[CONFIGS] = {
 	"upstreams:\n  one: { url: http://tasks.one:1 }\n  two: { url: http://tasks.two:3 }\n"
 	"routes:\n  - { path: [/a, /*/x], upstream: one }\n  - { path: /b/x, upstream: one, exact: on }\n"
 	"  - { path: /*/y, upstream: two, rewrite: { strip_prefix: /* } }\n"
-	"  - { path: /b, upstream: two, fallback: { status: 200, body: \"\", upstream: one } }\n",
+	"  - { path: /b, upstream: two, fallback: { status: 200, body: \"\", upstream: one } }\n"
+	"  - { path: /, host: root.example, upstream: two, fallback: { upstream: one } }\n",
 
 	"listen: 127.0.0.1:8080\nadmin: off\n"
 	"limits: { " LIMITS ", request_body: 200KiB }\n"
