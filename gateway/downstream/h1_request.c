@@ -145,9 +145,11 @@ void h1_request_read_held(struct client *client)
 	if (client->state == CLIENT_CLOSED || client->state == CLIENT_LINGERING)
 		return;
 	take_held(client, used);
-	if (client->state == CLIENT_IDLE)
+	if (client->state == CLIENT_IDLE) {
 		h1_client_queue_to_run(client);
-	else if (client->stream.has_ended) /* it ended while this request waited for its turn */
+		if (h1_client_has_held(client)) /* until they have had their turn: what one client may send ahead is bounded */
+			stream_pause(&client->stream);
+	} else if (client->stream.has_ended) /* it ended while this request waited for its turn */
 		exchange_on_client_end(client->downstream.exchange);
 	else if (!h1_client_has_held(client))
 		exchange_resume(client->downstream.exchange);
