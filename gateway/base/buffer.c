@@ -21,6 +21,18 @@ static bool grow(struct buffer *buffer, size_t wanted)
 	return true;
 }
 
+/* Uses the room of what was taken, unless that costs more than it gives. */
+static void close_up(struct buffer *buffer)
+{
+	size_t kept = buffer->to - buffer->from;
+
+	if (buffer->from < kept || buffer->from == 0)
+		return;
+	memmove(buffer->data, buffer->data + buffer->from, kept);
+	buffer->from = 0;
+	buffer->to = kept;
+}
+
 bool buffer_reserve(struct buffer *buffer, size_t length)
 {
 	size_t wanted = buffer->to + length;
@@ -29,6 +41,10 @@ bool buffer_reserve(struct buffer *buffer, size_t length)
 		return true;
 	if (length > SIZE_MAX / 2 - buffer->to)
 		return false;
+	close_up(buffer);
+	wanted = buffer->to + length;
+	if (wanted <= buffer->size)
+		return true;
 	return grow(buffer, wanted < 2 * buffer->size ? 2 * buffer->size : wanted);
 }
 
