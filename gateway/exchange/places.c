@@ -65,6 +65,13 @@ static uint64_t pace_of(const struct exchange *exchange, uint64_t now_ms)
 	return bytes * 1000 / (ms == 0 ? 1 : ms);
 }
 
+/* An upload that trickles blocks its place all the time, though a byte has just come. */
+static uint64_t blocks_since_ms(const struct exchange *exchange, uint64_t pace)
+{
+	return exchange->downstream->is_blocked || pace >= SLOW_BYTES_PER_S ? exchange->admission.held_since_ms
+	                                                                    : exchange->timeline.attempt_us / 1000;
+}
+
 static struct exchange *find_most_blocked(struct worker *worker, const struct upstream *upstream, bool is_last_resort)
 {
 	uint64_t now_ms = worker_now_ms(worker), least = UINT64_MAX;
@@ -78,11 +85,12 @@ static struct exchange *find_most_blocked(struct worker *worker, const struct up
 		uint64_t pace;
 
 		is_over = &exchange->admission.held == last;
-		if (exchange_upstream(exchange)->upstream != upstream ||
-		    now_ms - exchange->admission.held_since_ms < BLOCKED_LEAST_MS)
+		if (exchange_upstream(exchange)->upstream != upstream)
+			continue;
+		pace = pace_of(exchange, now_ms);
+		if (now_ms - blocks_since_ms(exchange, pace) < BLOCKED_LEAST_MS)
 			continue;
 		compared++;
-		pace = pace_of(exchange, now_ms);
 		if (pace < least && (pace < SLOW_BYTES_PER_S || is_last_resort)) {
 			least = pace;
 			found = exchange;

@@ -232,7 +232,7 @@ static bool is_awaited(const struct exchange *exchange)
 	       !(exchange->attempt.lease != NULL && exchange->attempt.lease->is_blocked);
 }
 
-/* The gateway may end it when others need its place (shed.h). */
+/* The gateway may end it when others need its place (places.h). */
 static void note_blocked(struct exchange *exchange, uint64_t now_ms)
 {
 	if (!exchange->admission.holds_place)

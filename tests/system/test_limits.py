@@ -1,4 +1,5 @@
 """Each client's share, and the clients that must go in a shortage: connections, descriptors, places, memory, turns."""
+import contextlib
 import os
 import select
 import signal
@@ -274,6 +275,36 @@ def test_no_upstream_is_blamed_for_want_of_descriptors(gateway, upstream):
     assert set(outcomes) == {"answered", "out_of_memory"} and sum(outcomes.values()) == 100
 
 
+def pipeline(port, request, count, begin=b""):
+    """The statuses of the answers to requests that one client sends without waiting while it reads; `begin` comes alone."""
+    connection = Client(port)
+    if begin:
+        connection.send(begin)
+    sender = threading.Thread(target=lambda: connection.send((request * count)[len(begin):]))
+    sender.start()
+    statuses = [connection.answer().status for _ in range(count)]
+    sender.join()
+    return statuses
+
+
+def test_a_client_that_sends_ahead_waits_in_the_kernel_also_for_answers_of_the_gateway(gateway, upstream):
+    """Beginning with a part of a head, so that what follows is kept behind it."""
+    running = gateway({"patient": upstream().url}, routes=[{"path": "/patient", "upstream": "patient"}], workers=1,
+                      limits={"memory": "1MiB"})
+    request = b"GET /nothing HTTP/1.1\r\nHost: h\r\nX-Fill: " + b"f" * 55 + b"\r\n\r\n"
+    assert set(pipeline(running.port, request, 20_000, request[:2])) == {404}
+    assert shed(running, "no_memory") == 0
+
+
+def test_a_client_may_pipeline_for_ever(gateway, upstream):
+    """Requests of a prime length: hardly ever does a read end where a request ends."""
+    running = gateway({"patient": upstream().url}, workers=1, limits={"memory": "1MiB"})
+    request = b"GET /patient HTTP/1.1\r\nHost: h\r\nX-Fill: "
+    request += b"f" * (997 - len(request) - 4) + b"\r\n\r\n"
+    assert set(pipeline(running.port, request, 3_000)) == {200}
+    assert shed(running, "no_memory") == 0
+
+
 # ---- places in an upstream
 
 
@@ -289,6 +320,29 @@ def test_slow_uploads_do_not_lock_others_out(gateway, upstream):
     assert slow[0].is_closed() and all(is_open(connection) for connection in slow[1:])
     assert [line["outcome"] for line in running.log(2)] == ["shed", "answered"]
     assert running.breaker()["failedCalls"] == 0
+
+
+def test_uploads_that_trickle_do_not_lock_others_out(gateway, upstream):
+    """A byte every few milliseconds, and so never a long wait for the next."""
+    running = gateway({"patient": {"url": upstream(whole=False, handler=lambda connection, request: (
+        connection.read_body(request), connection.reply())), "bulkhead": {"max_in_flight": 4, "max_wait": "10s"}}}, workers=1)
+    is_over = threading.Event()
+
+    def trickle(connection):
+        with contextlib.suppress(OSError):
+            while not is_over.wait(0.01):
+                connection.send(b"1\r\nx\r\n")
+
+    slow = [Client(running.port) for _ in range(4)]
+    for connection in slow:
+        connection.send("POST /slow HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        threading.Thread(target=trickle, args=(connection,), daemon=True).start()
+    until(lambda: running.metrics().sum("gateway_bulkhead_in_flight") == 4, "four slow requests hold all places")
+    try:
+        assert Client(running.port).request().status == 200
+        assert shed(running, "slow") >= 1
+    finally:
+        is_over.set()
 
 
 def test_slow_readers_do_not_lock_others_out(gateway, upstream):
