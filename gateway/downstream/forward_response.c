@@ -4,17 +4,6 @@
 #include "gateway/exchange/forward_parts.h"
 #include "gateway/http/upgrade.h"
 
-#define OWN_FIELDS "HTTP/1.1 200 \r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nvia: 1.1 gateway\r\ntransfer-encoding: chunked\r\n" \
-	"content-length: 18446744073709551615\r\nupgrade: \r\nconnection: keep-alive, upgrade\r\n\r\n"
-
-size_t forward_response_bound(const struct forward_response *forward)
-{
-	const struct response *response = forward->response;
-
-	return sizeof OWN_FIELDS + response->head_length + response->fields.count + edits_bound(forward->edits) +
-	       (forward->changes == NULL ? 0 : forward->changes->bytes);
-}
-
 static struct passing pass_status_line(char *to, const struct response *response)
 {
 	const struct slice ours = SLICE("HTTP/1.1 "), reason = response->reason;

@@ -19,7 +19,7 @@ struct forward_response {
 	const char *date; /* TEXT_HTTP_DATE bytes, for a response that has none */
 };
 
-size_t forward_response_bound(const struct forward_response *forward);
+/* The room at `to` has to hold the head, with what the edits, the changes and the gateway add. */
 char *forward_response(char *to, const struct forward_response *forward);
 /* Writes a 1xx (RFC 9110 section 15.2), without the fields that `edits` or `changes` (NULL: none) remove or set in the
  * response that follows. */

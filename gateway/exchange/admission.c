@@ -146,6 +146,7 @@ struct step admission_due(struct exchange *exchange)
 	bool is_last_resort = now_ms + settings->bulkhead_max_wait_ms / 2 >= end_ms;
 	bool has_shed = !is_total_over && places_make_room(worker, settings->upstream, is_last_resort);
 
+	look_if_must(exchange); /* at places that are free although nobody could tell us: memory was short */
 	if (now_ms < end_ms)
 		set_wait_deadline(exchange);
 	else if (has_shed) /* the place goes to the request that has waited longest, which is this one or lets it come next */

@@ -178,7 +178,7 @@ void exchange_on_client_send_failed(struct exchange *exchange)
 {
 	if (exchange->state == EXCHANGE_TUNNEL)
 		exchange_on_client_drained(exchange); /* from now on the gateway throws away what comes for it */
-	else
+	else if (exchange->state != EXCHANGE_BREAKING_OFF || exchange->attempt.lease == NULL) /* the upstream gets all of its bytes */
 		exchange_on_client_error(exchange, OUTCOME_CLIENT_ABORTED);
 }
 

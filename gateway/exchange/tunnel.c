@@ -152,7 +152,11 @@ struct step tunnel_ended(struct exchange *exchange, enum tunnel_side from)
 struct step tunnel_broken(struct exchange *exchange, enum tunnel_side side, enum outcome outcome)
 {
 	pause_side(exchange, side);
-	if (side == TUNNEL_UPSTREAM)
+	if (side == TUNNEL_UPSTREAM) {
 		attempt_end(exchange, exchange->outcome);
+	} else { /* nobody waits for it any more */
+		exchange->downstream->is_blocked = false;
+		deadline_clear(&exchange->downstream->deadline);
+	}
 	return (struct step){ STEP_BREAK_OFF, outcome };
 }

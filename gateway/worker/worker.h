@@ -109,7 +109,7 @@ struct local_upstream {
 	struct ring queue;         /* exchanges that wait for a place in its bulkhead, the oldest first */
 	bool is_woken;            /* the worker looks at the queue at the end of the iteration */
 	struct breaker_quota quotas[BREAKER_EVENT_COUNT]; /* what the worker tells of its calls, by kind */
-	uint64_t probes_looked_ms, places_looked_ms; /* of the last vain search for a slow client that holds one */
+	uint64_t places_looked_ms; /* of the last vain search for a slow client that holds one */
 	uint64_t uploads_looked_ms; /* when the worker last searched for slow uploads */
 };
 
