@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "gateway/base/json_bound.h"
+
 bool alerts_is_service_name(const char *text, size_t length)
 {
 	if (length == 0 || length > SERVICE_NAME_MAX)
@@ -200,6 +202,8 @@ bool alerts_read(const char *bytes, size_t length, double now_s, struct wishes *
 	*wishes = (struct wishes){ .list = NULL };
 	if (length > ALERTS_BODY_MAX)
 		return refuse(error, error_size, NULL, "the body is larger than 1 MiB");
+	if (!json_is_bounded(bytes, length, ALERTS_OPENINGS_MAX))
+		return refuse(error, error_size, NULL, "more objects and lists than 4096 alerts have");
 	message = json_loadb(bytes, length, JSON_ALLOW_NUL, &where);
 	if (message == NULL) {
 		snprintf(error, error_size, "not JSON: line %d, column %d", where.line, where.column);

@@ -18,6 +18,9 @@
 enum {
 	ALERTS_BODY_MAX = 1 << 20, /* Prometheus sends 256 alerts at most, some hundred bytes each */
 	ALERTS_MAX = 4096,
+	/* An alert has three objects (itself, its labels, its annotations), and the webhook has five around them. The rest is for
+	 * texts with a brace in them. */
+	ALERTS_OPENINGS_MAX = 4 * ALERTS_MAX + 8,
 	SERVICE_NAME_MAX = 255,
 	ALERT_NAME_MAX = 127,
 	REPLICAS_MAX = 1000000,

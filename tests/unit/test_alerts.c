@@ -129,8 +129,38 @@ static void test_refused(void **state)
 	refuse(large, "1 MiB");
 	memset(large, '[', ALERTS_BODY_MAX);
 	large[ALERTS_BODY_MAX] = '\0';
-	refuse(large, "not JSON");
+	refuse(large, "more objects and lists");
 	free(large);
+}
+
+/* A megabyte of empty objects would be 80 of them as a tree, so they are counted before that. */
+static void test_many_are_refused_before_they_are_parsed(void **state)
+{
+	static const char one[] = "{\"labels\": {\"a\": \"{\"}, \"annotations\": {}}";
+	char *text = malloc((ALERTS_MAX + 1) * sizeof one + 2), *end = text;
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i <= ALERTS_MAX; i++) {
+		*end = i == 0 ? '[' : ',';
+		memcpy(end + 1, one, sizeof one);
+		end += sizeof one;
+		if (i == ALERTS_MAX - 1) {
+			strcpy(end, "]");
+			take(text);
+			assert_int_equal(wishes.unnamed, ALERTS_MAX);
+		}
+	}
+	memcpy(end, "]", 2);
+	refuse(text, "more than 4096 alerts");
+	free(text);
+	text = malloc(3 * ALERTS_OPENINGS_MAX + 3);
+	assert_non_null(text);
+	for (size_t i = 0; i < ALERTS_OPENINGS_MAX; i++)
+		memcpy(text + 3 * i, i == 0 ? "[{}" : ",{}", 3);
+	memcpy(text + 3 * ALERTS_OPENINGS_MAX, "]", 2);
+	refuse(text, "more objects and lists");
+	free(text);
 }
 
 static void test_odd_kinds(void **state)
@@ -203,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_prometheus), cmocka_unit_test(test_alertmanager), cmocka_unit_test(test_one_wish_for_a_service),
 		cmocka_unit_test(test_replicas),   cmocka_unit_test(test_refused),      cmocka_unit_test(test_odd_kinds),
 		cmocka_unit_test(test_times),      cmocka_unit_test(test_names),
+		cmocka_unit_test(test_many_are_refused_before_they_are_parsed),
 	};
 
 	return cmocka_run_group_tests_name("alerts", tests, NULL, teardown);
