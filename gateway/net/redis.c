@@ -253,8 +253,7 @@ static void on_bytes(struct stream *stream, char *bytes, size_t length)
 	}
 	/* The callback may cause the connection to fail. */
 	while (redis->state >= REDIS_GREETING) {
-		if (hiredis.reader_get(redis->reader, &reply) != REDIS_OK ||
-		    (reply == NULL && redis->unread_bytes > REPLY_BYTES_MAX)) {
+		if (hiredis.reader_get(redis->reader, &reply) != REDIS_OK || (reply == NULL && redis->unread_bytes > REPLY_BYTES_MAX)) {
 			fail(redis, "it does not speak as Redis does");
 			return;
 		}
