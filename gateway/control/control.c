@@ -156,7 +156,8 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 		next = message->next;
 		switch ((enum control_message)message->kind) {
 		case CONTROL_RESOLVE:
-			discovery_refresh(control->discovery, message->subject);
+			if (control->state != CONTROL_STOPPED)
+				discovery_refresh(control->discovery, message->subject);
 			upstream_release(message->subject);
 			break;
 		case CONTROL_TRANSITION:
@@ -276,8 +277,10 @@ static void block_signals(void)
 static void destroy(struct control *control)
 {
 	block_signals();
+	control->state = CONTROL_STOPPED; /* messages that come yet begin nothing */
 	if (control->admin != NULL)
 		admin_free(control->admin);
+	control->admin = NULL;
 	for (unsigned i = 0; i < control->worker_count; i++)
 		while (!inbox_send(&control->workers[i].inbox, WORKER_STOP, NULL, NULL)) /* it is waited for */
 			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
