@@ -58,7 +58,7 @@ static void take(struct issuer *issuer, struct key_set *keys)
 		log_info("jwks: %s answers again", issuer->url);
 	issuer->failures = 0;
 	issuer_set_timer(issuer);
-	if (is_same) { /* tokens that were verified with them stay remembered */
+	if (is_same && !issuer->is_unsent) { /* tokens that were verified with them stay remembered */
 		key_set_release(keys);
 	} else {
 		key_set_warm_up(keys);
@@ -67,7 +67,7 @@ static void take(struct issuer *issuer, struct key_set *keys)
 		log_write(keys->count == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "jwks: %zu keys from %s, %zu left out%s%s", keys->count,
 		          issuer->url, keys->left_out, keys->why_left_out == NULL ? "" : ": ",
 		          keys->why_left_out == NULL ? "" : keys->why_left_out);
-		issuer->room->on_keys(issuer->room->context, issuer);
+		issuer->is_unsent = !issuer->room->on_keys(issuer->room->context, issuer);
 	}
 	settle(issuer);
 }

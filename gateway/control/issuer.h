@@ -20,7 +20,7 @@ struct issuer_room {
 	struct fetcher *fetcher;
 	struct resolver *resolver;
 	struct random random;
-	void (*on_keys)(void *context, const struct issuer *issuer); /* issuer->keys are new */
+	bool (*on_keys)(void *context, const struct issuer *issuer); /* issuer->keys are new; false: again after the next fetch */
 	void (*on_settled)(void *context); /* an issuer's first fetch has ended, well or not */
 	void *context;
 };
@@ -39,7 +39,7 @@ struct issuer {
 	unsigned failures;    /* in a row */
 	uint64_t fetched_ms;  /* when the last fetch began */
 	uint64_t wanted_ms;   /* when a token last caused a fetch; 0: never */
-	bool is_settled;
+	bool is_settled, is_unsent; /* is_unsent: on_keys wants its keys again */
 };
 
 /* Has no keys yet. NULL: memory is short. */

@@ -20,8 +20,11 @@ static struct issuer *first_of(const struct control *control)
 
 /* ---- workers --------------------------------------------------------------------------------------------------- */
 
-static void send_keys(struct control *control, const struct issuer *issuer)
+/* False: a worker does not get them. */
+static bool send_keys(struct control *control, const struct issuer *issuer)
 {
+	bool is_sent = true;
+
 	for (unsigned i = 0; i < control->worker_count; i++) {
 		struct key_set *keys = key_set_reference(issuer->keys);
 
@@ -30,7 +33,9 @@ static void send_keys(struct control *control, const struct issuer *issuer)
 		log_error("out of memory: worker %u does not get the keys of %s", i, issuer->url);
 		key_source_release(issuer->source);
 		key_set_release(keys);
+		is_sent = false;
 	}
+	return is_sent;
 }
 
 void jwks_send_all(struct control *control)
@@ -84,9 +89,9 @@ static struct issuer *find_or_add(struct jwks *jwks, const struct jwt_settings *
 	return issuer;
 }
 
-static void on_keys(void *context, const struct issuer *issuer)
+static bool on_keys(void *context, const struct issuer *issuer)
 {
-	send_keys(context, issuer);
+	return send_keys(context, issuer);
 }
 
 static void on_settled(void *context)
@@ -173,28 +178,34 @@ static void start_fetching(struct jwks *jwks)
 	timer_set(&jwks->settle_timer, JWKS_SETTLE_MS);
 }
 
-bool jwks_prepare(struct control *control, struct config *config, char *error, size_t size)
+/* Of the routes whose keys are in files, or of those whose keys are fetched. */
+static bool give_sources(struct control *control, const struct config *config, bool is_fetched, char *error, size_t size)
 {
-	bool is_fetching = false;
+	bool is_begun = false;
 
 	for (size_t i = 0; i < config->route_count; i++) {
 		struct jwt_settings *settings = config->routes[i].jwt;
 		const char *why;
 
-		if (settings == NULL || settings->source != NULL)
+		if (settings == NULL || settings->source != NULL || (settings->jwks_url != NULL) != is_fetched)
 			continue;
-		if (!signature_load(error, size) ||
-		    (settings->jwks_url != NULL && !is_fetching && !begin(control, config, error, size)))
+		if (!signature_load(error, size) || (is_fetched && !is_begun && !begin(control, config, error, size)))
 			return false;
-		is_fetching = is_fetching || settings->jwks_url != NULL;
+		is_begun = is_fetched;
 		if (!give_source(control, settings, &why)) {
 			snprintf(error, size, "auth.jwt: can't use %s: %s", settings->jwks, why);
 			return false;
 		}
 	}
-	if (is_fetching)
+	if (is_begun)
 		start_fetching(control->jwks);
 	return true;
+}
+
+bool jwks_prepare(struct control *control, struct config *config, char *error, size_t size)
+{
+	/* Files first: one that is no good must not have changed how the issuers in use are looked up. */
+	return give_sources(control, config, false, error, size) && give_sources(control, config, true, error, size);
 }
 
 /* The shortest `refresh` of the routes that use its keys; 0: none does. */
