@@ -7,6 +7,7 @@
 
 #include "gateway/admin/self.h"
 #include "gateway/admin/trend.h"
+#include "gateway/base/json_bound.h"
 
 enum { TEXT_ROOM = 256, TREND_TEXT_MAX = TREND_SECONDS * 11 };
 
@@ -104,13 +105,16 @@ static const char *read_root(const json_t *root, struct peer_answer *answer)
 bool peer_answer_read(const char *bytes, size_t length, uint64_t now_ms, struct peer_answer *answer, json_t **root,
                       const char **error)
 {
+	bool is_bounded = length <= PEER_ANSWER_MAX && json_is_bounded(bytes, length, PEER_OPENINGS_MAX);
 	json_error_t ignored;
-	json_t *tree = length > PEER_ANSWER_MAX ? NULL : json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &ignored);
+	json_t *tree = is_bounded ? json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &ignored) : NULL;
 
 	*answer = (struct peer_answer){ .is_whole = false };
 	*error = NULL;
 	if (length > PEER_ANSWER_MAX)
 		*error = "the answer is larger than 1 MiB";
+	else if (!is_bounded)
+		*error = "the answer has more objects and lists than a gateway's";
 	else if (!json_is_object(tree))
 		*error = "the answer is no JSON object";
 	else

@@ -13,6 +13,8 @@
 
 /* Bytes of an answer; upstreams, endpoints and events in it, those beyond are left out. */
 enum { PEER_ANSWER_MAX = 1024 * 1024, PEER_UPSTREAMS_MAX = 1000, PEER_ENDPOINTS_MAX = 20000, PEER_EVENTS_MAX = 200 };
+/* Objects and lists in an answer: all of those, and the rest is for texts with a brace in them. */
+enum { PEER_OPENINGS_MAX = 32768 };
 enum { PEER_NAME = 65, PEER_WORD = 33, PEER_RESULT = 33 };
 
 struct peer_override {
