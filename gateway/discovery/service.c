@@ -171,7 +171,9 @@ static void publish(struct service *service)
 	join(service, set);
 	endpoint_set_release(service->set);
 	service->set = set;
-	discovery->events->on_endpoints(discovery->context, service->upstream, set, has_none_failed(service, set));
+	/* Until the upstream takes over what the old one knows of its endpoints, none has failed and none is known to be well. */
+	discovery->events->on_endpoints(discovery->context, service->upstream, set,
+	                                service->predecessor == NULL && has_none_failed(service, set));
 }
 
 void service_take_addresses(struct service *service, const struct address *addresses, size_t count)
@@ -300,9 +302,9 @@ void service_take_over(struct service *service)
 		if (was != NULL && was->address.port == endpoint->address.port) /* on another port it is another process */
 			endpoint_take_over(endpoint, was, service->prepared_settings->health.enabled);
 	}
+	service_forget_predecessor(service);
 	if (service->known != NULL)
 		publish(service);
-	service_forget_predecessor(service);
 }
 
 void service_free(struct service *service)

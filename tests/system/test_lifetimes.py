@@ -141,6 +141,24 @@ def test_signals_while_a_reload_waits_for_dns_are_not_lost(gateway, nameserver, 
     assert started.breaker()["notPermittedCalls"] >= figures["notPermittedCalls"] == 5
 
 
+def test_an_open_breaker_stays_open_through_other_windows(gateway, upstream):
+    """Its replica is the one that failed, however soon a worker hears of it."""
+    behind = upstream(lambda connection, request: connection.reply(500))
+
+    def upstreams(window):
+        return {"patient": {"url": behind.url, "ejection": "off", "retry": {"attempts": 0},
+                            "breaker": {"window": window, "minimum_calls": 3, "open_for": "60s"}}}
+
+    started = gateway(upstreams("10 calls"), workers=1)
+    client = Client(started.port)
+    assert [client.request().status for _ in range(4)] == [500] * 3 + [503]
+    for calls in range(20, 60):
+        started.configure(upstreams(f"{calls} calls"), workers=1)
+        started.reload()
+        assert started.breaker()["state"] == "OPEN"
+    assert "new endpoints" not in started.stderr
+
+
 def test_a_reload_that_the_end_overtakes(gateway, nameserver, upstream):
     """Workers know the new endpoints by then; a build with a sanitizer says whether they let go of them."""
     one, two = upstream(), upstream()
