@@ -57,7 +57,7 @@ const struct trend *history_trend(const struct history *history, const char *ups
 
 uint64_t history_seconds(const struct history *history)
 {
-	return history->turns / (1000 / HYSTRIX_TURN_MS);
+	return (history->turns + 1) / (1000 / HYSTRIX_TURN_MS); /* the first turn of each second takes its sample */
 }
 
 /* An upstream that a reload took away disappears from the dashboard. `messages`: NULL where nobody watches. */

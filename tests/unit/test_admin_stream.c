@@ -1,7 +1,9 @@
 /* The admin listener's stream for the Hystrix dashboard. */
 #include "tests/unit/admin_world.h"
 
+#include "gateway/admin/history.h"
 #include "gateway/admin/hystrix.h"
+#include "gateway/admin/trend.h"
 #include "tests/unit/in_range.h"
 
 static json_t *message_of(const char *name)
@@ -170,6 +172,20 @@ static void test_whoever_begins_to_watch_sees_the_last_ten_seconds(void **state)
 	}
 }
 
+/* Pages and peers go on from the newest second that they have. */
+static void test_the_second_is_that_of_the_newest_sample(void **state)
+{
+	struct history *history = history_new(&world.view);
+
+	(void)state;
+	assert_non_null(history);
+	for (int turn = 0; turn < 10; turn++) {
+		history_turn(history, NULL);
+		assert_int_equal(history_seconds(history), history_trend(history, "patient")->seconds);
+	}
+	history_free(history);
+}
+
 static void test_percentiles_are_known_within_three_percent(void **state)
 {
 	(void)state;
@@ -228,7 +244,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_stream), TEST(test_shown_figures_fall_again),
 		TEST(test_whoever_begins_to_watch_sees_the_last_ten_seconds),
-		TEST(test_percentiles_are_known_within_three_percent), TEST(test_streams_are_few),
+		TEST(test_the_second_is_that_of_the_newest_sample), TEST(test_percentiles_are_known_within_three_percent),
+		TEST(test_streams_are_few),
 	};
 
 	return cmocka_run_group_tests_name("admin stream", tests, NULL, NULL);
