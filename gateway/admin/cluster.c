@@ -15,37 +15,49 @@
 
 /* ---- overrides --------------------------------------------------------------------------------------------------- */
 
-static bool find_breaker(const struct cluster *cluster, const char *name, struct admin_service *service)
+/* NULL: the configuration has no such upstream. Its breaker may be off, and may be on again after the next reload. */
+static const struct upstream_settings *find_upstream(const struct cluster *cluster, const char *name)
 {
 	const struct admin_view *view = cluster->view;
 
 	for (size_t i = 0, count = view->service_count(view->context); i < count; i++) {
-		*service = view->service(view->context, i);
-		if (strcmp(service->settings->name, name) == 0)
-			return service->settings->breaker.enabled;
+		const struct upstream_settings *settings = view->service(view->context, i).settings;
+
+		if (strcmp(settings->name, name) == 0)
+			return settings;
 	}
-	return false;
+	return NULL;
 }
 
-static void force(const struct cluster *cluster, const char *name, enum breaker_state state)
+/* The state that the breaker keeps, also while the configuration says that it is off. */
+static enum breaker_state kept_state(const struct upstream_settings *settings)
 {
-	struct admin_service service;
+	return breaker_state_now(settings->upstream->breaker, &(struct breaker_settings){ .enabled = true });
+}
 
-	if (find_breaker(cluster, name, &service))
-		breaker_force(service.settings->upstream->breaker, state, clock_now_ms());
+/* Sets the state, which an operator chose here (from NULL) or at another gateway. A breaker that is off takes it when it is on
+ * (cluster_apply). */
+static void force(const struct upstream_settings *settings, const struct override_entry *entry, const char *from)
+{
+	enum breaker_state kept = kept_state(settings);
+	uint64_t now_ms = clock_now_ms();
+
+	if (entry->state != BREAKER_CLOSED && !settings->breaker.enabled)
+		return;
+	/* An operator's CLOSE ends what was then: a gateway that hears of it late has perhaps opened its breaker since. */
+	if (entry->state == BREAKER_CLOSED && from != NULL &&
+	    (kept == BREAKER_CLOSED || ((kept == BREAKER_OPEN || kept == BREAKER_HALF_OPEN) &&
+	                                override_is_before(entry->stamp, clock_wall_ms() - (now_ms - settings->upstream->refuses_ms)))))
+		return;
+	breaker_force(settings->upstream->breaker, entry->state, now_ms);
 }
 
 /* Back to normal, unless another operator has set something else on this gateway meanwhile. */
-static void undo(const struct cluster *cluster, const char *name, enum breaker_state was_set)
+static void undo(const struct upstream_settings *settings, enum breaker_state was_set)
 {
-	struct admin_service service;
-
-	if (find_breaker(cluster, name, &service) &&
-	    breaker_state_now(service.settings->upstream->breaker, &service.settings->breaker) == was_set)
-		breaker_force(service.settings->upstream->breaker, BREAKER_CLOSED, clock_now_ms());
+	if (kept_state(settings) == was_set)
+		breaker_force(settings->upstream->breaker, BREAKER_CLOSED, clock_now_ms());
 }
-
-static void on_expiry(evutil_socket_t fd, short what, void *context);
 
 static void watch_expiry(struct cluster *cluster)
 {
@@ -64,7 +76,10 @@ static void on_expiry(evutil_socket_t fd, short what, void *context)
 
 	(void)fd, (void)what;
 	while ((entry = overrides_expire(&cluster->overrides, clock_now_ms())) != NULL) {
-		undo(cluster, entry->breaker, entry->state);
+		const struct upstream_settings *settings = find_upstream(cluster, entry->breaker);
+
+		if (settings != NULL)
+			undo(settings, entry->state);
 		log_warn("override: breaker %s: %s is over", entry->breaker, override_word(entry->state));
 		timeline_add(cluster->view->timeline, TIMELINE_OVERRIDE, entry->breaker, "%s is over", override_word(entry->state));
 	}
@@ -90,16 +105,18 @@ static void tell_of(struct cluster *cluster, const struct override_entry *entry,
 
 void cluster_take_override(struct cluster *cluster, const struct override_entry *entry, const char *from)
 {
+	const struct upstream_settings *settings = find_upstream(cluster, entry->breaker);
+	enum breaker_state kept = settings == NULL ? BREAKER_CLOSED : kept_state(settings);
 	struct override_entry before;
 
 	if (overrides_take(&cluster->overrides, entry, &before) != OVERRIDE_TAKEN)
 		return;
-	if (override_holds(entry, clock_now_ms()) || entry->state == BREAKER_CLOSED)
-		force(cluster, entry->breaker, entry->state);
-	else if (before.until_ms != 0)
-		undo(cluster, entry->breaker, before.state);
+	if (settings != NULL && (override_holds(entry, clock_now_ms()) || entry->state == BREAKER_CLOSED))
+		force(settings, entry, from);
+	else if (settings != NULL && before.until_ms != 0)
+		undo(settings, before.state);
 	/* A gateway that starts hears of many overrides that are over and were never in force here. */
-	if (entry->until_ms != 0 || before.until_ms != 0 || from == NULL)
+	if (entry->until_ms != 0 || before.until_ms != 0 || from == NULL || (settings != NULL && kept_state(settings) != kept))
 		tell_of(cluster, entry, from);
 	watch_expiry(cluster);
 }
@@ -110,11 +127,10 @@ void cluster_apply(struct cluster *cluster)
 
 	for (size_t i = 0; i < cluster->overrides.count; i++) {
 		const struct override_entry *entry = &cluster->overrides.list[i];
-		struct admin_service service;
+		const struct upstream_settings *settings = override_holds(entry, now_ms) ? find_upstream(cluster, entry->breaker) : NULL;
 
-		if (override_holds(entry, now_ms) && find_breaker(cluster, entry->breaker, &service) &&
-		    breaker_state_now(service.settings->upstream->breaker, &service.settings->breaker) != entry->state)
-			breaker_force(service.settings->upstream->breaker, entry->state, now_ms);
+		if (settings != NULL && settings->breaker.enabled)
+			breaker_force(settings->upstream->breaker, entry->state, now_ms);
 	}
 }
 

@@ -14,6 +14,11 @@ bool override_is_plausible(uint64_t stamp, uint64_t wall_ms)
 	return stamp >> STAMP_COUNT_BITS < wall_ms + century_ms;
 }
 
+bool override_is_before(uint64_t stamp, uint64_t wall_ms)
+{
+	return stamp >> STAMP_COUNT_BITS < wall_ms;
+}
+
 uint64_t overrides_next_stamp(struct overrides *overrides, uint64_t wall_ms)
 {
 	uint64_t now = wall_ms << STAMP_COUNT_BITS;

@@ -51,6 +51,8 @@ struct overrides {
 /* Is the stamp of another gateway less than a hundred years ahead of this clock? One near the end of all stamps would leave no
  * room for a newer one, and so for the next override. A clock that was never set is behind, which does no harm. */
 bool override_is_plausible(uint64_t stamp, uint64_t wall_ms);
+/* Was it given before that time of day? Within what clocks differ by, either answer may be wrong. */
+bool override_is_before(uint64_t stamp, uint64_t wall_ms);
 /* A stamp above all others. */
 uint64_t overrides_next_stamp(struct overrides *overrides, uint64_t wall_ms);
 

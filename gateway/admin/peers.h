@@ -46,7 +46,7 @@ struct peers_events {
 	void (*on_answer)(void *context, const struct peer *peer);
 	/* All of a round have answered or failed. */
 	void (*on_round)(void *context);
-	/* It went silent, or came back; or DNS has named it for the first time, or no more. `reason` is static. */
+	/* It went silent, or came back; or DNS names it no more, or again. `reason` is static. */
 	void (*on_change)(void *context, const struct peer *peer, const char *reason);
 };
 

@@ -199,6 +199,50 @@ def test_an_override_ends_everywhere(cluster):
         until(lambda member=member: member.has_said("DISABLE is over"), "word of the end")
 
 
+def test_an_override_ends_while_its_breaker_is_off(cluster, upstream):
+    (member,) = cluster(1).members
+    behind = upstream()
+    keys = {"cluster": {"peers": "off"}, "access_log": "off"}
+    for wish, end in (({"updateState": "FORCE_OPEN", "for": "1s"}, "FORCE_OPEN is over"), ({"updateState": "DISABLE"}, None)):
+        assert member.set(**wish)[0] == 200
+        member.configure({"patient": {"url": behind.url, "breaker": "off"}}, **keys)
+        member.reload()
+        if end is None:
+            assert member.set(updateState="CLOSE")[0] == 409
+            break
+        until(lambda: member.has_said(end), "it is over")
+        member.configure(behind, **keys)
+        member.reload()
+        assert member.state() == "CLOSED"
+
+
+def open_by_failures(member, client, behind):
+    behind.handler = failing
+    connection = client(member)
+    until(lambda: connection.request().status == 503, "it opens")
+    assert member.state() == "OPEN"
+
+
+def test_a_close_is_told_wherever_it_closes_something_and_ends_only_what_was_then(cluster, client, upstream):
+    behind = upstream()
+    patient = {"patient": {"url": behind.url, "ejection": "off", "retry": {"attempts": 0},
+                           "breaker": {"minimum_calls": 3, "open_for": "60s"}}}
+    made = cluster(2, upstreams=patient)
+    one, two = made.members
+    for member in made.members:
+        open_by_failures(member, client, behind)
+    assert one.set(updateState="CLOSE", reason="it is well")[1]["complete"]
+    assert [one.state(), two.state()] == ["CLOSED"] * 2
+    assert one.has_said("it is well") and two.has_said("it is well")
+    made.list([two.address])
+    late = made.start(2, upstreams=patient, cluster={"peers": "off"})
+    open_by_failures(late, client, behind)
+    late.configure(patient, cluster={"peers": f"{NAME}:{made.port}"}, dns={"servers": [f"127.0.0.1:{made.dns.port}"]}, access_log="off")
+    late.reload()
+    until(lambda: any(one["breaker"] == "patient" for one in late.admin("/cluster/self")["overrides"]), "it has heard of the CLOSE")
+    assert late.state() == "OPEN" and not late.has_said("it is well")
+
+
 def test_a_gateway_that_starts_inherits_it_before_it_serves(cluster, client):
     made = cluster(2)
     made.members[0].set(updateState="FORCE_OPEN")
@@ -329,7 +373,8 @@ NONSENSE = {
     "wrong kinds": (respond(json.dumps({**SELF, "name": ["x"]})), "not as a gateway's"),
     "too large": (respond(b" " * (1024 * 1024 + 1)), "larger than allowed"),
     "not HTTP": (b"\x00\x01\x02 nonsense\r\n\r\n", "no answer"),
-    "deep": (respond("[" * 100000), "no JSON object"),
+    "deep": (respond("[" * 100000), "more objects and lists"),
+    "many parts": (respond(json.dumps({**SELF, "x": [{}] * 200_000})), "more objects and lists"),
 }
 
 
