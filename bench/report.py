@@ -38,7 +38,7 @@ FLOOR = ("The relay's own multiple stands beside it: a proxy would reach it if i
 PEERS = ("haproxy", "nginx", "h2o")
 SPRING = os.path.join(HERE, "spring", "result.json")
 LIMITS = ("Not measured: TLS, which the gateway does not speak, networks that lose packets, and machines with more CPUs. Load, "
-          "upstream and proxies share one machine and its loopback; for requests/s and latencies each proxy has one CPU and the load another. The kernel takes most of a "
+          "upstream and proxies share one machine and its loopback; while bench/run measures requests/s and latencies, each proxy has one CPU and the load has another. The kernel takes most of a "
           "request's CPU time. Its share differs between kernels and processors, so the ratios hold for this machine only. The peers are Debian's packages "
           "with the configurations in bench/peers/; they can do other things that the gateway can't.")
 
@@ -172,8 +172,8 @@ def readme_part(result, name):
     small, machine = result["shapes"]["small-64"]["rows"]["gateway"], result["machine"]
     met = sum("not met" not in row[-1] for row in targets(result))
     return wrapped("\n".join([
-        BEGIN, "", f"On {machine['model']} with {machine['cpus']} CPUs, Linux {machine['kernel']}; {'; '.join(result['versions'])}. Everything is on: access log, metrics, "
-        "breaker, balancing, timeouts. The relay is a program that copies bytes and knows no HTTP; the multiples are medians of short bursts that alternate between all of them.", "",
+        BEGIN, "", f"On {machine['model']} with {machine['cpus']} CPUs, Linux {machine['kernel']}; {'; '.join(result['versions'])}. The gateway has everything on: access log, "
+        "metrics, breaker, balancing, timeouts. The relay is a program that copies bytes and knows no HTTP. Each multiple is a median over short bursts, which alternate between all programs.", "",
         *table(["", "CPU us per request", "x relay", "x haproxy", "x nginx", "p99 ms", "haproxy's p99", "MiB", "haproxy's MiB"], rows), "",
         f"![CPU per request, haproxy = 1](bench/results/{name}.svg)", "",
         f"A small request costs {small['calls'] or float('nan'):.1f} system calls and {small['instructions']:,} instructions in user space. The gateway meets {met} of the {len(targets(result))} targets "
