@@ -168,7 +168,7 @@ deps-analyze: deps-build ; $(call need,$(ANALYZE_PACKAGES))
 help:
 	@sed -n '3,/^$$/s/^#//p' Makefile
 
-# What everything was built with. Objects of other flags are not used again: they are older than this file then.
+# The flags of the last build. After a change this file is newer than the objects of the old flags, so make compiles them anew.
 FLAGS  := $(CC) $(AR) $(ALL_CFLAGS) / $(ALL_LDFLAGS) $(LIBS)
 ifneq ($(file <$(BUILD)/flags),$(FLAGS))
 .PHONY: $(BUILD)/flags
@@ -347,8 +347,8 @@ chaos-driver: deps-test
 chaos-planted: deps-test
 	@tests/chaos/planted
 
-# What a sanitizer's build can't show (its own memory, its own malloc, the sandbox) is skipped there, with the reason. Many tests
-# wait most of the time, so several files of them run at once, but for the faults, which share one firewall.
+# A test skips what a sanitizer's build can't show (its own memory, its own malloc, the sandbox), and says why. Many tests wait most
+# of the time, so pytest runs several files of them at once, but not of the faults, which share one firewall.
 .PHONY: sanitized sanitized-thread sanitized-address
 sanitized:
 	@$(MAKE) --no-print-directory -k $(foreach sanitizer,$(SANITIZERS),sanitized-$(firstword $(subst $(comma), ,$(sanitizer))))
@@ -387,7 +387,7 @@ suites: deps-test
 	@tests/suites/run
 analyze: deps-analyze
 	@tests/lint/analyze
-# What a list of packages above holds, for those who install them into a root of their own: make -s list-BUILD_PACKAGES.
+# Prints a list of packages above, for those who install them into a root of their own: make -s list-BUILD_PACKAGES.
 list-%:
 	@echo $($*)
 .PHONY: matrix
@@ -464,7 +464,7 @@ define newline
 
 
 endef
-# What is installed, and so what is taken away again: mode:file:where.
+# The files that `make install` installs and `make uninstall` removes: mode:file:where.
 INSTALLED = 755:$(BUILD)/gateway:$(bindir)/gateway 755:$(BUILD)/autoscaler:$(bindir)/autoscaler \
             644:gateway.yml:$(sysconfdir)/gateway/gateway.yml.example \
             644:$(BUILD)/gateway.service:$(unitdir)/gateway.service \
