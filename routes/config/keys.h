@@ -149,7 +149,8 @@ enum key_kind {
 	KEY(DNS, "refresh", DURATION, FIELD(config, dns_refresh_ms), "", "1s", 100, HOUR, \
 	    "how often the gateway asks for a name") \
 	KEY(DNS, "timeout", DURATION, FIELD(config, dns_timeout_ms), "", "500ms", 10, MINUTE, "for one try") \
-	KEY(DNS, "tries", COUNT, FIELD(config, dns_tries), "", "2", 1, 10, "tries before a server counts as silent") \
+	KEY(DNS, "tries", COUNT, FIELD(config, dns_tries), "", "2", 1, 10, \
+	    "failures in a row after which the gateway asks less often") \
 	KEY(DNS, "grace", DURATION, FIELD(config, dns_grace_ms), "", "10s", 0, HOUR, \
 	    "how long endpoints that respond stay after a DNS answer without addresses") \
 	KEY(DNS, "verify_service", CHOICE, FIELD(config, dns_verify_service), "off|on", "on", 0, 0, \
@@ -210,7 +211,7 @@ enum key_kind {
 	KEY(BREAKER, "open_for", DURATION, FIELD(upstream_settings, breaker.open_for_ms), "", "5s", 10, HOUR, \
 	    "first stay in open, doubled by each re-opening") \
 	KEY(BREAKER, "open_for_max", DURATION, FIELD(upstream_settings, breaker.open_for_max_ms), "", "60s", 10, \
-	    24 * HOUR, "longest stay in open") \
+	    24 * HOUR, "longest stay in open; each stay varies by up to 20% at random") \
 	KEY(BREAKER, "half_open_calls", COUNT, FIELD(upstream_settings, breaker.half_open_calls), "", "5", 1, 100, \
 	    "calls let through while half-open") \
 	KEY(BREAKER, "half_open_timeout", DURATION, FIELD(upstream_settings, breaker.half_open_timeout_ms), "", "30s", \
