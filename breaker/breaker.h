@@ -16,7 +16,7 @@
 /* A new breaker is closed. NULL: memory is short. on_transition may be NULL. */
 struct breaker *breaker_new(const struct breaker_settings *settings, uint64_t now_ms,
                             breaker_on_transition *on_transition, void *context);
-/* For a reload that changes the shape of the window: gives a new breaker, which no other thread may know yet, the state of
+/* For a reload that changes the shape of the window: gives a new breaker, which no request has asked yet, the state of
  * `old` (with the rest of its open time) and its totals. A permit that is settled on the old one later does not reach the new
  * one. */
 void breaker_take_over(struct breaker *breaker, struct breaker *old);

@@ -110,7 +110,7 @@ void endpoint_set_release(struct endpoint_set *set);
 /* NULL: out of memory. */
 struct upstream *upstream_new(const struct upstream_settings *settings, unsigned index, uint64_t now_ms,
                               breaker_on_transition *on_transition, void *context);
-/* Gives a new one, which no worker may know yet, the breaker's state and all totals of an old one of the same name. */
+/* Gives a new one, which no request has reached yet, the breaker's state and all totals of an old one of the same name. */
 void upstream_take_over(struct upstream *upstream, struct upstream *old);
 /* May `upstream` serve these settings, too, or is a new one needed? */
 bool upstream_fits(const struct upstream *upstream, const struct upstream_settings *settings,

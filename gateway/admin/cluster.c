@@ -292,7 +292,6 @@ struct cluster *cluster_new(struct event_base *base, const struct admin_view *vi
 
 	if (cluster == NULL)
 		return NULL;
-	cluster->base = base;
 	cluster->view = view;
 	cluster->history = history;
 	cluster->peers = peers_new(base, &events, cluster);

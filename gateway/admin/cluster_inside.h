@@ -25,7 +25,6 @@ struct waiting {
 };
 
 struct cluster {
-	struct event_base *base;
 	const struct admin_view *view;
 	const struct history *history;
 	struct peers *peers;

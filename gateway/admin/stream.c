@@ -23,7 +23,6 @@ enum { STREAMS_MAX = 5 };
 enum { BACKLOG_MAX_BYTES = 256 * 1024, INPUT_MAX_BYTES = 4096, WRITE_TIMEOUT_S = 10 };
 
 struct streams {
-	struct event_base *base;
 	struct event *timer;
 	struct history *history;
 	struct watcher {
@@ -193,7 +192,6 @@ struct streams *streams_new(struct event_base *base, struct history *history)
 
 	if (streams == NULL)
 		return NULL;
-	streams->base = base;
 	streams->history = history;
 	streams->timer = event_new(base, -1, EV_PERSIST, on_turn, streams);
 	if (streams->timer == NULL || event_add(streams->timer, &(struct timeval){ .tv_usec = HYSTRIX_TURN_MS * 1000L }) < 0) {

@@ -15,7 +15,7 @@ enum { TIMELINE_EVENTS = 100, TIMELINE_NAME = 65 /* of an upstream, with its NUL
 	X(DNS, "dns") /* other endpoints */ \
 	X(RELOAD, "reload") \
 	X(OVERRIDE, "override") /* set, taken over from a peer, or over */ \
-	X(PEER, "peer") /* came, went, is silent */
+	X(PEER, "peer") /* went, is silent, is back */
 
 enum timeline_kind {
 #define TIMELINE_KIND(name, word) TIMELINE_##name,

@@ -28,7 +28,7 @@ struct access_log {
 };
 
 /* For the control thread, as workers may not open anything: opens the configured log for one worker. -1: it is off, or errno;
- * a log that can't be written must not stop the gateway. */
+ * once it serves, a log that can't be written must not stop the gateway. */
 int access_log_open(const struct config *config);
 /* For people: its path, or stdout. */
 const char *access_log_name(const struct config *config);
