@@ -58,7 +58,8 @@ static void destroy(struct filter *filter)
 /* ---- whose request is it? ------------------------------------------------------------------------------------ */
 
 /* Requests without the field count together. So do requests with more than one, in any spelling, because nobody knows which
- * of them the service takes. */
+ * of them the service takes, and requests with one that is spelled otherwise (X_Api_Key), which most services ignore. A field
+ * that Connection names does not reach the service, so here it is none. */
 static struct slice field_value(const struct rate_limit_settings *settings, const struct request *request)
 {
 	const struct slice name = { settings->name, settings->name_length };
@@ -68,9 +69,10 @@ static struct slice field_value(const struct rate_limit_settings *settings, cons
 	for (size_t i = 0; i < request->fields.count; i++) {
 		const struct field *field = &request->fields.list[i];
 
-		if (!field_names_look_alike(field->name, name))
+		if (!field_names_look_alike(field->name, name) || field->is_hop_by_hop)
 			continue;
-		value = field->value;
+		if (slice_equal_nocase(field->name, name))
+			value = field->value;
 		count++;
 	}
 	return count == 1 ? value : (struct slice){ "", 0 };

@@ -141,6 +141,10 @@ def test_by_field(gateway, upstream, client):
     assert [ask(("X-Api-Key", "c"), ("X-Api-Key", f"{i}")) for i in range(2)] == [429, 429]
     assert [ask(("X-Api-Key", "c"), ("X_Api_Key", f"{i}")) for i in range(2)] == [429, 429]
     assert ask(("X-Api-Key", "c")) == 200
+    # Most services ignore the other spelling, and the service does not get what Connection names.
+    assert [ask(("X_Api_Key", f"d{i}")) for i in range(2)] == [429, 429]
+    assert [ask(("Connection", "X-Api-Key"), ("X-Api-Key", f"d{i}")) for i in range(2)] == [429, 429]
+    assert ask(("Connection", "X_Api_Key"), ("X_Api_Key", "e"), ("X-Api-Key", "d0")) == 200
 
 
 def test_one_limit_for_a_route(gateway, upstream):
