@@ -149,18 +149,34 @@ static bool read_ports(struct cors_pattern *pattern, const char *text)
 	return false;
 }
 
-/* An attacker who chooses the value of the last "*" must not be able to choose another party's host. */
+/* Is this the last label of names that nobody can register in the public DNS? */
+static bool is_private_zone(const char *zone, size_t length)
+{
+	static const char *const zones[] = { "localhost", "local", "lan", "internal", "home", "corp", "test", "example", "invalid" };
+
+	for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++)
+		if (strlen(zones[i]) == length && memcmp(zones[i], zone, length) == 0)
+			return true;
+	return false;
+}
+
+/* An attacker who chooses the value of the last "*" must not be able to choose another party's host. Suffixes of two labels,
+ * such as .co.uk, pass: only a list that changes every week knows them all. */
 static const char *find_trap(const char *host)
 {
 	const char *star = strrchr(host, '*'), *rest, *dot;
+	size_t length;
 
 	if (star == NULL || strcmp(host, "*") == 0)
 		return NULL;
 	rest = star + 1;
-	dot = strchr(rest, '.');
-	if (*rest == '\0' || strcmp(rest, ".") == 0)
-		return "anybody could register a host that it matches; a \"*\" stands before a dot, as in https://*.example.com";
-	if (*rest != '.' && (dot == NULL || strchr(dot + 1, '.') == NULL))
+	length = strlen(rest);
+	length -= length > 0 && rest[length - 1] == '.'; /* the root's */
+	dot = memchr(rest, '.', length);
+	if (length == 0 || (dot == rest && memchr(rest + 1, '.', length - 1) == NULL && !is_private_zone(rest + 1, length - 1)))
+		return "anybody could register a host that it matches; a domain of your own stands behind the \"*\", as in "
+		       "https://*.example.com";
+	if (dot != rest && (dot == NULL || memchr(dot + 1, '.', length - (size_t)(dot + 1 - rest)) == NULL))
 		return "it matches hosts of others, too, like evilexample.com for *example.com; write https://*.example.com";
 	return NULL;
 }

@@ -291,7 +291,7 @@ static void test_one_value_is_a_list_of_one(void **state)
 	parse("dns: { servers: [10.0.0.53] }\nlisten: 8080\nworkers: 2\n" UPSTREAMS
 	      "routes:\n  - path: /a\n    name: x\n    upstream: patient\n"
 	      "    auth: { jwt: { audiences: a, issuer: i, jwks: \"http://i/\", leeway: 1s } }\n"
-	      "    cors:\n      origins: http://a\n      origin_patterns: \"http://*.b\"\n      methods: GET\n      headers: A\n"
+	      "    cors:\n      origins: http://a\n      origin_patterns: \"http://*.b.c\"\n      methods: GET\n      headers: A\n"
 	      "      expose: B\n      max_age: 1s\n");
 	assert_string_equal(world.said, "");
 	assert_int_equal(world.config->listen_count, 1);

@@ -100,6 +100,8 @@ static void patterns(void **state)
 	       LIST("https://a.example.com:8080", "http://a-.dev.example", "http://a.dev.example"));
 	expect("origin_patterns: [\"https://preview-*.pages.example\"]", LIST("https://preview-7.pages.example"),
 	       LIST("https://preview-.pages.example", "https://prod.pages.example"));
+	expect("origin_patterns: [\"http://*.localhost:*\", \"https://*.corp\"]", LIST("http://a.localhost:3000", "https://a.b.corp"),
+	       LIST("http://localhost", "https://corp", "https://a.corp.evil.com", "https://acorp"));
 	expect("origin_patterns: [\"*\"]", LIST("https://any.example", "http://b:1"), LIST("null", "any"));
 }
 
@@ -135,7 +137,16 @@ static void what_is_wrong_is_said(void **state)
 	expect_complaint("origins: [\"https://a.example:0\"]", "a scheme, a host");
 	expect_complaint("origins: [\"https://u@a.example\"]", "a scheme, a host");
 	expect_complaint("origin_patterns: [\"https://*example.com\"]", "hosts of others");
+	expect_complaint("origin_patterns: [\"https://*example.com.\"]", "hosts of others");
+	expect_complaint("origin_patterns: [\"https://*example\"]", "hosts of others");
 	expect_complaint("origin_patterns: [\"https://app.*\"]", "register");
+	expect_complaint("origin_patterns: [\"https://app.*.\"]", "register");
+	expect_complaint("origin_patterns: [\"https://*.com\"]", "register");
+	expect_complaint("origin_patterns: [\"https://*.COM:8443\"]", "register");
+	expect_complaint("origin_patterns: [\"https://*.com.\"]", "register");
+	expect_complaint("origin_patterns: [\"https://example*.com\"]", "register");
+	expect_complaint("origin_patterns: [\"https://app.*.com\"]", "register");
+	expect_complaint("origin_patterns: [\"https://*.examples\"]", "register");
 	expect_complaint("origin_patterns: [\"https://*.example.com:x\"]", "its port");
 	expect_complaint("origin_patterns: [\"https://*.example.com/\"]", "a pattern is an origin");
 	expect_complaint("origin_patterns: [\"*.example.com\"]", "a pattern is an origin");
