@@ -84,14 +84,17 @@ static void trim(char *path)
 		path[length - 1] = '\0';
 }
 
-static void read_prefix(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into, bool may_have_stars)
+/* Of a prefix a slash at its end says nothing; the path that the gateway asks an upstream for goes out as it is written. */
+static void read_single(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into, bool may_have_stars)
 {
 	char *path = read_one(reader, key->name, node, may_have_stars);
+	bool is_prefix = key->scope == SCOPE_REWRITE;
 
 	if (path == NULL)
 		return;
-	trim(path);
-	if (path[1] == '\0' && key->scope == SCOPE_REWRITE)
+	if (is_prefix)
+		trim(path);
+	if (is_prefix && path[1] == '\0')
 		reader_warn(reader, node, "%s \"/\" changes nothing", key->name);
 	else
 		*(const char **)((char *)into + key->offset) = path;
@@ -99,12 +102,12 @@ static void read_prefix(struct reader *reader, const struct key *key, const stru
 
 void read_path(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
-	read_prefix(reader, key, node, into, false);
+	read_single(reader, key, node, into, false);
 }
 
 void read_strip_prefix(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
-	read_prefix(reader, key, node, into, true);
+	read_single(reader, key, node, into, true);
 }
 
 /* ---- those of a route ---------------------------------------------------------------------------------------------- */

@@ -55,6 +55,12 @@ def test_2xx_lets_the_request_pass_with_what_the_service_says(gateway, upstream,
     assert request.get("Authorization") == "Bearer x"
 
 
+def test_the_path_is_asked_for_as_it_is_written(gateway, upstream, client):
+    auth = upstream(verifier())
+    assert client(start(gateway, auth, upstream(), {"path": "/verify/"})).request().status == 200
+    assert auth.requests[0].target == "/verify/"
+
+
 @pytest.mark.parametrize("body", [False, True])
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_a_client_can_not_say_what_the_service_should(gateway, upstream, client, name, body):

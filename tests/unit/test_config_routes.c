@@ -375,6 +375,19 @@ static void test_jwt_mistakes(void **state)
 	assert_non_null(strstr(world.said, "warning: auth.jwt has no audiences"));
 }
 
+/* Beside prefixes, of which a slash at the end is no part. */
+static void test_paths_that_are_asked_for_stay_as_they_are(void **state)
+{
+	const struct config *config = good(
+		"upstreams: { a: { url: \"http://a.b\", health_check: { path: //health/ } }, b: { url: \"http://b.c\" } }\n"
+		"routes: [ { path: /, upstream: a, rewrite: { add_prefix: /x/ }, auth: { forward: { upstream: b, path: /verify/ } } } ]\n");
+
+	(void)state;
+	assert_string_equal(config->upstreams[0].health_path, "/health/");
+	assert_string_equal(config->routes[0].forward.path, "/verify/");
+	assert_string_equal(config->routes[0].add_prefix, "/x");
+}
+
 static void test_basic(void **state)
 {
 	(void)state;
@@ -408,6 +421,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_jwt, teardown), cmocka_unit_test_teardown(test_one_value_is_a_list_of_one, teardown),
 		cmocka_unit_test_teardown(test_jwt_of_many_routes, teardown),
 		cmocka_unit_test_teardown(test_jwt_mistakes, teardown),
+		cmocka_unit_test_teardown(test_paths_that_are_asked_for_stay_as_they_are, teardown),
 		cmocka_unit_test_teardown(test_basic, teardown),
 	};
 
