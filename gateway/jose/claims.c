@@ -82,17 +82,22 @@ static bool can_stand_in_field(const char *text, size_t length)
 /* malloc'ed; NULL: *why, as claims_keep() has it. */
 static char *write_value(const json_t *value, const char **why)
 {
+	static const char unfit[] = "a claim that the route passes on can't stand in a field";
 	char *text;
 
-	if (json_is_string(value)) {
-		*why = "a claim that the route passes on can't stand in a field";
-		if (!can_stand_in_field(json_string_value(value), json_string_length(value)))
-			return NULL;
-		text = strdup(json_string_value(value));
-	} else {
-		text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
-	}
 	*why = NULL;
+	if (json_is_string(value)) {
+		if (can_stand_in_field(json_string_value(value), json_string_length(value)))
+			return strdup(json_string_value(value));
+		*why = unfit;
+		return NULL;
+	}
+	text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
+	if (text != NULL && !can_stand_in_field(text, strlen(text))) { /* it has a DEL, which JSON does not escape */
+		free(text);
+		*why = unfit;
+		return NULL;
+	}
 	return text;
 }
 

@@ -292,6 +292,8 @@ static void test_claims(void **state)
 		{ CLAIMS(",\"sub\":\"a\\u0000b\""), no_claims },
 		{ CLAIMS(",\"sub\":\"a\\r\\nX-Admin: 1\""), field },
 		{ CLAIMS(",\"sub\":\"a\\u007f\""), field },
+		{ CLAIMS(",\"roles\":[\"a\",\"b\\u007f\"]"), field },
+		{ CLAIMS(",\"roles\":{\"\\u007f\":1}"), field },
 		{ CLAIMS(",\"sub\":\" root\""), field },
 		{ CLAIMS(",\"sub\":\"root\\t\""), field },
 		{ "[]", no_claims },
