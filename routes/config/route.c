@@ -180,6 +180,18 @@ static void make_id(struct reader *reader, struct route *route)
 	route->id = id;
 }
 
+/* With nothing behind its name, as when the lines below it are comments, a key would leave the route open without a word. */
+static void check_auth(struct reader *reader, const struct yaml_node *auth)
+{
+	if (auth == NULL)
+		return;
+	if (reader_is_empty(auth))
+		reader_error(reader, auth, "auth has no value; leave it out if anybody may send requests");
+	for (const struct yaml_node *value = auth->kind == YAML_MAPPING ? auth->first : NULL; value != NULL; value = value->next)
+		if (reader_is_empty(value) && keys_find(SCOPE_AUTH, value->key->text) != NULL)
+			reader_error(reader, value, "auth.%s has no value; it takes off or a mapping", value->key->text);
+}
+
 static bool read_route(struct reader *reader, const struct yaml_node *node, struct route *route)
 {
 	*route = (struct route){ .line = node->line, .request_body_bytes = reader->config->limits.request_body_bytes,
@@ -193,6 +205,7 @@ static bool read_route(struct reader *reader, const struct yaml_node *node, stru
 	if (yaml_find(yaml_find(node, "auth"), "forward") != NULL)
 		section_defaults(reader, SCOPE_FORWARD, route);
 	section_read(reader, node, SCOPE_ROUTE, "the route", route);
+	check_auth(reader, yaml_find(node, "auth"));
 	jwt_check(reader, yaml_find(node, "auth"), route);
 	rate_limit_check(reader, yaml_find(node, "rate_limit"), route);
 	basic_check(reader, yaml_find(yaml_find(node, "auth"), "basic"), route);

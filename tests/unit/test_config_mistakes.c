@@ -232,6 +232,26 @@ static void test_header_mistakes(void **state)
 	good(WITH_ROUTE("request_headers: { set: { X-A: a }, add: { X-A: b, x-a: c } }"));
 }
 
+/* A key without a value would leave the route open. What it inherits is a value. */
+static void test_auth_without_a_value(void **state)
+{
+	(void)state;
+	bad(WITH_ROUTE("auth: { jwt: }"), "f:2:61: error: auth.jwt has no value; it takes off or a mapping\n");
+	bad(WITH_ROUTE("auth: { basic: ~ }"), "f:2:63: error: auth.basic has no value; it takes off or a mapping\n");
+	bad(WITH_ROUTE("auth: { forward: }"), "f:2:65: error: auth.forward has no value; it takes off or a mapping\n");
+	bad(UPSTREAMS "route_defaults: { auth: { jwt: off } }\n"
+	              "routes: [ { path: /, upstream: patient, auth: { jwt: } } ]\n",
+	    "f:3:54: error: auth.jwt has no value; it takes off or a mapping\n");
+	bad(UPSTREAMS "routes:\n- path: /\n  upstream: patient\n  auth:\n    # jwt: {}\n",
+	    "f:5:8: error: auth has no value; leave it out if anybody may send requests\n");
+	good(WITH_ROUTE("auth: { jwt: off, basic: off, forward: off }"));
+	parse(UPSTREAMS "route_defaults: { auth: { jwt: { issuer: i, audiences: a, jwks: \"http://i/\" } } }\n"
+	                "routes: [ { path: /, upstream: patient, auth: { jwt: } }, { path: /b, upstream: patient, auth: } ]\n");
+	assert_string_equal(world.said, "");
+	assert_non_null(world.config->routes[0].jwt);
+	assert_non_null(world.config->routes[1].jwt);
+}
+
 static void test_fallback_mistakes(void **state)
 {
 	(void)state;
@@ -332,6 +352,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_urls, teardown),
 		cmocka_unit_test_teardown(test_route_mistakes, teardown),
 		cmocka_unit_test_teardown(test_header_mistakes, teardown),
+		cmocka_unit_test_teardown(test_auth_without_a_value, teardown),
 		cmocka_unit_test_teardown(test_fallback_mistakes, teardown),
 		cmocka_unit_test_teardown(test_a_fallback_of_another_upstream, teardown),
 		cmocka_unit_test_teardown(test_warnings, teardown),
