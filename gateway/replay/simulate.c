@@ -62,8 +62,6 @@ static void count_refused(struct replay *replay, const struct call *call)
 		replay->in_vain++;
 		if (episode != NULL)
 			episode->in_vain++;
-	} else if (call->end == CALL_UNKNOWN) {
-		replay->unknown++;
 	}
 }
 

@@ -19,7 +19,6 @@ struct replay {
 	uint64_t spared,
 		waiting_ms;   /* failed calls that it would not have let through, and how long their clients waited */
 	uint64_t in_vain; /* calls that were fine, and would have been refused */
-	uint64_t unknown; /* of those refused when the log was written: would be refused again */
 	struct episode episodes[EPISODES_MOST];
 	size_t episode_count;
 };
