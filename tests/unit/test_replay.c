@@ -246,6 +246,19 @@ static void test_names_with_nul(void **state)
 	free(story.log);
 }
 
+static void test_calls_longer_than_a_minute(void **state)
+{
+	struct replay replay;
+
+	(void)state;
+	for (unsigned seconds = 90; seconds <= 110; seconds += 20) {
+		begin_story("minimum_calls: 1, slow_call: 100s");
+		call(120000, 1000 * seconds, 200, "answered");
+		replay = end_story();
+		assert_int_equal(replay.opened, seconds > 100);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_lines_out_of_order),
 		cmocka_unit_test(test_what_says_nothing),
 		cmocka_unit_test(test_names_with_nul),
+		cmocka_unit_test(test_calls_longer_than_a_minute),
 	};
 
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
