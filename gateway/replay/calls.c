@@ -21,21 +21,39 @@ static int by_name(const void *left, const void *right)
 	              (*(const struct upstream_settings *const *)right)->name);
 }
 
+enum { REPLACES_FAILURES = 1, REPLACES_OTHERS = 2 };
+
+static void note_replaced(struct calls *calls, const struct route *route)
+{
+	uint8_t *replaced = &calls->replaced[route->upstream - calls->config->upstreams];
+
+	for (unsigned status = 300; status < 600 && route->has_fallback_on_statuses; status++)
+		if (route->fallback_on_statuses[status / 64] >> (status % 64) & 1)
+			*replaced |= upstream_settings_is_failure_status(route->upstream, status) ? REPLACES_FAILURES : REPLACES_OTHERS;
+}
+
 bool calls_begin(struct calls *calls, const struct config *config)
 {
 	*calls = (struct calls){ .config = config };
 	calls->by_name = malloc((config->upstream_count + 1) * sizeof(*calls->by_name));
-	if (calls->by_name == NULL)
+	calls->replaced = calloc(config->upstream_count + 1, sizeof(*calls->replaced));
+	if (calls->by_name == NULL || calls->replaced == NULL) {
+		calls_free(calls);
 		return false;
+	}
 	for (size_t i = 0; i < config->upstream_count; i++)
 		calls->by_name[i] = &config->upstreams[i];
 	qsort(calls->by_name, config->upstream_count, sizeof(*calls->by_name), by_name);
+	for (size_t i = 0; i < config->route_count; i++)
+		for (const struct route *route = &config->routes[i]; route != NULL; route = route->detour)
+			note_replaced(calls, route);
 	return true;
 }
 
 void calls_free(struct calls *calls)
 {
 	free(calls->by_name);
+	free(calls->replaced);
 	free(calls->list);
 	free(calls->by_begin);
 	*calls = (struct calls){ 0 };
@@ -119,8 +137,22 @@ static enum call_end by_status(const struct upstream_settings *upstream, unsigne
 	return upstream_settings_is_failure_status(upstream, status) ? CALL_FAILED : CALL_FINE;
 }
 
+static uint8_t replaced_of(const struct calls *calls, const struct upstream_settings *upstream)
+{
+	return calls->replaced[upstream - calls->config->upstreams];
+}
+
+/* The breaker judged the status that the upstream sent; the line has the fallback's. */
+static enum call_end by_replaced(uint8_t replaced)
+{
+	if (replaced == REPLACES_FAILURES)
+		return CALL_FAILED;
+	return replaced == REPLACES_OTHERS ? CALL_FINE : CALL_UNKNOWN;
+}
+
 /* False: it was never a call. */
-static bool end_of(const struct upstream_settings *upstream, const struct log_line *line, enum call_end *end)
+static bool end_of(const struct calls *calls, const struct upstream_settings *upstream, const struct log_line *line,
+                   enum call_end *end)
 {
 	enum outcome outcome = line->outcome.data != NULL ? outcome_of(line->outcome) : OUTCOME_COUNT;
 
@@ -135,7 +167,7 @@ static bool end_of(const struct upstream_settings *upstream, const struct log_li
 		*end = CALL_UNKNOWN;
 		return true;
 	case OUTCOME_REPLACED:
-		*end = CALL_FAILED;
+		*end = by_replaced(replaced_of(calls, upstream));
 		return true;
 	case OUTCOME_CLIENT_ABORTED:
 	case OUTCOME_CLIENT_STALLED:
@@ -186,6 +218,40 @@ static void add_times(struct call *call, const struct log_line *line, const stru
 	call->response_slow = (uint32_t)(response_ms > INT32_MAX ? INT32_MAX : response_ms);
 }
 
+/*
+ * The call whose failure made the gateway ask fallback.upstream. The line tells of that one's call, and only names the first
+ * upstream. `attempts` counts those of both, so it tells whether the first upstream was asked at all. How long it took is what
+ * the other call leaves, but no longer than it may take: the other's body may have streamed for hours. That time is taken
+ * from the line.
+ */
+static bool add_failed_call(struct calls *calls, struct log_line *line, FILE *errors)
+{
+	const struct upstream_settings *upstream = find_by_name(calls, line->failed_upstream);
+	bool was_asked = line->attempts > (line->endpoint.data != NULL);
+	uint64_t response_us = line->has_response ? line->response_us : 0, took_us = 0;
+	struct log_line first = { .end_ms = line->end_ms };
+	struct call *call;
+
+	if (upstream == NULL)
+		return true;
+	if (was_asked && line->duration_us > response_us)
+		took_us = line->duration_us - response_us;
+	if (took_us > upstream->response_timeout_ms * UINT64_C(1000))
+		took_us = upstream->response_timeout_ms * UINT64_C(1000);
+	call = new_call(calls, errors);
+	if (call == NULL)
+		return false;
+	line->duration_us -= took_us;
+	first.end_ms -= (int64_t)(line->duration_us / 1000 > INT32_MAX ? INT32_MAX : line->duration_us / 1000);
+	first.duration_us = took_us;
+	call->upstream = (uint16_t)(upstream - calls->config->upstreams);
+	/* An answer that is no failure may also have been replaced by the other upstream's. */
+	call->end = was_asked && !(replaced_of(calls, upstream) & REPLACES_OTHERS) ? CALL_FAILED : CALL_UNKNOWN;
+	add_times(call, &first, upstream);
+	calls->detoured++;
+	return true;
+}
+
 static bool add_line(struct calls *calls, const char *text, size_t length, FILE *errors)
 {
 	const struct upstream_settings *upstream;
@@ -200,12 +266,14 @@ static bool add_line(struct calls *calls, const char *text, size_t length, FILE 
 		calls->unread++;
 		return true;
 	}
+	if (line.failed_upstream.data != NULL && !add_failed_call(calls, &line, errors))
+		return false;
 	upstream = line.upstream.data != NULL ? find_by_name(calls, line.upstream) : find_by_path(calls, &line);
 	if (upstream == NULL) {
 		calls->unrouted++;
 		return true;
 	}
-	if (!end_of(upstream, &line, &end)) {
+	if (!end_of(calls, upstream, &line, &end)) {
 		calls->no_call++;
 		return true;
 	}

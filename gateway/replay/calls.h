@@ -10,7 +10,7 @@ enum call_end {
 	CALL_FINE,
 	CALL_FAILED,
 	CALL_NEITHER, /* says nothing of the service: the client left, say */
-	CALL_UNKNOWN, /* a breaker refused it when the log was written, so nobody knows how it would have ended */
+	CALL_UNKNOWN, /* the log doesn't tell: a breaker refused it then, say */
 };
 
 struct call {
@@ -26,10 +26,12 @@ enum { CALLS_MOST = 50000000 };
 struct calls {
 	const struct config *config;
 	const struct upstream_settings **by_name; /* sorted */
+	uint8_t *replaced;                        /* of each upstream: what kinds of answers fallbacks replace */
 	struct call *list;                        /* after calls_sort(): by upstream, then by end */
 	uint32_t *by_begin;                       /* places in the list: by upstream, then by begin */
 	size_t count, room;
 	uint64_t lines, unread, unrouted, no_call, untimed; /* untimed: calls whose line does not say how long they took */
+	uint64_t detoured; /* calls before those of a fallback.upstream, in the same lines */
 };
 
 /* False: memory is short. `config` must outlive it. */

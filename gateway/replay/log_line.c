@@ -216,6 +216,13 @@ static bool keep(struct log_line *read, struct log_text key, struct log_text val
 	case 8:
 		if (IS(key, "upstream"))
 			read->upstream = value;
+		if (IS(key, "endpoint"))
+			read->endpoint = value;
+		if (!IS(key, "attempts") || value.data == NULL)
+			break;
+		if (!thousandths(value.data, value.data + value.length, &number, &had_point))
+			return false;
+		read->attempts = number / 1000;
 		break;
 	case 11:
 		if (IS(key, "duration_ms") && value.data != NULL)
@@ -224,6 +231,10 @@ static bool keep(struct log_line *read, struct log_text key, struct log_text val
 		if (IS(key, "response_ms") && value.data != NULL)
 			return read->has_response =
 			           thousandths(value.data, value.data + value.length, &read->response_us, &had_point);
+		break;
+	case 15:
+		if (IS(key, "failed_upstream"))
+			read->failed_upstream = value;
 		break;
 	default:
 		break;

@@ -17,8 +17,10 @@ struct log_text {
 
 struct log_line {
 	int64_t end_ms; /* since 1970, when the line was written: at the end of the request */
-	struct log_text method, path, host, upstream, outcome; /* outcome, upstream: of the JSON form only */
+	struct log_text method, path, host;
+	struct log_text upstream, failed_upstream, endpoint, outcome; /* of the JSON form only */
 	unsigned status;
+	uint64_t attempts; /* of the JSON form only; else 0 */
 	uint64_t duration_us, response_us;
 	bool has_duration, has_response;
 };

@@ -151,7 +151,7 @@ static void put_head(const struct calls *calls, size_t from, size_t until, const
 	fprintf(to, "  %" PRIu64 " fine, %" PRIu64 " failed, %" PRIu64 " that say nothing of the service", ends[CALL_FINE],
 	        ends[CALL_FAILED], ends[CALL_NEITHER]);
 	if (ends[CALL_UNKNOWN] > 0)
-		fprintf(to, ", %" PRIu64 " refused by the breaker of that time", ends[CALL_UNKNOWN]);
+		fprintf(to, ", %" PRIu64 " whose end the log doesn't tell", ends[CALL_UNKNOWN]);
 	fprintf(to, "\n  %-32s %7s %10s %10s %14s %16s\n", "settings", "opens", "is open", "spared", "their waiting",
 	        "refused in vain");
 }
@@ -182,12 +182,11 @@ bool report_write(const struct calls *calls, FILE *to)
 	size_t from = 0;
 
 	fprintf(to,
-	        "%" PRIu64 " lines: %zu calls; %" PRIu64 " never were calls, %" PRIu64 " of other upstreams, %" PRIu64 " un"
-	                                                                                                               "rea"
-	                                                                                                               "dab"
-	                                                                                                               "le"
-	                                                                                                               "\n",
+	        "%" PRIu64 " lines: %zu calls; %" PRIu64 " never were calls, %" PRIu64 " of other upstreams, %" PRIu64
+	        " unreadable\n",
 	        calls->lines, calls->count, calls->no_call, calls->unrouted, calls->unread);
+	if (calls->detoured > 0)
+		fprintf(to, "%" PRIu64 " of the calls were followed by one of fallback.upstream, in the same line\n", calls->detoured);
 	if (calls->untimed > 0)
 		fprintf(to, "%" PRIu64 " calls don't say how long they took: they count as if they took no time\n",
 		        calls->untimed);

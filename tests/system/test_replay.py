@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from harness import free_port
 from process import BINARY, IS_SANITIZED, run
 
 CONFIG = """upstreams: { patient: { url: "http://tasks.patient:2222", breaker: { minimum_calls: 5 } } }
@@ -87,6 +88,25 @@ def test_a_log_of_the_gateway_itself(gateway, upstream, client, files):
     done = run("--replay", str(log), "--config", started.file)
     assert done.returncode == 0, done.stderr
     assert "21 lines: 20 calls; 0 never were calls, 1 of other upstreams, 0 unreadable" in done.stdout
+
+
+def test_what_another_upstream_answered_was_a_failure_of_the_first(gateway, upstream, client, files):
+    """Three calls fail, then the breaker is open: the log doesn't tell how the other seven would have ended."""
+    started = gateway({"patient": {"url": f"http://127.0.0.1:{free_port()}", "retry": {"attempts": 0}, "ejection": "off",
+                                   "breaker": {"minimum_calls": 3, "window": "60s", "open_for": "60s"}},
+                       "spare": {"url": upstream().url}},
+                      [{"path": "/patient", "upstream": "patient", "fallback": {"upstream": "spare"}}])
+    connection = client(started)
+    for _ in range(10):
+        assert connection.request("GET", "/patient/7").status == 200
+    started.log(10)
+    log = files / "own.log"
+    log.write_text("".join(line.rstrip("\n") + "\n" for line in started.lines))
+    done = run("--replay", str(log), "--config", started.file)
+    assert done.returncode == 0, done.stderr
+    assert "10 lines: 20 calls; " in done.stdout and "10 of the calls were followed by one of fallback.upstream" in done.stdout
+    assert "  0 fine, 3 failed, 0 that say nothing of the service, 7 whose end the log doesn't tell\n" in done.stdout
+    assert "  10 fine, 0 failed, 0 that say nothing of the service\n" in done.stdout
 
 
 @pytest.mark.skipif(IS_SANITIZED, reason="measures speed")

@@ -119,20 +119,25 @@ static struct {
 	FILE *to;
 } story;
 
-static void begin_story(const char *breaker)
+static void begin_story_with(const char *breaker, const char *fallback)
 {
 	struct complaints complaints;
 	char text[400];
 
 	snprintf(text, sizeof text,
-	         "upstreams: { patient: { url: \"http://tasks.patient:2222\", breaker: { %s } } }\n"
-	         "routes: [ { path: /patient, upstream: patient } ]\n",
-	         breaker);
+	         "upstreams: { patient: { url: \"http://tasks.patient:2222\", breaker: { %s } }, spare: { url: \"http://spare.x\" } }\n"
+	         "routes: [ { path: /patient, upstream: patient, fallback: { %s } } ]\n",
+	         breaker, fallback);
 	story.config = config_parse("replay.yml", text, strlen(text), &complaints);
 	assert_non_null(story.config);
 	complaints_free(&complaints);
 	assert_true(calls_begin(&story.calls, story.config));
 	story.to = open_memstream(&story.log, &story.length);
+}
+
+static void begin_story(const char *breaker)
+{
+	begin_story_with(breaker, "status: 503");
 }
 
 static void call(unsigned end_ms, unsigned took_ms, unsigned status, const char *outcome)
@@ -143,9 +148,8 @@ static void call(unsigned end_ms, unsigned took_ms, unsigned status, const char 
 	        end_ms / 60000, end_ms / 1000 % 60, end_ms % 1000, status, outcome, took_ms);
 }
 
-static struct replay end_story(void)
+static void read_story(void)
 {
-	struct replay replay;
 	FILE *from;
 
 	fclose(story.to);
@@ -153,10 +157,22 @@ static struct replay end_story(void)
 	assert_true(calls_read(&story.calls, from, "a.log", stderr));
 	fclose(from);
 	assert_true(calls_sort(&story.calls));
-	assert_true(simulate(&story.calls, 0, story.calls.count, &story.config->upstreams[0].breaker, &replay));
+}
+
+static void free_story(void)
+{
 	calls_free(&story.calls);
 	config_release(story.config);
 	free(story.log);
+}
+
+static struct replay end_story(void)
+{
+	struct replay replay;
+
+	read_story();
+	assert_true(simulate(&story.calls, 0, story.calls.count, &story.config->upstreams[0].breaker, &replay));
+	free_story();
 	return replay;
 }
 
@@ -226,7 +242,6 @@ static void test_what_says_nothing(void **state)
 static void test_names_with_nul(void **state)
 {
 	char name[80] = "patient";
-	FILE *from;
 
 	(void)state;
 	begin_story("minimum_calls: 1");
@@ -235,15 +250,82 @@ static void test_names_with_nul(void **state)
 		fwrite(name, 1, length, story.to);
 		fprintf(story.to, "\",\"status\":200,\"outcome\":\"answered\",\"duration_ms\":1.0}\n");
 	}
-	fclose(story.to);
-	from = fmemopen(story.log, story.length, "r");
-	assert_true(calls_read(&story.calls, from, "a.log", stderr));
-	fclose(from);
+	read_story();
 	assert_int_equal(story.calls.lines, sizeof name - 1 - strlen(name));
 	assert_int_equal(story.calls.unrouted, story.calls.lines);
-	calls_free(&story.calls);
-	config_release(story.config);
-	free(story.log);
+	free_story();
+}
+
+/* The line has the fallback's status. The breaker judged the service's, which is one of on_statuses. */
+static void test_replaced_answers(void **state)
+{
+	static const struct {
+		const char *fallback;
+		enum call_end end;
+	} CASES[] = {
+		{ "on_statuses: [500, 503]", CALL_FAILED },
+		{ "on_statuses: [404]", CALL_FINE },
+		{ "on_statuses: [404, 503]", CALL_UNKNOWN },
+		{ "body: away", CALL_UNKNOWN }, /* the log is from another configuration */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		begin_story_with("minimum_calls: 1", CASES[i].fallback);
+		call(10000, 5, 503, "replaced");
+		read_story();
+		assert_int_equal(story.calls.count, 1);
+		assert_int_equal(story.calls.list[0].end, CASES[i].end);
+		free_story();
+	}
+}
+
+static void detoured_call(unsigned end_s, unsigned took_ms, unsigned attempts, const char *rest)
+{
+	fprintf(story.to,
+	        "{\"time\":\"2026-11-29T20:00:%02u.000Z\",\"upstream\":\"spare\",\"failed_upstream\":\"patient\",\"status\":200,"
+	        "\"attempts\":%u,\"duration_ms\":%u.0,%s}\n",
+	        end_s, attempts, took_ms, rest);
+}
+
+static void expect_call(size_t i, unsigned upstream, enum call_end end, int64_t begin_ms, int64_t end_ms)
+{
+	const struct call *one = &story.calls.list[i];
+
+	assert_int_equal(one->upstream, upstream);
+	assert_int_equal(one->end, end);
+	assert_int_equal(one->begin_ms - INT64_C(1795982400000), begin_ms);
+	assert_int_equal(one->end_ms - INT64_C(1795982400000), end_ms);
+}
+
+/* A line of fallback.upstream tells of two calls, if the first upstream was asked at all. */
+static void test_calls_that_another_upstream_answered(void **state)
+{
+	static const char answered[] = "\"endpoint\":\"10.0.0.1:80\",\"outcome\":\"answered\",\"response_ms\":20.0";
+
+	(void)state;
+	begin_story_with("minimum_calls: 1", "upstream: spare");
+	detoured_call(10, 1020, 2, answered);
+	detoured_call(20, 20, 1, answered); /* a breaker that was open */
+	detoured_call(30, 1000, 1, "\"endpoint\":null,\"outcome\":\"no_endpoint\",\"response_ms\":null");
+	detoured_call(59, 30000, 2, answered); /* most of it was the body */
+	read_story();
+	assert_int_equal(story.calls.lines, 4);
+	assert_int_equal(story.calls.detoured, 4);
+	assert_int_equal(story.calls.no_call, 1);
+	assert_int_equal(story.calls.count, 7);
+	expect_call(0, 0, CALL_FAILED, 8980, 9980);
+	expect_call(1, 0, CALL_UNKNOWN, 19980, 19980);
+	expect_call(2, 0, CALL_FAILED, 29000, 30000);
+	expect_call(3, 0, CALL_FAILED, 29000, 34000);
+	expect_call(4, 1, CALL_FINE, 9980, 10000);
+	expect_call(5, 1, CALL_FINE, 19980, 20000);
+	free_story();
+	begin_story_with("minimum_calls: 1", "upstream: spare, on_statuses: [404]");
+	detoured_call(10, 1020, 2, answered);
+	read_story();
+	expect_call(0, 0, CALL_UNKNOWN, 8980, 9980); /* a 404 is no failure */
+	free_story();
 }
 
 static void test_calls_longer_than_a_minute(void **state)
@@ -269,6 +351,8 @@ int main(void)
 		cmocka_unit_test(test_lines_out_of_order),
 		cmocka_unit_test(test_what_says_nothing),
 		cmocka_unit_test(test_names_with_nul),
+		cmocka_unit_test(test_replaced_answers),
+		cmocka_unit_test(test_calls_that_another_upstream_answered),
 		cmocka_unit_test(test_calls_longer_than_a_minute),
 	};
 
