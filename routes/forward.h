@@ -11,7 +11,7 @@ struct upstream_settings;
 struct forward_settings {
 	bool enabled;
 	const struct upstream_settings *upstream;
-	const char *path; /* with a query, if one is written */
+	const char *path; /* without a query */
 	struct texts request_headers;  /* fields of the request that the asked upstream gets */
 	struct texts response_headers; /* fields of its answer that the request gets, and from nobody else */
 };

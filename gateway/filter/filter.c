@@ -78,11 +78,6 @@ bool filter_set_response_lines(struct filter_run *run, struct slice lines)
 	return true;
 }
 
-void filter_remove_response_field(struct filter_run *run, struct slice name)
-{
-	change_response(run, CHANGE_REMOVE, name, (struct slice){ NULL, 0 });
-}
-
 void filter_remove_response_fields(struct filter_run *run, struct slice prefix)
 {
 	change_response(run, CHANGE_REMOVE_PREFIX, prefix, (struct slice){ NULL, 0 });

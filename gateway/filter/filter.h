@@ -167,7 +167,6 @@ bool filter_set_response_field(struct filter_run *run, struct slice name, struct
 /* Whole lines, with their ends: made once, when the configuration is read, without the names that the operator's response_headers
  * set or remove. Only one filter of a route has such. */
 bool filter_set_response_lines(struct filter_run *run, struct slice lines);
-void filter_remove_response_field(struct filter_run *run, struct slice name);
 void filter_remove_response_fields(struct filter_run *run, struct slice prefix); /* all whose names begin with it */
 
 /* A copy that lasts as long as the request. Empty: memory is short, or the text was. */
