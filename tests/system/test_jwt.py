@@ -174,7 +174,7 @@ def test_the_keys_stay_while_the_issuer_is_down(guarded, issuer, keys):
     issuer.keys = keys[1:]
     issuer.server.handler = issuer.serve
     until(lambda: ask(running, issuer.token()).status == 200, "it is back, with another key")
-    assert running.has_said("answers again")
+    until(lambda: running.has_said("answers again"), "a line for that, too")
 
 
 def test_keys_are_taken_back_by_an_empty_set(guarded, issuer):
