@@ -46,8 +46,8 @@ json_t *breakers_figures(const struct admin_service *service)
 	                 "slowFailedCalls", (json_int_t)0, "notPermittedCalls", (json_int_t)view.not_permitted, "state", state);
 	/* Dashboards expect the number; a person reads the sentence. */
 	if (view.failure_rate_bp < 0 && view.state == BREAKER_HALF_OPEN)
-		json_object_set_new(figures, "note", json_sprintf("no rates (-1.0%%) before half_open_calls have ended: %u of %u", view.calls,
-		                                                  settings->half_open_calls));
+		json_object_set_new(figures, "note", json_sprintf("no rates (-1.0%%) before half_open_calls have ended: %u of %u",
+		                                                  view.calls, settings->half_open_calls));
 	else if (view.failure_rate_bp < 0)
 		json_object_set_new(figures, "note", json_sprintf("no rates (-1.0%%) below minimum_calls: %u of %u", view.calls,
 		                                                  settings->minimum_calls));
