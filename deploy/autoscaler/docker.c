@@ -4,11 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+enum { OLDEST_MINOR = 41, MINOR_DIGITS = 3, VERSIONS_TRIED = 3 };
 
 struct answer {
 	char *bytes;
 	size_t length;
 	long status;
+	unsigned minor; /* the engine's own version is 1.MINOR; 0: it names none */
 	bool is_too_long;
 };
 
@@ -17,20 +21,20 @@ bool docker_init(struct docker *docker, const char *url)
 	static const char unix_scheme[] = "unix://", tcp[] = "tcp://", http[] = "http://";
 	int written = 0;
 
-	*docker = (struct docker){ .curl = NULL };
+	*docker = (struct docker){ .minor = OLDEST_MINOR };
 	if (strncmp(url, unix_scheme, strlen(unix_scheme)) == 0 && url[strlen(unix_scheme)] == '/') {
 		if (strlen(url) - strlen(unix_scheme) >= sizeof docker->socket)
 			return false;
 		strcpy(docker->socket, url + strlen(unix_scheme));
-		written = snprintf(docker->base, sizeof docker->base, "http://docker/v1.41");
+		written = snprintf(docker->base, sizeof docker->base, "http://docker");
 	} else if (strncmp(url, tcp, strlen(tcp)) == 0) {
-		written = snprintf(docker->base, sizeof docker->base, "http://%s/v1.41", url + strlen(tcp));
+		written = snprintf(docker->base, sizeof docker->base, "http://%s", url + strlen(tcp));
 	} else if (strncmp(url, http, strlen(http)) == 0) {
 		size_t length = strlen(url);
 
 		while (length > 0 && url[length - 1] == '/')
 			length--;
-		written = snprintf(docker->base, sizeof docker->base, "%.*s/v1.41", (int)length, url);
+		written = snprintf(docker->base, sizeof docker->base, "%.*s", (int)length, url);
 	}
 	if (written <= 0 || (size_t)written >= sizeof docker->base || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return false;
@@ -64,7 +68,38 @@ static size_t on_bytes(char *bytes, size_t one, size_t length, void *context)
 	return length;
 }
 
-/* `body` NULL: GET. Answers of any status are DOCKER_FINE here. */
+/* 0: it is no field Api-Version with a version like 1.47. */
+static unsigned read_version(const char *line, size_t length)
+{
+	static const char name[] = "Api-Version:";
+	const char *at = line + sizeof name - 1, *end = line + length, *first;
+	unsigned minor = 0;
+
+	if (length < sizeof name - 1 || strncasecmp(line, name, sizeof name - 1) != 0)
+		return 0;
+	while (at < end && (*at == ' ' || *at == '\t'))
+		at++;
+	if (end - at < 2 || memcmp(at, "1.", 2) != 0)
+		return 0;
+	for (first = at += 2; at < end && at - first < MINOR_DIGITS && *at >= '0' && *at <= '9'; at++)
+		minor = minor * 10 + (unsigned)(*at - '0');
+	while (at < end && strchr(" \t\r\n", *at) != NULL && *at != '\0')
+		at++;
+	return at == end ? minor : 0;
+}
+
+static size_t on_field(char *line, size_t one, size_t length, void *context)
+{
+	struct answer *answer = context;
+	unsigned minor = read_version(line, length);
+
+	(void)one;
+	if (minor != 0)
+		answer->minor = minor;
+	return length;
+}
+
+/* `body` NULL: GET. Answers of any status are DOCKER_FINE here. `docker->minor` becomes what the engine names. */
 static enum docker_result ask(struct docker *docker, const char *path, const char *body, struct answer *answer)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
@@ -72,7 +107,7 @@ static enum docker_result ask(struct docker *docker, const char *path, const cha
 	CURLcode code;
 
 	*answer = (struct answer){ .bytes = NULL };
-	snprintf(url, sizeof url, "%s%s", docker->base, path);
+	snprintf(url, sizeof url, "%s/v1.%u%s", docker->base, docker->minor, path);
 	curl_easy_reset(docker->curl);
 	curl_easy_setopt(docker->curl, CURLOPT_URL, url);
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -87,6 +122,8 @@ static enum docker_result ask(struct docker *docker, const char *path, const cha
 	curl_easy_setopt(docker->curl, CURLOPT_ERRORBUFFER, reason);
 	curl_easy_setopt(docker->curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(docker->curl, CURLOPT_WRITEDATA, answer);
+	curl_easy_setopt(docker->curl, CURLOPT_HEADERFUNCTION, on_field);
+	curl_easy_setopt(docker->curl, CURLOPT_HEADERDATA, answer);
 	if (docker->socket[0] != '\0')
 		curl_easy_setopt(docker->curl, CURLOPT_UNIX_SOCKET_PATH, docker->socket);
 	if (body != NULL)
@@ -94,8 +131,11 @@ static enum docker_result ask(struct docker *docker, const char *path, const cha
 	code = curl_easy_perform(docker->curl);
 	curl_easy_getinfo(docker->curl, CURLINFO_RESPONSE_CODE, &answer->status);
 	curl_slist_free_all(headers);
-	if (code == CURLE_OK)
+	if (code == CURLE_OK) {
+		if (answer->minor != 0)
+			docker->minor = answer->minor > OLDEST_MINOR ? answer->minor : OLDEST_MINOR;
 		return DOCKER_FINE;
+	}
 	snprintf(docker->error, sizeof docker->error, "%s", answer->is_too_long ? "the engine's answer is larger than 32 MiB"
 	                                                    : reason[0] != '\0' ? reason : curl_easy_strerror(code));
 	free(answer->bytes);
@@ -118,10 +158,26 @@ static enum docker_result fail(struct docker *docker, const struct answer *answe
 	return result;
 }
 
+/* In the engine's own version: a Spec must be written in the version in which it was read. The first answer, or the first of an
+ * engine that was exchanged, is in another one and does not count. */
+static enum docker_result ask_in_its_version(struct docker *docker, const char *path, struct answer *answer)
+{
+	for (int i = 0; i < VERSIONS_TRIED; i++) {
+		unsigned minor = docker->minor;
+		enum docker_result result = ask(docker, path, NULL, answer);
+
+		if (result != DOCKER_FINE || docker->minor == minor)
+			return result;
+		free(answer->bytes);
+	}
+	snprintf(docker->error, sizeof docker->error, "the engine names another API version in each answer");
+	return DOCKER_FAILED;
+}
+
 static enum docker_result get(struct docker *docker, const char *path, json_t **value)
 {
 	struct answer answer;
-	enum docker_result result = ask(docker, path, NULL, &answer);
+	enum docker_result result = ask_in_its_version(docker, path, &answer);
 
 	*value = NULL;
 	if (result != DOCKER_FINE)

@@ -1,8 +1,12 @@
 /*
  * The Docker Engine API (v1.41 and later), as far as an autoscaler needs it. The room of libcurl.
  *
- * Calls block, for DOCKER_TIMEOUT_MS at most: they are for the scaler's own thread. An engine that is no manager of its swarm
- * answers 503.
+ * The engine names its own version in each answer (Api-Version), and is asked in that version: an update in an older one would
+ * lose the parts of the Spec that the older one does not know, and an engine refuses versions that are too old for it. An engine
+ * that names none is asked in v1.41.
+ *
+ * Calls block: they are for the scaler's own thread. Each request takes DOCKER_TIMEOUT_MS at most, and a call makes a few. An
+ * engine that is no manager of its swarm answers 503.
  */
 #ifndef AUTOSCALER_DOCKER_H
 #define AUTOSCALER_DOCKER_H
@@ -21,6 +25,7 @@ enum docker_result {
 struct docker {
 	void *curl;
 	char base[256], socket[108]; /* socket empty: over TCP */
+	unsigned minor;              /* of the version 1.MINOR in which the engine is asked */
 	char error[DOCKER_ERROR_MAX + 1];
 };
 

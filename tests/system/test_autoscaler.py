@@ -33,14 +33,16 @@ def spec(name, replicas=2, **labels):
 
 class Engine:
     """One swarm manager. `before(path)` may change the swarm while a request is under way; it may return (status, message), to be
-    answered instead."""
+    answered instead. `version`: it is an engine of API 1.VERSION and says so, as real ones do, refuses versions below 1.44, and
+    takes from a Spec what the version of the update does not know; None: it says nothing."""
 
-    def __init__(self):
+    def __init__(self, version=None):
         self.folder = tempfile.mkdtemp(prefix="autoscaler-")
         self.socket = os.path.join(self.folder, "docker.sock")
         self.lock = threading.Lock()
         self.services, self.updates, self.asked = {}, [], []
         self.before = lambda method, path: None
+        self.version = version
         engine = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -90,7 +92,9 @@ class Engine:
         url = urllib.parse.urlsplit(handler.path)
         with self.lock:
             self.asked.append((handler.command, handler.path))
-        answer = self.before(handler.command, handler.path)
+            named = self.version
+            answer = self.refusal(url)
+        answer = answer or self.before(handler.command, handler.path)
         if answer is None:
             with self.lock:
                 answer = self.answer(handler.command, url, body)
@@ -102,8 +106,22 @@ class Engine:
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(data)))
+        if named:
+            handler.send_header("Api-Version", named if isinstance(named, str) else f"1.{named}")
         handler.end_headers()
         handler.wfile.write(data)
+
+    def asked_in(self, url):
+        return int(url.path.split("/")[1].removeprefix("v1."))
+
+    def refusal(self, url):
+        if not isinstance(self.version, int):
+            return None
+        if self.version >= 44 and self.asked_in(url) < 44:
+            return 400, f"client version 1.{self.asked_in(url)} is too old. Minimum supported API version is 1.44"
+        if self.asked_in(url) > self.version:
+            return 400, f"client version 1.{self.asked_in(url)} is too new. Maximum supported API version is 1.{self.version}"
+        return None
 
     def answer(self, method, url, body):
         parts = url.path.split("/")[2:]
@@ -116,6 +134,9 @@ class Engine:
             return 200, service
         if urllib.parse.parse_qs(url.query)["version"] != [str(service["Version"]["Index"])]:
             return 500, "rpc error: code = Unknown desc = update out of sequence"
+        if isinstance(self.version, int) and self.asked_in(url) < self.version:
+            body["TaskTemplate"]["ContainerSpec"].pop("Privileges", None)
+            body["TaskTemplate"]["ContainerSpec"]["Healthcheck"].pop("StartInterval", None)
         self.updates.append((service["Spec"]["Name"], copy.deepcopy(service["Spec"]), body))
         service["Spec"] = body
         service["Version"]["Index"] += 1
@@ -181,6 +202,60 @@ def swarm(engine, autoscaler):
     started = engine()
     started.add("hospital_patient", max="5", cooldown="0s")
     return started, autoscaler(started)
+
+
+def scales_and_keeps_the_rest(engine, scaler):
+    """One step up, and no field of the Spec is lost or changed. Returns what the engine was asked for that."""
+    updates, asked = len(engine.updates), len(engine.asked)
+    scaler.send(alert("hospital_patient"))
+    until(lambda: len(engine.updates) > updates, "the update")
+    until(lambda: scaler.count("scaled_up") == updates + 1, "the decision")
+    _, before, after = engine.updates[-1]
+    before["Mode"]["Replicated"]["Replicas"] += 1
+    assert json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
+    return [(method, path.split("/")[1]) for method, path in engine.asked[asked:] if path.split("/")[2:] != ["services"]]  # a sweep
+
+
+@pytest.fixture
+def versioned(engine, autoscaler):
+    def start(version):
+        started = engine(version)
+        container = started.add("hospital_patient", max="9", cooldown="0s")["Spec"]["TaskTemplate"]["ContainerSpec"]
+        container["Privileges"] = {"NoNewPrivileges": True, "Seccomp": {"Mode": "unconfined"}}
+        container["Healthcheck"]["StartInterval"] = 1000000000
+        return started, autoscaler(started)
+
+    return start
+
+
+def test_the_engine_is_asked_in_its_own_version(versioned):
+    engine, scaler = versioned(52)
+    assert scales_and_keeps_the_rest(engine, scaler) == [("GET", "v1.41"), ("GET", "v1.52"), ("POST", "v1.52")]
+    assert scales_and_keeps_the_rest(engine, scaler) == [("GET", "v1.52"), ("POST", "v1.52")]
+    engine.version = 54  # the engine is upgraded
+    assert scales_and_keeps_the_rest(engine, scaler) == [("GET", "v1.52"), ("GET", "v1.54"), ("POST", "v1.54")]
+    engine.version = 47  # and downgraded
+    assert scales_and_keeps_the_rest(engine, scaler) == [("GET", "v1.54"), ("GET", "v1.47"), ("POST", "v1.47")]
+    assert scaler.count("engine_failed") == 0
+
+
+@pytest.mark.parametrize("version", [None, 41, "1.40", "1.4100", "1.", "2.47", "1.47x", "1.47 1.48", "x", "", "1.-1"])
+def test_an_engine_that_names_no_newer_version_is_asked_in_the_oldest(versioned, version):
+    engine, scaler = versioned(version)
+    assert scales_and_keeps_the_rest(engine, scaler) == [("GET", "v1.41"), ("POST", "v1.41")]
+
+
+def test_an_engine_that_names_another_version_each_time_is_given_up(versioned):
+    engine, scaler = versioned("1.50")
+    named = iter(range(51, 151))
+
+    def name_another(method, path):
+        engine.version = f"1.{next(named)}"
+
+    engine.before = name_another
+    scaler.send(alert("hospital_patient"))
+    until(lambda: "the engine names another API version in each answer" in scaler.said(), "given up")
+    assert engine.updates == []
 
 
 @pytest.mark.parametrize("path", ["/alert/api/v2/alerts", "/alert/api/v1/alerts"])
