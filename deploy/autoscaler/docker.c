@@ -104,6 +104,7 @@ static enum docker_result ask(struct docker *docker, const char *path, const cha
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	char url[1024], reason[CURL_ERROR_SIZE] = "";
+	long sent_bytes = 0;
 	CURLcode code;
 
 	*answer = (struct answer){ .bytes = NULL };
@@ -126,8 +127,11 @@ static enum docker_result ask(struct docker *docker, const char *path, const cha
 	curl_easy_setopt(docker->curl, CURLOPT_HEADERDATA, answer);
 	if (docker->socket[0] != '\0')
 		curl_easy_setopt(docker->curl, CURLOPT_UNIX_SOCKET_PATH, docker->socket);
-	if (body != NULL)
+	if (body != NULL) {
 		curl_easy_setopt(docker->curl, CURLOPT_POSTFIELDS, body);
+		/* On a connection that was used before, libcurl would send a change again if the engine closed without an answer. */
+		curl_easy_setopt(docker->curl, CURLOPT_FRESH_CONNECT, 1L);
+	}
 	code = curl_easy_perform(docker->curl);
 	curl_easy_getinfo(docker->curl, CURLINFO_RESPONSE_CODE, &answer->status);
 	curl_slist_free_all(headers);
@@ -139,7 +143,8 @@ static enum docker_result ask(struct docker *docker, const char *path, const cha
 	snprintf(docker->error, sizeof docker->error, "%s", answer->is_too_long ? "the engine's answer is larger than 32 MiB"
 	                                                    : reason[0] != '\0' ? reason : curl_easy_strerror(code));
 	free(answer->bytes);
-	return DOCKER_FAILED;
+	curl_easy_getinfo(docker->curl, CURLINFO_REQUEST_SIZE, &sent_bytes);
+	return body != NULL && sent_bytes > 0 ? DOCKER_UNSURE : DOCKER_FAILED;
 }
 
 /* The engine's errors are {"message": "..."}. */

@@ -19,6 +19,7 @@ enum docker_result {
 	DOCKER_FINE,
 	DOCKER_NOT_FOUND,
 	DOCKER_CONFLICT, /* somebody else changed the service meanwhile */
+	DOCKER_UNSURE,   /* the change was sent, but no answer came: it may have been made; `error` says more */
 	DOCKER_FAILED,   /* `error` says how */
 };
 

@@ -214,6 +214,8 @@ static void settle(struct scaler *scaler, struct known *known, const struct wish
 			note(scaler, known, scaler->is_dry_run ? "would_scale" : "scaled", service.replicas, decision.replicas, decision.why);
 			return;
 		}
+		if (result == DOCKER_UNSURE) /* if the change was made, a second one would be a step too much */
+			known->past.scaled_ms = now_ms;
 		count(scaler, result == DOCKER_CONFLICT ? SCALER_CONFLICTS : SCALER_ENGINE_FAILED);
 		if (result != DOCKER_CONFLICT || try == TRIES) {
 			note(scaler, known, "engine_failed", service.replicas, service.replicas, scaler->docker.error);

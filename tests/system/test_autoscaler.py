@@ -43,6 +43,7 @@ class Engine:
         self.services, self.updates, self.asked = {}, [], []
         self.before = lambda method, path: None
         self.version = version
+        self.after = lambda method, path: True  # False: the answer is lost
         engine = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -98,7 +99,7 @@ class Engine:
         if answer is None:
             with self.lock:
                 answer = self.answer(handler.command, url, body)
-        if answer is None:
+        if not self.after(handler.command, handler.path):
             handler.close_connection = True
             return
         status, value = answer
@@ -358,6 +359,38 @@ def test_cooldown(engine, autoscaler):
     scaler.send(alert())
     until(lambda: scaler.count("cooldown") == 1, "a decision")
     assert started.replicas("patient") == 4
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["lost", "late"])
+def test_a_change_whose_answer_is_missing_counts_for_the_cooldown(engine, autoscaler, is_late):
+    started = engine()
+    started.add("patient", max="9", cooldown="1h")
+    scaler, ended = autoscaler(started), threading.Event()
+    started.after = lambda method, path: method != "POST" or (is_late and ended.wait(30) and False)
+    scaler.send(alert())
+    until(lambda: scaler.count("engine_failed") == 1, "no answer")
+    scaler.send(alert())
+    until(lambda: scaler.count("cooldown") == 1, "a decision")
+    ended.set()
+    assert started.replicas("patient") == 3 and scaler.count("conflicts") == 0
+    assert [method for method, _ in started.asked].count("POST") == 1
+
+
+def test_a_change_that_was_never_made_starts_no_cooldown(engine, autoscaler):
+    """Nobody listens when the change is to be sent, or the engine refuses it."""
+    started = engine()
+    started.add("patient", max="9", cooldown="1h")
+    scaler, elsewhere = autoscaler(started), started.socket + "-"
+    started.before = lambda method, path: (503, "This node is not a swarm manager.") if method == "POST" else None
+    scaler.send(alert())
+    until(lambda: scaler.count("engine_failed") == 1, "refused")
+    started.before = lambda method, path: os.rename(started.socket, elsewhere) if method == "GET" and "patient" in path else None
+    scaler.send(alert())
+    until(lambda: scaler.count("engine_failed") == 2, "nobody listens")
+    started.before = lambda method, path: None
+    os.rename(elsewhere, started.socket)
+    scaler.send(alert())
+    until(lambda: started.replicas("patient") == 3, "scaled")
 
 
 def test_a_conflict_is_decided_anew(swarm):
