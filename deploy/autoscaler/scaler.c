@@ -33,7 +33,7 @@ struct scaler {
 	pthread_cond_t news;
 	bool is_ending, is_dry_run;
 	struct docker docker; /* the thread's alone */
-	uint64_t began_ms, swept_ms;
+	uint64_t swept_ms;
 	bool has_failed_sweep;
 	struct known known[SCALER_SERVICES_MAX]; /* added to, and wished for, under the mutex; the rest of each is the thread's alone */
 	size_t known_count, next; /* whose turn it is */
@@ -98,7 +98,7 @@ static struct known *know(struct scaler *scaler, const char *name)
 	known = find_room(scaler);
 	if (known == NULL)
 		return NULL;
-	*known = (struct known){ .past = { .fired_ms = scaler->began_ms } };
+	*known = (struct known){ .past = { .fired_ms = clock_now_ms() } };
 	strcpy(known->name, name);
 	return known;
 }
@@ -145,18 +145,24 @@ void scaler_counts(struct scaler *scaler, uint64_t counts[SCALER_COUNTS])
 
 /* ---- the thread --------------------------------------------------------------------------------------------------- */
 
+/* The engine knows it. A service that was removed and made anew begins anew: what was with the old one says nothing about it. With
+ * the mutex held. */
+static void recognise(struct known *known, const struct service *service)
+{
+	known->is_found = true;
+	if (strcmp(known->id, service->id) == 0)
+		return;
+	if (known->id[0] != '\0')
+		known->past = (struct past){ .fired_ms = clock_now_ms() };
+	strcpy(known->id, service->id);
+}
+
 /* Two names of one service (with and without its stack's) share what is remembered. */
 static void meet(struct scaler *scaler, struct known *known, const struct service *service)
 {
-	if (strcmp(known->id, service->id) != 0) {
-		/* A service that was removed and made anew: what was done to the old one says nothing about it. */
-		if (known->id[0] != '\0')
-			known->past.scaled_ms = 0;
-		strcpy(known->id, service->id);
-	}
 	known->has_down = service->down_ms != 0;
-	pthread_mutex_lock(&scaler->mutex); /* for known_count: a wish may add to it */
-	known->is_found = true;
+	pthread_mutex_lock(&scaler->mutex);
+	recognise(known, service);
 	for (size_t i = 0; i < scaler->known_count; i++) {
 		struct known *other = &scaler->known[i];
 
@@ -250,8 +256,8 @@ static void learn(struct scaler *scaler)
 			pthread_mutex_lock(&scaler->mutex);
 			known = know(scaler, service.name);
 			if (known != NULL) {
-				known->has_down = known->is_found = true;
-				strcpy(known->id, service.id);
+				known->has_down = true;
+				recognise(known, &service);
 			}
 			pthread_mutex_unlock(&scaler->mutex);
 		}
@@ -338,7 +344,7 @@ struct scaler *scaler_new(const char *docker_url, bool is_dry_run)
 	if (scaler == NULL)
 		return NULL;
 	scaler->is_dry_run = is_dry_run;
-	scaler->began_ms = scaler->swept_ms = clock_now_ms();
+	scaler->swept_ms = clock_now_ms();
 	pthread_mutex_init(&scaler->mutex, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

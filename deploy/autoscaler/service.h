@@ -39,7 +39,7 @@ char *service_spec_with(struct service *service, uint64_t replicas);
 
 /* This program's memory of a service. Times are monotonic milliseconds; 0: never. */
 struct past {
-	uint64_t fired_ms;  /* an alert fired for it, or this program began */
+	uint64_t fired_ms;  /* an alert fired for it, or this program saw it first */
 	uint64_t scaled_ms; /* this program changed it */
 };
 

@@ -459,6 +459,35 @@ def test_it_shrinks_only_where_it_may(engine, autoscaler):
     assert started.replicas("ward") == 4 and scaler.count("scaled_down") == 1
 
 
+def sweeps(engine):
+    return [path for _, path in engine.asked].count("/v1.41/services")
+
+
+def test_a_new_service_shrinks_only_after_its_own_time(engine, autoscaler):
+    """The autoscaler runs for longer than autoscale.down when it sees the service first."""
+    started, seen = engine(), []
+    scaler = autoscaler(started)
+    started.add("patient", replicas=4, max="5", down="9s", cooldown="0s")
+    started.before = lambda method, path: seen.append(started.replicas("patient")) if path.endswith("/services") else None
+    until(lambda: started.replicas("patient") == 3, "a step down", seconds=60)
+    assert seen[:2] == [4, 4] and scaler.count("scaled_down") == 1
+
+
+def test_a_service_that_was_removed_and_made_anew_begins_anew(engine, autoscaler):
+    started = engine()
+    started.add("patient", max="9", cooldown="1h", down="1h")
+    scaler = autoscaler(started)
+    scaler.send(alert())
+    until(lambda: started.replicas("patient") == 3, "scaled")
+    with started.lock:
+        started.add("patient", max="9", cooldown="1h", down="1h")["ID"] = "another"
+    swept = sweeps(started)
+    until(lambda: sweeps(started) > swept and started.asked[-1][1].endswith("/patient"), "a sweep", seconds=60)
+    scaler.send(alert())
+    until(lambda: started.replicas("patient") == 3, "scaled, although the old one was scaled a moment ago")
+    assert scaler.count("cooldown") == 0
+
+
 def test_dry_run(engine, autoscaler):
     started = engine()
     started.add("patient", max="5")
