@@ -37,6 +37,7 @@ struct scaler {
 	bool has_failed_sweep;
 	struct known known[SCALER_SERVICES_MAX]; /* added to, and wished for, under the mutex; the rest of each is the thread's alone */
 	size_t known_count, next; /* whose turn it is */
+	size_t sweep_next, sweep_end; /* of the sweep under way; equal: there is none */
 	struct known *current; /* the thread works on it: under the mutex */
 	struct scaler_event events[SCALER_EVENTS];
 	size_t event_total;
@@ -157,6 +158,32 @@ static void recognise(struct known *known, const struct service *service)
 	strcpy(known->id, service->id);
 }
 
+/* By the engine's id. As long as the engine was not asked for that name, it may also mean the service of a stack. */
+static bool may_mean(const struct known *known, const struct service *service)
+{
+	size_t length = strlen(known->name), whole = strlen(service->name);
+
+	if (known->id[0] != '\0')
+		return strcmp(known->id, service->id) == 0;
+	return length <= whole && strcmp(service->name + whole - length, known->name) == 0 &&
+	       (length == whole || service->name[whole - length - 1] == '_');
+}
+
+/* Does an alert that fires for it wait its turn, under this name or another? It came after the sweep had begun to ask. */
+static bool is_wished(struct scaler *scaler, const struct service *service)
+{
+	bool is_found = false;
+
+	pthread_mutex_lock(&scaler->mutex);
+	for (size_t i = 0; i < scaler->known_count && !is_found; i++) {
+		const struct known *known = &scaler->known[i];
+
+		is_found = known->is_waiting && known->wish.is_firing && may_mean(known, service);
+	}
+	pthread_mutex_unlock(&scaler->mutex);
+	return is_found;
+}
+
 /* Two names of one service (with and without its stack's) share what is remembered. */
 static void meet(struct scaler *scaler, struct known *known, const struct service *service)
 {
@@ -166,7 +193,7 @@ static void meet(struct scaler *scaler, struct known *known, const struct servic
 	for (size_t i = 0; i < scaler->known_count; i++) {
 		struct known *other = &scaler->known[i];
 
-		if (other == known || strcmp(other->id, service->id) != 0)
+		if (other == known || !may_mean(other, service))
 			continue;
 		if (other->past.scaled_ms > known->past.scaled_ms)
 			known->past.scaled_ms = other->past.scaled_ms;
@@ -206,7 +233,7 @@ static void settle(struct scaler *scaler, struct known *known, const struct wish
 		now_ms = clock_now_ms();
 		decision = wish != NULL ? service_decide(&service, wish, &known->past, now_ms)
 		                        : service_decide_down(&service, &known->past, now_ms);
-		if (decision.verdict != VERDICT_SCALE) {
+		if (decision.verdict != VERDICT_SCALE || (wish == NULL && is_wished(scaler, &service))) {
 			if (wish != NULL)
 				leave_alone(scaler, known, &service, &decision);
 			service_finish(&service);
@@ -230,7 +257,7 @@ static void settle(struct scaler *scaler, struct known *known, const struct wish
 	}
 }
 
-/* Services that may shrink are looked for: after a restart nobody would name them again. */
+/* A sweep begins. Services that may shrink are looked for: after a restart nobody would name them again. */
 static void learn(struct scaler *scaler)
 {
 	json_t *list;
@@ -263,23 +290,22 @@ static void learn(struct scaler *scaler)
 		}
 	}
 	json_decref(list);
+	pthread_mutex_lock(&scaler->mutex);
+	scaler->sweep_next = 0;
+	scaler->sweep_end = scaler->known_count;
+	pthread_mutex_unlock(&scaler->mutex);
 }
 
-static void sweep(struct scaler *scaler)
+/* The next of the sweep under way that may shrink; NULL: none is left. With the mutex held. */
+static struct known *take_sweeps_next(struct scaler *scaler)
 {
-	size_t count;
+	while (scaler->sweep_next < scaler->sweep_end) {
+		struct known *known = &scaler->known[scaler->sweep_next++];
 
-	learn(scaler);
-	pthread_mutex_lock(&scaler->mutex);
-	count = scaler->is_ending ? 0 : scaler->known_count;
-	pthread_mutex_unlock(&scaler->mutex);
-	for (size_t i = 0; i < count; i++) {
-		pthread_mutex_lock(&scaler->mutex);
-		scaler->current = &scaler->known[i];
-		pthread_mutex_unlock(&scaler->mutex);
-		if (scaler->known[i].has_down)
-			settle(scaler, &scaler->known[i], NULL);
+		if (known->has_down)
+			return known;
 	}
+	return NULL;
 }
 
 /* The next whose turn it is, round and round, so that no service starves; NULL: none waits. With the mutex held. */
@@ -307,6 +333,7 @@ static void wait_for_news(struct scaler *scaler, uint64_t until_ms)
 	pthread_cond_timedwait(&scaler->news, &scaler->mutex, &until);
 }
 
+/* Alerts go before the sweep, also before its next service: an engine that hangs makes a sweep long. */
 static void *run(void *context)
 {
 	struct scaler *scaler = context;
@@ -314,21 +341,20 @@ static void *run(void *context)
 
 	pthread_mutex_lock(&scaler->mutex);
 	while (!scaler->is_ending) {
-		struct known *known = take_turn(scaler, &wish);
-		bool is_sweep_due = clock_now_ms() >= scaler->swept_ms + SWEEP_MS;
+		struct known *wished = take_turn(scaler, &wish), *known = wished != NULL ? wished : take_sweeps_next(scaler);
 
-		if (known == NULL && !is_sweep_due) {
+		if (known == NULL && clock_now_ms() < scaler->swept_ms + SWEEP_MS) {
 			wait_for_news(scaler, scaler->swept_ms + SWEEP_MS);
 			continue;
 		}
 		scaler->current = known;
 		pthread_mutex_unlock(&scaler->mutex);
-		if (known != NULL) {
-			settle(scaler, known, &wish);
-		} else {
-			sweep(scaler);
+		if (known != NULL)
+			settle(scaler, known, wished != NULL ? &wish : NULL);
+		else
+			learn(scaler);
+		if (wished == NULL)
 			scaler->swept_ms = clock_now_ms();
-		}
 		pthread_mutex_lock(&scaler->mutex);
 		scaler->current = NULL;
 	}

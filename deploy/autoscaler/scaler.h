@@ -31,7 +31,8 @@ struct scaler;
 
 /* `docker_url` as docker_init() takes it. NULL: it can't be had; errno says nothing. */
 struct scaler *scaler_new(const char *docker_url, bool is_dry_run);
-/* Waits for the call to the engine that is under way. */
+/* Waits until the thread is done with the service at hand: for an engine that hangs DOCKER_TIMEOUT_MS, for one that answers each of
+ * a few requests slowly a multiple of that. The wishes that wait are forgotten. */
 void scaler_free(struct scaler *scaler);
 void scaler_wish(struct scaler *scaler, const struct wishes *wishes);
 /* The newest first; returns how many. */

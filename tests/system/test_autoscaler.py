@@ -12,6 +12,7 @@ import socketserver
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -452,11 +453,85 @@ def test_names_of_nothing_take_no_services_place(swarm):
 
 def test_it_shrinks_only_where_it_may(engine, autoscaler):
     started = engine()
-    started.add("patient", replicas=4, max="5", min="3", down="100ms", cooldown="0s")
+    started.add("patient", replicas=4, max="5", min="3", down="1ms", cooldown="0s")
     started.add("ward", replicas=4, max="5")
     scaler = autoscaler(started)
     until(lambda: started.replicas("patient") == 3, "one step down", seconds=40)
     assert started.replicas("ward") == 4 and scaler.count("scaled_down") == 1
+
+
+@pytest.mark.parametrize("name", ["hospital_patient", "patient"])
+def test_an_alert_that_comes_during_a_sweep_keeps_it_from_shrinking(engine, autoscaler, name):
+    started = engine()
+    started.add("hospital_patient", replicas=4, max="9", down="1ms", cooldown="0s")
+    scaler, sent = autoscaler(started), []
+
+    def fire(method, path):
+        if path.endswith("/services/hospital_patient") and not sent:
+            time.sleep(0.01)  # autoscale.down passes
+            sent.append(scaler.send(alert(name)))
+
+    started.before = fire
+    until(lambda: started.updates, "an update", seconds=60)
+    assert started.updates[0][2]["Mode"]["Replicated"]["Replicas"] == 5
+
+
+def test_an_alert_keeps_a_service_from_shrinking_though_the_engine_failed(engine, autoscaler):
+    """The alert leaves the stack's name out, and the engine fails before it says which service that is."""
+    started, seen = engine(), []
+    started.add("hospital_patient", replicas=4, max="4", down="8s", cooldown="0s")
+    scaler = autoscaler(started)
+    scaler.send(alert("hospital_patient"))
+    until(lambda: scaler.count("at_bound") == 1, "a decision")
+
+    def fire(method, path):
+        if path.endswith("/services"):
+            seen.append(started.replicas("hospital_patient"))
+            if len(seen) == 1:
+                scaler.send(alert("patient"))
+        return (500, "boom") if path.endswith("/services/patient") else None
+
+    started.before = fire
+    until(lambda: len(seen) == 2, "two sweeps", seconds=60)
+    assert seen == [4, 4] and scaler.count("engine_failed") == 1
+
+
+def test_an_alert_does_not_wait_for_the_whole_sweep(engine, autoscaler):
+    started = engine()
+    for number in range(3):
+        started.add(f"patient{number}", max="9", down="1h")
+    started.add("ward", max="9")
+    scaler, asked = autoscaler(started), []
+
+    def fire(method, path):
+        if method == "GET" and not path.endswith("/services"):
+            asked.append(path.split("/")[-1])
+            if len(asked) == 1:
+                scaler.send(alert("ward"))
+
+    started.before = fire
+    until(lambda: len(asked) == 4, "the sweep", seconds=60)
+    assert asked == ["patient0", "ward", "patient1", "patient2"] and started.replicas("ward") == 3
+
+
+def test_it_ends_in_the_middle_of_a_sweep(engine, autoscaler):
+    """The engine hangs: each service more would take the time limit of a request once more."""
+    started, released, asked = engine(), threading.Event(), []
+    for number in range(3):
+        started.add(f"patient{number}", max="9", down="1h")
+    scaler = autoscaler(started)
+
+    def hang(method, path):
+        if not path.endswith("/services"):
+            asked.append(path)
+            released.wait(60)
+
+    started.before = hang
+    until(lambda: asked, "the sweep", seconds=60)
+    scaler.process.send_signal(signal.SIGTERM)
+    assert scaler.process.wait(60) == 0
+    released.set()
+    assert len(asked) == 1
 
 
 def sweeps(engine):
