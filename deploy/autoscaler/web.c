@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,7 +24,14 @@ struct web {
 static void answer(struct evhttp_request *request, int status, const char *reason, const char *type, struct evbuffer *body)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	size_t length = body == NULL ? 0 : evbuffer_get_length(body);
+	char digits[24];
 
+	snprintf(digits, sizeof digits, "%zu", length);
+	evhttp_add_header(headers, "Content-Length", digits);
+	/* evhttp sends whatever it is given, and a client takes what follows the head of an answer to HEAD for the next answer. */
+	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD && body != NULL)
+		evbuffer_drain(body, length);
 	evhttp_add_header(headers, "Content-Type", type);
 	evhttp_add_header(headers, "Cache-Control", "no-store");
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");

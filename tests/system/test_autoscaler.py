@@ -624,6 +624,27 @@ def test_the_page_tells_what_was_done_and_why(swarm):
     assert scaler.ask("GET", "/alert")[0] == 405 and scaler.ask("GET", "/nothing")[0] == 404 and scaler.ask("POST", "/nothing")[0] == 404
 
 
+@pytest.mark.parametrize("path", ["/livez", "/metrics", "/"])
+def test_an_answer_to_head_has_no_body(swarm, path):
+    """The bytes after its head are the next answer."""
+    _, scaler = swarm
+    with socket.create_connection(("127.0.0.1", scaler.port), timeout=30) as client:
+        client.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\nGET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    first, second, body = answer.split(b"\r\n\r\n", 2)
+    assert first.startswith(b"HTTP/1.1 200 ") and second.startswith(b"HTTP/1.1 200 ") and body != b""
+    assert all(b"Content-Length: %d" % len(body) in head.split(b"\r\n") for head in (first, second))
+
+
+def test_an_error_for_head_has_no_body(swarm):
+    _, scaler = swarm
+    for path, status in ("/nothing", b"404"), ("/alert", b"405"):
+        with socket.create_connection(("127.0.0.1", scaler.port), timeout=30) as client:
+            client.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+        assert answer.split()[1] == status and answer.endswith(b"\r\n\r\n") and answer.count(b"\r\n\r\n") == 1
+
+
 def test_healthcheck(swarm):
     _, scaler = swarm
     check = [AUTOSCALER, "--healthcheck", "--listen"]
