@@ -73,6 +73,10 @@ static void take_alerts(struct web *web, struct evhttp_request *request)
 		answer_text(request, 403, "Forbidden", "alerts are not taken from a browser");
 		return;
 	}
+	if (bytes == NULL && length > 0) { /* libevent had no memory to put the body into one piece */
+		answer_text(request, 503, "Service Unavailable", "out of memory");
+		return;
+	}
 	if (!alerts_read(bytes == NULL ? "" : bytes, length, (double)clock_wall_ms() / 1000, &wishes, error, sizeof error)) {
 		web->refused++;
 		log_warn("a message with alerts is refused: %s", error);
