@@ -1,8 +1,8 @@
 /*
  * Spring takes the first route that matches, in the order of the file and of `order`; here a route with a host wins, then the
  * longest path, then a text before a "*", whatever the order. If the two disagree on some request, a comment says so at the
- * route that Spring would have passed over. Two routes for exactly the same requests can't both exist: the second, which
- * Spring never reaches, is left out.
+ * route that Spring would have passed over, or that answers 405 where Spring would go on. Two routes for exactly the same
+ * requests can't both exist: the second, which Spring never reaches, is left out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -89,18 +89,46 @@ static bool share_methods(const struct draft_route *a, const struct draft_route 
 	return false;
 }
 
+/* Which of two routes the gateway asks for a request whose host and path suit both. It looks at methods only then. */
+enum asked { ASKED_NEITHER, ASKED_FIRST, ASKED_LATER, ASKED_BOTH };
+
+/* `*rule`: why the later one is asked. */
+static enum asked ask(struct import *import, const struct place *first, const struct place *later, const char **rule)
+{
+	const struct draft_route *a = first->route, *b = later->route;
+	enum relation relation = relate(first, later);
+
+	if (relation == APART || (a->host != NULL && b->host != NULL && !same_host(a, b)))
+		return ASKED_NEITHER;
+	*rule = !same_host(a, b)                ? "a route with a host wins"
+	        : relation == LATER_IS_LONGER ? "the longest path wins"
+	        : relation == LATER_IS_TEXT   ? "a text wins over a \"*\""
+	                                      : "the path alone wins";
+	if (!same_host(a, b))
+		return a->host != NULL ? ASKED_FIRST : ASKED_LATER;
+	if (relation != SAME_PATH)
+		return relation == FIRST_WINS ? ASKED_FIRST : ASKED_LATER;
+	if (a->is_exact == b->is_exact || !shape_is_known(import, SHAPE_EXACT))
+		return ASKED_BOTH;
+	return a->is_exact ? ASKED_FIRST : ASKED_LATER;
+}
+
+static const char *call(const struct draft_route *route)
+{
+	return route->name != NULL ? route->name : *route->path != '\0' ? route->path : "/";
+}
+
 static void compare(struct import *import, const struct place *first, const struct place *later, bool *is_said)
 {
 	struct draft_route *winner = first->route, *loser = later->route;
-	const char *who = winner->name != NULL ? winner->name : *winner->path != '\0' ? winner->path : "/";
-	bool tells_exact = shape_is_known(import, SHAPE_EXACT) && winner->is_exact != loser->is_exact;
-	bool host_wins = winner->host == NULL && loser->host != NULL;
-	enum relation relation = relate(first, later);
+	const char *who = call(winner), *rule;
+	enum asked asked = ask(import, first, later, &rule);
 
-	if (relation == APART || !share_methods(winner, loser) || (winner->host != NULL && !same_host(winner, loser)))
+	if (asked == ASKED_NEITHER || asked == ASKED_FIRST || !share_methods(winner, loser))
 		return;
-	if (relation == SAME_PATH && same_host(winner, loser) && !tells_exact &&
-	    (winner->methods == NULL || same_methods(winner, loser))) {
+	if (asked == ASKED_BOTH) {
+		if (winner->methods != NULL && !same_methods(winner, loser))
+			return; /* the order of the file decides here, too */
 		loser->why_refused = winner->is_exact && !loser->is_exact
 		                         ? LINE("%s (line %zu) has the same path, and this build does not tell the path alone "
 		                                "from what is below it",
@@ -109,7 +137,7 @@ static void compare(struct import *import, const struct place *first, const stru
 		verdict_refused(import->arena, loser->origin, "%s", loser->why_refused);
 		return;
 	}
-	if (*is_said || (!host_wins && (relation == FIRST_WINS || (relation == SAME_PATH && tells_exact && winner->is_exact))))
+	if (*is_said)
 		return;
 	*is_said = true;
 	draft_remark(import, &loser->remarks,
@@ -118,12 +146,85 @@ static void compare(struct import *import, const struct place *first, const stru
 	                  who, winner->origin->line));
 	verdict_different(import->arena, loser->origin,
 	                  "%s (line %zu) comes first and gets these requests in Spring; here %s, so this route does", who,
-	                  winner->origin->line,
-	                  host_wins                     ? "a route with a host wins"
-	                  : relation == LATER_IS_LONGER ? "the longest path wins"
-	                  : relation == LATER_IS_TEXT   ? "a text wins over a \"*\""
-	                  : tells_exact                 ? "the path alone wins"
-	                                                : "a route for this method wins");
+	                  winner->origin->line, rule);
+}
+
+/* ---- methods that nobody takes ------------------------------------------------------------------------------------
+ */
+
+/* The routes that the gateway asks together with this one, itself among them. 0: one before it stands for them all, or they
+ * take every method. */
+static size_t ask_together(const struct place *places, size_t count, size_t at, const struct draft_route **together)
+{
+	const struct draft_route *route = places[at].route;
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct draft_route *other = places[i].route;
+
+		if (other->why_refused != NULL || !same_host(route, other) || route->is_exact != other->is_exact ||
+		    strcmp(route->path, other->path) != 0)
+			continue;
+		if (i < at || other->methods == NULL)
+			return 0;
+		together[found++] = other;
+	}
+	return found;
+}
+
+static bool takes_method(const struct draft_route *route, const char *method, size_t length)
+{
+	const char *at = route->methods;
+
+	while (*at != '\0' && (strcspn(at, ",") != length || memcmp(at, method, length) != 0)) {
+		at += strcspn(at, ",");
+		at += strspn(at, ", ");
+	}
+	return *at != '\0';
+}
+
+/* Does the other route take a method that none of these takes? */
+static bool takes_more(const struct draft_route *other, const struct draft_route *const *together, size_t count)
+{
+	if (other->methods == NULL)
+		return true;
+	for (const char *at = other->methods; *at != '\0'; at += strspn(at, ", ")) {
+		size_t length = strcspn(at, ","), i = 0;
+
+		while (i < count && !takes_method(together[i], at, length))
+			i++;
+		if (i == count)
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+/* Spring goes on to the next route where a method does not suit; here the path is chosen first, and then it is too late. */
+static void check_methods(struct import *import, const struct place *places, size_t at, const struct draft_route **together)
+{
+	struct draft_route *route = places[at].route;
+	size_t count = import->route_count, found = ask_together(places, count, at, together);
+
+	for (size_t i = 0; i < count && found > 0; i++) {
+		struct draft_route *other = places[i].route;
+		const char *rule;
+		enum asked asked;
+
+		if (i == at || other->why_refused != NULL)
+			continue;
+		asked = i < at ? ask(import, &places[i], &places[at], &rule) : ask(import, &places[at], &places[i], &rule);
+		if (asked != (i < at ? ASKED_LATER : ASKED_FIRST) || !takes_more(other, together, found))
+			continue;
+		draft_remark(import, &route->remarks,
+		             LINE("other methods get 405 here; in Spring %s (line %zu) takes them, also on this path", call(other),
+		                  other->origin->line));
+		verdict_different(import->arena, route->origin,
+		                  "the path is chosen before the method here: other methods get 405, where Spring goes on to %s "
+		                  "(line %zu)",
+		                  call(other), other->origin->line);
+		return;
+	}
 }
 
 /* The file has the order that Spring has. */
@@ -149,6 +250,8 @@ static void sort(struct import *import, struct place *places)
 void order_check(struct import *import)
 {
 	struct place *places = property_allocate(import->arena, (import->route_count + 1) * sizeof(*places));
+	const struct draft_route **together =
+		property_allocate(import->arena, (import->route_count + 1) * sizeof(const struct draft_route *));
 
 	sort(import, places);
 	for (size_t later = 1; later < import->route_count; later++) {
@@ -158,4 +261,7 @@ void order_check(struct import *import)
 			if (places[first].route->why_refused == NULL)
 				compare(import, &places[first], &places[later], &is_said);
 	}
+	for (size_t i = 0; i < import->route_count; i++)
+		if (places[i].route->why_refused == NULL && places[i].route->methods != NULL)
+			check_methods(import, places, i, together);
 }

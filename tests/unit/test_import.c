@@ -247,6 +247,52 @@ static void test_order(void **state)
 	}
 }
 
+/* Two routes, in this order. The gateway chooses the path before the method, so it may answer 405 where Spring goes on. */
+static void test_order_and_methods(void **state)
+{
+	static const struct {
+		const char *first, *later, *said; /* NULL: nothing of an order */
+	} CASES[] = {
+		{ "'Path=/a/b/**', 'Method=GET'", "'Path=/a/**'",
+		  "a.yml:3: different: spring.cloud.gateway.routes[0]: the path is chosen" },
+		{ "'Path=/a/**', 'Method=POST'", "'Path=/a/b/**', 'Method=GET'",
+		  "a.yml:5: different: spring.cloud.gateway.routes[1]: the path is chosen" },
+		{ "'Path=/a', 'Method=GET'", "'Path=/a/**'", "where Spring goes on to /a (line 5)" },
+		{ "'Path=/a/**', 'Host=h', 'Method=GET'", "'Path=/a/b/**'", "where Spring goes on to /a/b (line 5)" },
+		{ "'Path=/a/*', 'Method=GET'", "'Path=/a/b', 'Method=POST'", "where Spring goes on to /a/* (line 3)" },
+		{ "'Path=/a/**'", "'Path=/a/b/**', 'Method=GET'", "here the longest path wins" },
+		{ "'Path=/a/b/**', 'Method=GET,POST'", "'Path=/a/**', 'Method=POST'", NULL },
+		{ "'Path=/a/**', 'Method=GET'", "'Path=/a/**', 'Method=POST'", NULL },
+		{ "'Path=/a/**', 'Method=GET'", "'Path=/a/**', 'Method=GET,POST'", NULL },
+		{ "'Path=/a/**', 'Method=GET'", "'Path=/a/**'", NULL },
+		{ "'Path=/a/**', 'Method=GET'", "'Path=/a/b/**'", "here the longest path wins" },
+		{ "'Path=/a/**', 'Host=h', 'Method=GET'", "'Path=/a/**', 'Host=i'", NULL },
+		{ "'Path=/a/b', 'Method=GET'", "'Path=/a/c/**'", NULL },
+	};
+	char text[500];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		snprintf(text, sizeof text,
+		         "spring.cloud.gateway.routes:\n-\n  uri: http://x:80\n  predicates: [%s]\n"
+		         "- uri: http://y:80\n  predicates: [%s]\n",
+		         CASES[i].first, CASES[i].later);
+		assert_true(import_text("a.yml", text, NULL));
+		assert_passes();
+		if (CASES[i].said != NULL)
+			assert_said(CASES[i].said);
+		else if (strstr(made.verdicts, "comes first") != NULL || strstr(made.verdicts, "405") != NULL)
+			fail_msg("%s before %s: %s", CASES[i].first, CASES[i].later, made.verdicts);
+	}
+	/* A third route takes what the first does not. */
+	assert_true(import_text("a.yml",
+	                        "spring.cloud.gateway.routes:\n- {uri: 'http://x:80', predicates: ['Path=/a/b/**', Method=GET]}\n"
+	                        "- {uri: 'http://y:80', predicates: ['Path=/a/b/**', 'Method=POST,PUT']}\n"
+	                        "- {uri: 'http://z:80', predicates: ['Path=/a/**', 'Method=PUT']}\n",
+	                        NULL));
+	assert_null(strstr(made.verdicts, "405"));
+}
+
 static void test_time_limits(void **state)
 {
 	static const char BREAKER[] = "spring.cloud.gateway.routes:\n- uri: http://x:80\n  predicates: ['Path=/a']\n"
@@ -421,6 +467,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_unknown_predicates_refuse_the_route, teardown),
 		cmocka_unit_test_teardown(test_addresses, teardown),
 		cmocka_unit_test_teardown(test_order, teardown),
+		cmocka_unit_test_teardown(test_order_and_methods, teardown),
 		cmocka_unit_test_teardown(test_lost_guards, teardown),
 		cmocka_unit_test_teardown(test_time_limits, teardown),
 		cmocka_unit_test_teardown(test_files_that_are_no_yaml, teardown),
