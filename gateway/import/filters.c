@@ -137,22 +137,46 @@ static void apply(struct import *import, struct draft_route *route, const struct
 	}
 }
 
-void filters_apply(struct import *import, struct draft_route *route, struct property *filters, struct policy *policy)
+static void apply_one(struct import *import, struct draft_route *route, struct property *item, struct policy *policy)
 {
 	struct definition filter;
 
-	if (filters != NULL && filters->value != NULL && strchr(filters->value, ',') == NULL &&
-	    definition_read(import, filters, &filter)) {
+	if (item != NULL && definition_read(import, item, &filter))
 		apply(import, route, &filter, policy);
-	} else if (filters != NULL && filters->first == NULL && filters->value != NULL && *filters->value != '\0') {
-		/* A list in one scalar: Spring splits it at commas, as the importer can't know which of them divide filters. */
-		verdict_refused(import->arena, filters, "write the filters as a list");
-		route->why_refused = "its filters are not a list";
-	}
-	for (struct property *item = filters != NULL ? filters->first : NULL; item != NULL; item = item->next) {
-		if (definition_read(import, item, &filter))
-			apply(import, route, &filter, policy);
-		else
-			verdict_refused(import->arena, item, "a filter without a name");
+	else if (item != NULL)
+		verdict_refused(import->arena, item, "a filter without a name");
+}
+
+/* The list itself where one filter stands in its place. NULL: there is none. */
+static struct property *first_of(struct import *import, struct draft_route *route, struct property *filters)
+{
+	if (filters == NULL || filters->first != NULL)
+		return filters != NULL ? filters->first : NULL;
+	if (filters->value == NULL || *filters->value == '\0')
+		return NULL;
+	if (strchr(filters->value, ',') == NULL)
+		return filters;
+	/* A list in one scalar: Spring splits it at commas, as the importer can't know which of them divide filters. */
+	verdict_refused(import->arena, filters, "write the filters as a list");
+	route->why_refused = "its filters are not a list";
+	return NULL;
+}
+
+static struct property *next_of(const struct property *filters, struct property *item)
+{
+	return item == NULL || item == filters ? NULL : item->next;
+}
+
+/* Spring numbers each of the two lists from 1 and sorts by number, so the lists interleave. */
+void filters_apply(struct import *import, struct draft_route *route, struct property *defaults, struct property *own,
+                   struct policy *policy)
+{
+	struct property *of_all = first_of(import, route, defaults), *of_route = first_of(import, route, own);
+
+	while (of_all != NULL || of_route != NULL) {
+		apply_one(import, route, of_all, policy);
+		apply_one(import, route, of_route, policy);
+		of_all = next_of(defaults, of_all);
+		of_route = next_of(own, of_route);
 	}
 }

@@ -157,6 +157,24 @@ static void test_rewrites(void **state)
 	}
 }
 
+/* Spring takes the first of each list, then the second of each, and so on. */
+static void test_default_filters_interleave(void **state)
+{
+	(void)state;
+	assert_true(import_text("a.yml",
+	                        "spring.cloud.gateway:\n  default-filters: ['AddRequestHeader=X-A, b', 'PrefixPath=/v1']\n"
+	                        "  routes: [{uri: 'http://x:80', predicates: ['Path=/a/**'], filters: ['StripPrefix=1']}]\n",
+	                        NULL));
+	assert_passes();
+	assert_made("strip_prefix: /a\n      add_prefix: /v1\n");
+	assert_true(import_text("a.yml",
+	                        "spring.cloud.gateway:\n  default-filters: 'PrefixPath=/v1'\n"
+	                        "  routes: [{uri: 'http://x:80', predicates: ['Path=/a/**'], filters: 'StripPrefix=1'}]\n",
+	                        NULL));
+	assert_passes();
+	assert_null(strstr(made.yml, "strip_prefix"));
+}
+
 /* A predicate that is not understood must not let its route take more than it did. */
 static void test_unknown_predicates_refuse_the_route(void **state)
 {
@@ -464,6 +482,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_data, teardown),
 		cmocka_unit_test_teardown(test_rewrites, teardown),
+		cmocka_unit_test_teardown(test_default_filters_interleave, teardown),
 		cmocka_unit_test_teardown(test_unknown_predicates_refuse_the_route, teardown),
 		cmocka_unit_test_teardown(test_addresses, teardown),
 		cmocka_unit_test_teardown(test_order, teardown),
