@@ -42,6 +42,7 @@ struct draft_route {
 	const char *path;        /* a prefix; "" = everything */
 	const char *target_path; /* what the service gets in its place; NULL = the same */
 	bool is_exact, takes_slash, keeps_host, has_expression; /* takes_slash: an exact path also with a slash behind it */
+	bool has_prefix; /* by a PrefixPath */
 	int64_t order;
 	struct draft_upstream *upstream;
 	struct lines set[2], add[2], remove[2]; /* header edits: 0 of requests, 1 of responses */

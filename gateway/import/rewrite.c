@@ -60,7 +60,9 @@ static void prefix(struct import *import, struct draft_route *route, const struc
 		refuse(import, route, at, text == NULL ? "it has no prefix" : "variables of the path are not kept");
 		return;
 	}
-	route->target_path = LINE("%s%s", as_prefix(import, text), current(route));
+	if (!route->has_prefix) /* Spring passes over a second one */
+		route->target_path = LINE("%s%s", as_prefix(import, text), current(route));
+	route->has_prefix = true;
 	verdict_exact(import->arena, at);
 }
 

@@ -125,6 +125,7 @@ static void test_rewrites(void **state)
 		{ "/a/b/**", "StripPrefix=1", "strip_prefix: /a\n", "exact: StripPrefix=1" },
 		{ "/a/**", "StripPrefix=2", "# - path: /a", "refused: StripPrefix=2" },
 		{ "/a/**", "PrefixPath=/v1/", "add_prefix: /v1\n", "exact: PrefixPath=/v1/" },
+		{ "/a/**", "'PrefixPath=/v1', 'PrefixPath=/v2'", "add_prefix: /v1\n", "exact: PrefixPath=/v2" },
 		{ "/a/**", "'PrefixPath=/v1', 'StripPrefix=1'", "- path: /a", "exact: StripPrefix=1" },
 		{ "/a/**", "'RewritePath=/a/?(?<s>.*), /$\\{s}'", "strip_prefix: /a\n", "exact: RewritePath" },
 		{ "/a/**", "'RewritePath=/a/?(?<s>.*), /${s}'", "strip_prefix: /a\n", "exact: RewritePath" },
