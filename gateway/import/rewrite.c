@@ -31,7 +31,7 @@ static void strip(struct import *import, struct draft_route *route, const struct
 		return;
 	}
 	for (uint64_t i = 0; i < parts; i++) {
-		if (*left == '\0' || left[1] == '*') {
+		if (*left == '\0') {
 			refuse(import, route, at, "it takes away more segments than the path of the route has");
 			return;
 		}
@@ -75,8 +75,8 @@ static const struct {
 	const char *tail, *end;
 	bool is_near; /* the bare prefix, without a slash behind it, is not rewritten in Spring */
 } SHAPES_OF_REST[] = {
-	{ "/(.*)", "/$", true }, { "/?(.*)", "/$", false }, { "(/.*)", "$", true },  { "(/?.*)", "$", false },
-	{ "(.*)", "$", false },  { "/(.*)", "$", true },    { "/(.+)", "/$", true }, { "(/|$)(.*)", "/$2", false },
+	{ "/(.*)", "/$", true },  { "/?(.*)", "/$", false }, { "(/.*)", "$", true },
+	{ "(/?.*)", "$", false }, { "(.*)", "$", false },
 };
 
 /* Drops the group's name: (?<rest>.*) and (?<rest>/?.*) to (.*) and (/?.*). */
@@ -101,10 +101,10 @@ static const char *replacement_shape(struct import *import, const char *text, co
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		size_t form = strlen(forms[i]);
 
-		if (length >= form && strcmp(text + length - form, forms[i]) == 0 && memchr(text, '$', length - form) == NULL)
+		if (length >= form && strcmp(text + length - form, forms[i]) == 0 && strcspn(text, "$\\") == length - form)
 			return LINE("%.*s$", (int)(length - form), text);
 	}
-	return strchr(text, '$') == NULL ? text : NULL;
+	return strpbrk(text, "$\\") == NULL ? text : NULL;
 }
 
 static bool is_literal(const char *text, size_t length)
@@ -126,30 +126,43 @@ static bool rewrite_prefix(struct import *import, struct draft_route *route, con
 {
 	const char *path = current(route);
 
-	while (length > 0 && literal[length - 1] == '/')
-		length--;
 	if (!starts_on_border(path, literal, length))
 		return false;
 	route->target_path = LINE("%s%s", as_prefix(import, target), path + length);
 	return true;
 }
 
+/* May the expression be a shape? Not if its group begins behind a slash of the literal, and not if Spring would replace a
+ * second match, of nothing, at the end of the path. */
+static bool has_shape(const char *regex, size_t literal, bool is_near, bool is_anchored)
+{
+	if (literal == 0)
+		return is_near || is_anchored;
+	return regex[literal - 1] != '/' && is_literal(regex, literal);
+}
+
 static bool rewrite_rest(struct import *import, struct draft_route *route, struct property *at, const char *regex,
-                         const char *replacement)
+                         const char *replacement, bool is_anchored)
 {
 	size_t length = strlen(regex), end = strlen(replacement);
+	bool ends_with_slash = end > 2 && replacement[end - 2] == '/';
 
 	for (size_t i = 0; i < sizeof(SHAPES_OF_REST) / sizeof(SHAPES_OF_REST[0]); i++) {
 		size_t tail = strlen(SHAPES_OF_REST[i].tail), to = strlen(SHAPES_OF_REST[i].end);
+		bool is_near = SHAPES_OF_REST[i].is_near, is_bare = length > tail && strlen(current(route)) == length - tail;
 
 		if (length < tail || strcmp(regex + length - tail, SHAPES_OF_REST[i].tail) != 0 || end < to ||
-		    strcmp(replacement + end - to, SHAPES_OF_REST[i].end) != 0 || !is_literal(regex, length - tail))
+		    strcmp(replacement + end - to, SHAPES_OF_REST[i].end) != 0 ||
+		    !has_shape(regex, length - tail, is_near, is_anchored))
 			continue;
 		if (!rewrite_prefix(import, route, regex, length - tail, property_copy(import->arena, replacement, end - to)))
 			continue;
-		if (SHAPES_OF_REST[i].is_near && length > tail)
+		if (is_near && length > tail)
 			verdict_different(import->arena, at, "%.*s itself, without a slash behind it, is rewritten, too",
 			                  (int)(length - tail), regex);
+		else if (!is_near && is_bare && ends_with_slash)
+			verdict_different(import->arena, at, "%.*s itself becomes %s here, without a slash behind it",
+			                  (int)(length - tail), regex, route->target_path);
 		else
 			verdict_exact(import->arena, at);
 		return true;
@@ -157,19 +170,25 @@ static bool rewrite_rest(struct import *import, struct draft_route *route, struc
 	return false;
 }
 
-/* Each place of a literal, in the prefix. What follows the prefix is not looked at. */
+/* One place of a literal, in the prefix. What follows the prefix is not looked at. False: it takes an expression. */
 static bool rewrite_literal(struct import *import, struct draft_route *route, struct property *at, const char *regex,
-                            const char *replacement)
+                            const char *replacement, bool is_anchored)
 {
-	const char *path = current(route), *found = strstr(path, regex);
+	const char *path = current(route), *found = strstr(path, regex), *target;
 	size_t length = strlen(regex);
 
 	if (length == 0 || !is_literal(regex, length) || strchr(replacement, '$') != NULL || found == NULL)
 		return false;
 	if (found[length] != '\0' && found[length] != '/' && regex[length - 1] != '/')
 		return false;
-	route->target_path = as_prefix(import, LINE("%.*s%s%s", (int)(found - path), path, replacement, found + length));
-	if (route->is_exact)
+	/* It may stand in what a "*" matches, too; Spring replaces it wherever it is. */
+	if (strchr(path, '*') != NULL || strstr(found + length, regex) != NULL || (is_anchored && found != path))
+		return false;
+	target = LINE("%.*s%s%s", (int)(found - path), path, replacement, found + length);
+	if (route->is_exact && target[0] != '\0' && target[strlen(target) - 1] == '/')
+		return false; /* as_prefix() would drop the slash */
+	route->target_path = as_prefix(import, target);
+	if (route->is_exact || is_anchored)
 		verdict_exact(import->arena, at);
 	else
 		verdict_different(import->arena, at,
@@ -278,9 +297,9 @@ static void set_path(struct import *import, struct draft_route *route, const str
 	struct property *at;
 	const char *text = definition_argument(import, filter, 0, "template", &at);
 
-	if (text == NULL || strchr(text, '{') != NULL) {
+	if (text == NULL || *text == '\0' || strchr(text, '{') != NULL) {
 		refuse(import, route, at, "a path made of variables has no counterpart: rewrite knows prefixes");
-	} else if (route->is_exact) {
+	} else if (route->is_exact && !route->takes_slash && text[strlen(text) - 1] != '/') {
 		route->target_path = as_prefix(import, text);
 		verdict_exact(import->arena, at);
 	} else {
@@ -303,7 +322,9 @@ static bool rewrites_nothing(struct import *import, const struct draft_route *ro
 		return false;
 	while (literal > 0 && regex[literal - 1] == '/')
 		literal--;
-	if (literal == 0 || length == 0 || strncmp(path, regex, literal < length ? literal : length) == 0)
+	if (literal < length)
+		length = literal;
+	if (length == 0 || strncmp(path, regex, length) == 0 || memchr(path, '*', length) != NULL)
 		return false;
 	if (!is_anchored)
 		verdict_different(import->arena, at,
@@ -317,6 +338,7 @@ static void rewrite(struct import *import, struct draft_route *route, const stru
 	struct property *at;
 	const char *regex = definition_argument(import, filter, 0, "regexp", &at);
 	const char *replacement = definition_argument(import, filter, 1, "replacement", &at), *name, *plain, *target;
+	bool is_anchored, is_ended;
 
 	if (regex == NULL)
 		regex = definition_argument(import, filter, 0, "regex", &at);
@@ -324,14 +346,16 @@ static void rewrite(struct import *import, struct draft_route *route, const stru
 		refuse(import, route, filter->origin, "it takes an expression and a replacement");
 		return;
 	}
-	plain = without_name(import, regex + (regex[0] == '^'), &name);
-	if (*plain != '\0' && plain[strlen(plain) - 1] == '$' && strlen(plain) > 1 && plain[strlen(plain) - 2] != '\\')
+	is_anchored = regex[0] == '^';
+	plain = without_name(import, regex + is_anchored, &name);
+	is_ended = strlen(plain) > 1 && plain[strlen(plain) - 1] == '$' && plain[strlen(plain) - 2] != '\\';
+	if (is_ended) /* which says nothing behind ".*" */
 		plain = property_copy(import->arena, plain, strlen(plain) - 1);
 	target = replacement_shape(import, replacement, name);
-	if (target != NULL && (rewrite_rest(import, route, filter->origin, plain, target) ||
-	                       rewrite_literal(import, route, filter->origin, plain, target)))
+	if (target != NULL && (rewrite_rest(import, route, filter->origin, plain, target, is_anchored) ||
+	                       (!is_ended && rewrite_literal(import, route, filter->origin, plain, target, is_anchored))))
 		return;
-	if (rewrites_nothing(import, route, filter->origin, plain, regex[0] == '^'))
+	if (rewrites_nothing(import, route, filter->origin, plain, is_anchored))
 		return;
 	use_expression(import, route, filter->origin, regex, replacement);
 }

@@ -146,7 +146,29 @@ static void test_rewrites(void **state)
 		{ "/b/**", "'RewritePath=^/a?b/, /'", "regex: \"^/a?b/\", replacement: \"/\"", "exact: RewritePath" },
 		{ "/b/**", "'PrefixPath=/c', 'RewritePath=/a/(?<s>.*), /$\\{s}'", "add_prefix: /c\n", "different: RewritePath" },
 		{ "/b/**", "'RewritePath=/(?<s>b), /$\\{s}', 'PrefixPath=/c'", "# left out: after rewrite.regex", "refused: PrefixPath" },
-		{ "/a", "SetPath=/b", "strip_prefix: /a\n      add_prefix: /b\n", "exact: SetPath" },
+		{ "/a", "SetPath=/b", "- path: [/a, /a/]\n    name: \"r\"\n    upstream: x\n    request_headers", "exact: SetPath" },
+		{ "/a", "SetPath=/b", "rewrite: { regex: \"^.*$$\", replacement: \"/b\" }\n", "exact: SetPath" },
+		{ "/a,false", "SetPath=/b", "strip_prefix: /a\n      add_prefix: /b\n", "exact: SetPath" },
+		{ "/*/b/**", "StripPrefix=1", "strip_prefix: \"/*\"\n", "exact: StripPrefix=1" },
+		{ "/a/{id}", "StripPrefix=2", "strip_prefix: \"/a/*\"\n", "exact: StripPrefix=2" },
+		{ "/a/{id}", "StripPrefix=3", "# left out: it takes away more segments", "refused: StripPrefix=3" },
+		/* A literal is a prefix only if it stands in one place, and nothing else can hold it. */
+		{ "/p/**", "'RewritePath=^/p$, /p/index'", "regex: \"^/p$$\", replacement: \"/p/index\" }\n", "exact: RewritePath" },
+		{ "/p/**", "'RewritePath=^/p, /q'", "strip_prefix: /p\n      add_prefix: /q\n", "exact: RewritePath" },
+		{ "/api/v1/api/x", "'RewritePath=/api, /service'", "regex: \"/api\", replacement: \"/service\" }\n", "exact: RewritePath" },
+		{ "/api/v1/x", "'RewritePath=/api, /service'", "strip_prefix: /api\n      add_prefix: /service\n", "exact: RewritePath" },
+		{ "/a/{id}", "'RewritePath=/a, /b'", "regex: \"/a\", replacement: \"/b\" }\n", "exact: RewritePath" },
+		{ "/a/b", "'RewritePath=^/b, /c'", "upstream: x\n    request_headers", "exact: RewritePath" },
+		{ "/a/b", "'RewritePath=/b, /c/'", "regex: \"/b\", replacement: \"/c/\" }\n", "exact: RewritePath" },
+		{ "/a", "'RewritePath=/a, /b\\.c'", "regex: \"/a\", replacement: \"/b\\\\.c\" }\n", "exact: RewritePath" },
+		/* A "*" may match what the expression looks for. */
+		{ "/{tenant}/**", "'RewritePath=^/a/(?<s>.*), /$\\{s}'", "regex: \"^/a/(?<s>.*)\"", "exact: RewritePath" },
+		/* A rest is a prefix only if the group begins with the slash, and an empty rest makes no second match. */
+		{ "/a/**", "'RewritePath=/a/(?<s>.*), /x$\\{s}'", "regex: \"/a/(?<s>.*)\"", "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=(?<s>.*), /x$\\{s}'", "regex: \"(?<s>.*)\"", "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=^(?<s>.*), /x$\\{s}'", "add_prefix: /x\n", "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=/(?<s>.+), /x/$\\{s}'", "regex: \"/(?<s>.+)\"", "exact: RewritePath" },
+		{ "/a/**", "'RewritePath=/a/?(?<s>.*), /x/$\\{s}'", "add_prefix: /x\n", "/a itself becomes /x here, without a slash" },
 		{ "/a/**", "'SetPath=/{x}'", "# - path: /a", "refused: SetPath" },
 	};
 
