@@ -46,6 +46,7 @@ struct draft_route {
 	int64_t order;
 	struct draft_upstream *upstream;
 	struct lines set[2], add[2], remove[2]; /* header edits: 0 of requests, 1 of responses */
+	struct property *secure_headers; /* the SecureHeaders filter; NULL = none */
 	struct lines lines, remarks;
 	const char *why_refused; /* NULL: it is printed alive */
 	size_t from, to;

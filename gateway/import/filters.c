@@ -179,4 +179,5 @@ void filters_apply(struct import *import, struct draft_route *route, struct prop
 		of_all = next_of(defaults, of_all);
 		of_route = next_of(own, of_route);
 	}
+	headers_finish(import, route);
 }

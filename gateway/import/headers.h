@@ -6,5 +6,7 @@
 
 /* False: it is none of them. */
 bool headers_apply(struct import *import, struct draft_route *route, const struct definition *filter);
+/* After all filters of the route: SecureHeaders adds only what no other filter has a say in. */
+void headers_finish(struct import *import, struct draft_route *route);
 
 #endif

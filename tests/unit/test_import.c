@@ -180,6 +180,41 @@ static void test_rewrites(void **state)
 	}
 }
 
+/* Several edits of one name: as Spring applies them, one after the other, and in the reverse order for responses. */
+static void test_headers(void **state)
+{
+	static const struct {
+		const char *filters, *yml, *without, *said;
+	} CASES[] = {
+		{ "'SetRequestHeader=X, a', 'SetRequestHeader=x, b'", "\"x\": \"b\"", "\"a\"", "exact: SetRequestHeader=X, a" },
+		{ "'SetResponseHeader=X, a', 'SetResponseHeader=X, b'", "\"X\": \"a\"", "\"b\"", "exact: SetResponseHeader=X, b" },
+		{ "'AddRequestHeader=X, a', RemoveRequestHeader=X", "remove:\n        - \"X\"\n", "\"a\"", "exact: AddRequestHeader" },
+		{ "RemoveRequestHeader=X, 'AddRequestHeader=X, a'", "- \"X\"\n      add:\n        \"X\": \"a\"\n", "set:",
+		  "exact: AddRequestHeader" },
+		{ "'AddRequestHeader=X, a', 'SetRequestHeader=X, b'", "\"X\": \"b\"", "\"a\"", "exact: AddRequestHeader" },
+		{ "'SetRequestHeader=X, a', 'AddRequestHeader=X, b'", "\"X\": \"a\"\n      add:\n        \"X\": \"b\"\n", "remove:",
+		  "exact: AddRequestHeader" },
+		{ "RemoveResponseHeader=X, 'AddResponseHeader=X, a'", "- \"X\"\n", "\"a\"", "exact: AddResponseHeader" },
+		{ "'AddResponseHeader=X, a', RemoveResponseHeader=X", "- \"X\"\n      add:\n        \"X\": \"a\"\n", "set:",
+		  "exact: AddResponseHeader" },
+		{ "'AddResponseHeader=X, a, false'", "\"X\": \"a\"", "remove:", "different: AddResponseHeader=X, a, false: it is added" },
+		{ "'AddResponseHeader=X, a, true'", "\"X\": \"a\"", "remove:", "exact: AddResponseHeader" },
+		{ "SecureHeaders, 'SetResponseHeader=X-Frame-Options, SAMEORIGIN'", "\"X-Frame-Options\": \"SAMEORIGIN\"", "DENY",
+		  "exact: SetResponseHeader" },
+	};
+	char filters[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		snprintf(filters, sizeof filters, "PreserveHostHeader, %s", CASES[i].filters);
+		import_route("/a/**", filters);
+		assert_made(CASES[i].yml);
+		assert_said(CASES[i].said);
+		if (strstr(made.yml, CASES[i].without) != NULL)
+			fail_msg("made: %s\n%s", CASES[i].without, made.yml);
+	}
+}
+
 /* Spring takes the first of each list, then the second of each, and so on. */
 static void test_default_filters_interleave(void **state)
 {
@@ -505,6 +540,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_data, teardown),
 		cmocka_unit_test_teardown(test_rewrites, teardown),
+		cmocka_unit_test_teardown(test_headers, teardown),
 		cmocka_unit_test_teardown(test_default_filters_interleave, teardown),
 		cmocka_unit_test_teardown(test_unknown_predicates_refuse_the_route, teardown),
 		cmocka_unit_test_teardown(test_addresses, teardown),
