@@ -73,14 +73,49 @@ static bool put_list(struct import *import, struct lines *lines, const char *key
 	return list != NULL;
 }
 
+/* How long browsers keep the answer. Spring leaves the field out unless it is told, and a browser then takes 5 seconds. */
+static void put_age(struct import *import, struct lines *lines, struct property *from)
+{
+	struct property *age = property_find(from, "max-age");
+	const struct key *key = keys_find(SCOPE_CORS, "max_age");
+	int64_t ms = 5000;
+
+	if (age != NULL && !value_duration(draft_text(import, age), 1000, &ms)) {
+		verdict_refused(import->arena, age, "not a duration");
+		ms = 5000;
+	}
+	if (ms < 0) /* not at all */
+		ms = 0;
+	if (key != NULL && (uint64_t)ms > key->most) {
+		ms = (int64_t)key->most;
+		verdict_different(import->arena, age, "max_age is at most %s here", value_ms(import->arena, key->most));
+	}
+	draft_line(import, lines, age != NULL ? age : from, LINE("  max_age: %s", value_ms(import->arena, (uint64_t)ms)));
+}
+
+static void refuse_unknown(struct import *import, struct property *from)
+{
+	static const char *const KNOWN[] = { "allowed-origins", "allowed-origin-patterns", "allowed-methods",
+		                                 "allowed-headers", "exposed-headers",         "allow-credentials",
+		                                 "max-age" };
+
+	for (struct property *child = from->first; child != NULL; child = child->next) {
+		bool is_known = property_is_named(child->name, "allow-private-network") && !value_is_true(draft_text(import, child));
+
+		for (size_t i = 0; i < sizeof(KNOWN) / sizeof(KNOWN[0]); i++)
+			is_known = is_known || property_is_named(child->name, KNOWN[i]);
+		if (!is_known)
+			verdict_below(import->arena, child, VERDICT_REFUSED, "no counterpart in cors");
+	}
+}
+
 /* False: there is no origin that it could be for. */
 static bool read_section(struct import *import, struct property *from, struct lines *lines)
 {
-	struct property *origins = property_find(from, "allowed-origins"), *age = property_find(from, "max-age");
+	struct property *origins = property_find(from, "allowed-origins");
 	const char *list = list_of(import, origins, cors_origin_read);
 	bool has_credentials = value_is_true(draft_text(import, property_find(from, "allow-credentials")));
 	bool has_origins = list != NULL;
-	int64_t age_ms;
 
 	draft_line(import, lines, from, "cors:");
 	if (list != NULL && strstr(list, "\"*\"") != NULL && has_credentials) {
@@ -97,22 +132,56 @@ static bool read_section(struct import *import, struct property *from, struct li
 	put_list(import, lines, "expose", property_find(from, "exposed-headers"), NULL);
 	if (has_credentials)
 		draft_line(import, lines, from, "  credentials: on");
-	if (age != NULL && value_duration(draft_text(import, age), 1000, &age_ms) && age_ms >= 0)
-		draft_line(import, lines, age, LINE("  max_age: %s", value_ms(import->arena, (uint64_t)age_ms)));
+	put_age(import, lines, from);
 	return has_origins;
 }
 
-/* The path before the two stars that end a pattern; NULL: it has others. */
-static const char *prefix_of(struct import *import, const char *pattern)
-{
-	size_t length = strlen(pattern);
+/* ---- patterns of paths --------------------------------------------------------------------------------------------
+ */
 
-	if (length >= 2 && strcmp(pattern + length - 2, "**") == 0)
-		length -= length >= 3 && pattern[length - 3] == '/' ? 3 : 2;
-	for (size_t i = 0; i < length; i++)
-		if (strchr("*?{}", pattern[i]) != NULL)
-			return NULL;
-	return property_copy(import->arena, pattern, length);
+/* A path and, unless it is exact, all below it. */
+struct pattern {
+	const char *path;
+	bool is_exact;
+};
+
+/* False: gateway.yml has nothing for it. */
+static bool read_pattern(struct import *import, const char *text, struct pattern *pattern)
+{
+	size_t length = strlen(text);
+
+	pattern->is_exact = length < 2 || strcmp(text + length - 2, "**") != 0 || (length > 2 && text[length - 3] != '/');
+	if (!pattern->is_exact)
+		length -= length > 2 ? 3 : 2;
+	pattern->path = property_copy(import->arena, text, length);
+	return strpbrk(pattern->path, "*?{}") == NULL;
+}
+
+enum part { PART_NONE, PART_SOME, PART_ALL };
+
+/* Of a route's requests: which does the pattern take? */
+static enum part part_of(const struct draft_route *route, const struct pattern *pattern)
+{
+	const char *path = route->path, *wanted = pattern->path;
+	enum part part = PART_ALL;
+
+	while (*path == '/' && *wanted == '/') {
+		size_t length = strcspn(++path, "/"), theirs = strcspn(++wanted, "/");
+
+		if (length == 1 && *path == '*')
+			part = PART_SOME;
+		else if (length != theirs || memcmp(path, wanted, length) != 0)
+			return PART_NONE;
+		path += length;
+		wanted += theirs;
+	}
+	if (*wanted != '\0')
+		return route->is_exact ? PART_NONE : PART_SOME;
+	if (!pattern->is_exact)
+		return part;
+	if (*path != '\0')
+		return PART_NONE;
+	return route->is_exact ? part : PART_SOME;
 }
 
 static void take(struct import *import, struct lines *to, const struct lines *from)
@@ -121,11 +190,9 @@ static void take(struct import *import, struct lines *to, const struct lines *fr
 		draft_line(import, to, line->origin, line->text);
 }
 
-static bool is_below(const char *path, const char *prefix)
+static const char *call(const struct draft_route *route)
 {
-	size_t length = strlen(prefix);
-
-	return strncmp(path, prefix, length) == 0 && (path[length] == '\0' || path[length] == '/');
+	return route->name != NULL ? route->name : *route->path != '\0' ? route->path : "/";
 }
 
 static bool has_any(const struct import *import)
@@ -136,10 +203,22 @@ static bool has_any(const struct import *import)
 	return false;
 }
 
-/* Spring takes the first pattern that fits; a route would add to what it inherits. */
-static void place(struct import *import, struct property *from, const char *prefix, struct property *route_origin)
+/* Does the route get it? `pattern` NULL: only those of `route_origin` do. */
+static enum part wants(const struct draft_route *route, const struct pattern *pattern, const struct property *route_origin)
 {
-	bool is_default = prefix != NULL && *prefix == '\0' && !has_any(import), is_taken = is_default;
+	if (pattern == NULL)
+		return route->origin == route_origin ? PART_ALL : PART_NONE;
+	return draft_has(&route->lines, "cors:") ? PART_NONE : part_of(route, pattern);
+}
+
+/* Spring takes the first pattern that fits; a route would add to what it inherits. A route that a pattern takes only in part
+ * gets nothing: the rest of its requests would be let in, too. */
+static void place(struct import *import, struct property *from, const struct pattern *pattern,
+                  struct property *route_origin)
+{
+	bool is_default = pattern != NULL && !pattern->is_exact && *pattern->path == '\0' && !has_any(import);
+	bool is_taken = is_default, has_slash = false;
+	const struct draft_route *in_part = NULL;
 	struct lines lines = { 0 };
 
 	if (!read_section(import, from, &lines)) {
@@ -153,17 +232,28 @@ static void place(struct import *import, struct property *from, const char *pref
 	if (is_default)
 		take(import, &import->route_defaults, &lines);
 	for (struct draft_route *route = import->routes; route != NULL && !is_default; route = route->next) {
-		if (route_origin != route->origin &&
-		    (prefix == NULL || !is_below(route->path, prefix) || draft_has(&route->lines, "cors:")))
+		enum part part = wants(route, pattern, route_origin);
+
+		if (part == PART_SOME && route->why_refused == NULL)
+			in_part = route;
+		if (part != PART_ALL)
 			continue;
 		take(import, &route->lines, &lines);
 		is_taken = true;
+		has_slash = has_slash || (pattern != NULL && pattern->is_exact && route->takes_slash);
 	}
-	if (is_taken)
-		verdict_below(import->arena, from, VERDICT_EXACT, NULL);
-	else
+	refuse_unknown(import, from);
+	if (!is_taken)
 		verdict_below(import->arena, from, VERDICT_REFUSED,
-		              "no route gets it: below this path there is none, or none without cors");
+		              in_part != NULL ? LINE("no route gets it: %s also takes other paths", call(in_part))
+		                              : "no route gets it: below this path there is none, or none without cors");
+	else if (in_part != NULL)
+		verdict_below(import->arena, from, VERDICT_DIFFERENT,
+		              LINE("%s, which also takes other paths, has none of it", call(in_part)));
+	else if (has_slash)
+		verdict_below(import->arena, from, VERDICT_DIFFERENT, "the path with a slash behind it gets it, too");
+	else
+		verdict_below(import->arena, from, VERDICT_EXACT, NULL);
 }
 
 void cors_import(struct import *import)
@@ -177,14 +267,13 @@ void cors_import(struct import *import)
 		if (own != NULL && (route->next == NULL || route->next->origin != route->origin))
 			place(import, own, NULL, route->origin);
 	}
-	for (struct property *pattern = patterns != NULL ? patterns->first : NULL; pattern != NULL;
-	     pattern = pattern->next) {
-		const char *prefix = prefix_of(import, pattern->name);
+	for (struct property *child = patterns != NULL ? patterns->first : NULL; child != NULL; child = child->next) {
+		struct pattern pattern;
 
-		if (prefix != NULL)
-			place(import, pattern, prefix, NULL);
+		if (read_pattern(import, child->name, &pattern))
+			place(import, child, &pattern, NULL);
 		else
-			verdict_below(import->arena, pattern, VERDICT_REFUSED, "cors belongs to routes, not to patterns of paths");
+			verdict_below(import->arena, child, VERDICT_REFUSED, "cors belongs to routes, not to patterns of paths");
 	}
 	verdict_below(import->arena, property_find(global, "add-to-simple-url-handler-mapping"), VERDICT_EXACT, NULL);
 }

@@ -42,7 +42,8 @@ static void *allocate(void *context, size_t size)
 /* ---- keys ---------------------------------------------------------------------------------------------------------
  */
 
-static struct property *step(struct reading *reading, struct property *at, const char *name, size_t length, size_t line)
+static struct property *step(struct reading *reading, struct property *at, const char *name, size_t length,
+                             bool is_verbatim, size_t line)
 {
 	if (length == 0)
 		return at;
@@ -52,7 +53,8 @@ static struct property *step(struct reading *reading, struct property *at, const
 		reading->is_broken = true;
 		return NULL;
 	}
-	return property_child(reading->arena, at, property_copy(reading->arena, name, length), reading->file, line);
+	return property_child(reading->arena, at, property_copy(reading->arena, name, length), is_verbatim, reading->file,
+	                      line);
 }
 
 /* "routes[0].id": dots and indexes are steps; what stands in brackets and is no number ("[a.b]") is one step as it
@@ -71,11 +73,12 @@ static struct property *walk(struct reading *reading, struct property *at, const
 			size_t inside = strcspn(key, "]") - 1;
 			bool is_number = inside > 0 && strspn(key + 1, "0123456789") == inside;
 
-			at = is_number ? step(reading, at, key, inside + 2, line) : step(reading, at, key + 1, inside, line);
+			at = is_number ? step(reading, at, key, inside + 2, false, line)
+			               : step(reading, at, key + 1, inside, true, line);
 			key += inside + 2;
 		} else {
 			length += length == 0 && key[0] == '[';
-			at = step(reading, at, key, length, line);
+			at = step(reading, at, key, length, false, line);
 			key += length;
 		}
 		key += *key == '.';
@@ -145,7 +148,7 @@ static void add_node(struct reading *reading, struct property *at, const struct 
 		for (const struct yaml_node *item = node->first; item != NULL; item = item->next, index++) {
 			snprintf(name, sizeof name, "[%zu]", index);
 			if (!item->is_refused)
-				add_node(reading, step(reading, at, name, strlen(name), item->line), item, false);
+				add_node(reading, step(reading, at, name, strlen(name), false, item->line), item, false);
 		}
 	}
 }
@@ -305,7 +308,7 @@ static bool is_properties(const char *name)
 static void leave_out(struct arena *arena, struct property *document, const char *condition, struct property *replaced)
 {
 	struct property *place =
-		property_child(arena, replaced, property_format(arena, "[%zu]", replaced->count), document->file, 1);
+		property_child(arena, replaced, property_format(arena, "[%zu]", replaced->count), false, document->file, 1);
 
 	place->line = document->first != NULL ? document->first->line : 1;
 	place->value = "";

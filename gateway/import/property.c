@@ -79,11 +79,17 @@ bool property_is_named(const char *name, const char *other)
 	return is_same(name, other, strlen(other));
 }
 
-static struct property *find_child(struct property *parent, const char *name, size_t length)
+/* `is_verbatim`: of the name; a child's own counts as well. */
+static struct property *find_child(struct property *parent, const char *name, size_t length, bool is_verbatim)
 {
-	for (struct property *child = parent->first; child != NULL; child = child->next)
-		if (is_same(child->name, name, length))
+	for (struct property *child = parent->first; child != NULL; child = child->next) {
+		bool is_found = is_verbatim || child->is_verbatim
+		                    ? strncmp(child->name, name, length) == 0 && child->name[length] == '\0'
+		                    : is_same(child->name, name, length);
+
+		if (is_found)
 			return child;
+	}
 	return NULL;
 }
 
@@ -93,7 +99,7 @@ struct property *property_find(struct property *from, const char *path)
 	while (from != NULL && *path != '\0') {
 		size_t length = strcspn(path, ".");
 
-		from = find_child(from, path, length);
+		from = find_child(from, path, length, false);
 		path += length + (path[length] == '.');
 	}
 	return from;
@@ -143,15 +149,15 @@ static bool is_index(const char *name)
 	return digits > 0 && strcmp(name + 1 + digits, "]") == 0;
 }
 
-struct property *property_child(struct arena *arena, struct property *parent, const char *name, const char *file,
-                                size_t line)
+struct property *property_child(struct arena *arena, struct property *parent, const char *name, bool is_verbatim,
+                                const char *file, size_t line)
 {
-	struct property *child = find_child(parent, name, strlen(name));
+	struct property *child = find_child(parent, name, strlen(name), is_verbatim);
 
 	if (child != NULL)
 		return child;
 	child = property_allocate(arena, sizeof(*child));
-	*child = (struct property){ .name = name, .file = file, .line = line, .is_item = is_index(name) };
+	*child = (struct property){ .name = name, .file = file, .line = line, .is_item = is_index(name), .is_verbatim = is_verbatim };
 	append(parent, child);
 	return child;
 }
@@ -162,7 +168,7 @@ void property_merge(struct arena *arena, struct property *into, struct property 
 	struct property *child, *next;
 
 	for (child = from->first; child != NULL; child = next) {
-		struct property *old = find_child(into, child->name, strlen(child->name));
+		struct property *old = find_child(into, child->name, strlen(child->name), child->is_verbatim);
 
 		next = child->next;
 		if (old == NULL) {

@@ -19,7 +19,8 @@ struct property {
 	const char *value; /* NULL: nothing but what is below it */
 	const char *file;
 	size_t line;
-	bool is_item; /* of a list */
+	bool is_item;     /* of a list */
+	bool is_verbatim; /* its name was in brackets, and has no other spelling */
 	enum verdict verdict;
 	const char *why;     /* of the verdict; NULL = it says all */
 	const char *warning; /* added to an `exact`, which turns it into `different`: a default was fixed, say */
@@ -34,9 +35,10 @@ void *property_allocate(struct arena *arena, size_t size);
 const char *property_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *property_copy(struct arena *arena, const char *text, size_t length);
 
-/* The child of this name, made if there is none. `name` is one step, without dots: "routes" or "[0]". */
-struct property *property_child(struct arena *arena, struct property *parent, const char *name, const char *file,
-                                size_t line);
+/* The child of this name, made if there is none. `name` is one step, without dots: "routes" or "[0]". `is_verbatim`: it was in
+ * brackets, so that only the same bytes are the same name. */
+struct property *property_child(struct arena *arena, struct property *parent, const char *name, bool is_verbatim,
+                                const char *file, size_t line);
 /* By a path with dots, from `from` on; NULL when `from` is NULL or there is none. */
 struct property *property_find(struct property *from, const char *path);
 /* The value at a path; NULL when there is none. */

@@ -369,6 +369,58 @@ static void test_order_and_methods(void **state)
 	assert_null(strstr(made.verdicts, "405"));
 }
 
+static void test_cors(void **state)
+{
+	static const struct {
+		const char *cors, *said, *yml; /* NULL: no route gets cors */
+	} CASES[] = {
+		{ "'[/a/**]': {allowedOrigins: 'https://o.example', maxAge: 60}", "exact: spring.cloud.gateway.globalcors",
+		  "origins: [\"https://o.example\"]\n      max_age: 60s\n" },
+		/* One path, which no route has alone. */
+		{ "'[/a]': {allowedOrigins: 'https://o.example'}", "no route gets it: a also takes other paths", NULL },
+		{ "'[/one]': {allowedOrigins: 'https://o.example'}", "different: spring.cloud.gateway.globalcors.cors-configurations./one",
+		  "- path: [/one, /one/]" },
+		{ "'[/a/b/**]': {allowedOrigins: 'https://o.example'}", "refused: spring.cloud.gateway.globalcors", NULL },
+		{ "'[/c/**]': {allowedOrigins: 'https://o.example'}", "star, which also takes other paths, has none of it",
+		  "max_age: 5s\n" },
+		{ "'[/a/**]': {allowedOrigins: 'https://o.example', allowPrivateNetwork: true}",
+		  "a.yml:3: refused: spring.cloud.gateway.globalcors.cors-configurations./a/**.allowPrivateNetwork", "max_age: 5s\n" },
+		{ "'[/a/**]': {allowedOrigins: 'https://o.example', maxAge: -1}", "exact: spring.cloud.gateway.globalcors",
+		  "max_age: 0s\n" },
+		{ "'[/a/**]': {allowedOrigins: 'https://o.example', maxAge: 2d}", "max_age is at most 24h here", "max_age: 24h\n" },
+		/* Keys in brackets have one spelling. */
+		{ "{'[/b-b/**]': {allowedOrigins: 'https://o.example'}, '[/bb/**]': {allowedOrigins: 'https://p.example'}}",
+		  "exact: spring.cloud.gateway.globalcors.cors-configurations./bb/**.allowedOrigins",
+		  "origins: [\"https://o.example\"]\n" },
+		{ "{'[/b_b/**]': {allowedOrigins: 'https://o.example'}, '[/bb/**]': {allowedOrigins: 'https://p.example'}}",
+		  "refused: spring.cloud.gateway.globalcors.cors-configurations./b_b/**.allowedOrigins",
+		  "origins: [\"https://p.example\"]\n" },
+	};
+	char text[1000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		bool is_flow = CASES[i].cors[0] == '{';
+
+		snprintf(text, sizeof text,
+		         "spring.cloud.gateway:\n  globalcors.cors-configurations:\n    %s%s%s\n  routes:\n"
+		         "  - {id: a, uri: 'http://x:80', predicates: ['Path=/a/**']}\n"
+		         "  - {id: one, uri: 'http://x:80', predicates: ['Path=/one']}\n"
+		         "  - {id: c, uri: 'http://x:80', predicates: ['Path=/c/**']}\n"
+		         "  - {id: star, uri: 'http://x:80', predicates: ['Path=/%s/d']}\n"
+		         "  - {id: hyphen, uri: 'http://x:80', predicates: ['Path=/b-b/**']}\n"
+		         "  - {id: plain, uri: 'http://x:80', predicates: ['Path=/bb/**']}\n",
+		         is_flow ? "" : "{", CASES[i].cors, is_flow ? "" : "}", strstr(CASES[i].said, "star") != NULL ? "*" : "d");
+		assert_true(import_text("a.yml", text, NULL));
+		assert_passes();
+		assert_said(CASES[i].said);
+		if (CASES[i].yml != NULL)
+			assert_made(CASES[i].yml);
+		else if (strstr(made.yml, "cors:") != NULL)
+			fail_msg("%s\n%s", CASES[i].cors, made.yml);
+	}
+}
+
 static void test_time_limits(void **state)
 {
 	static const char BREAKER[] = "spring.cloud.gateway.routes:\n- uri: http://x:80\n  predicates: ['Path=/a']\n"
@@ -511,9 +563,9 @@ static void test_placeholders(void **state)
 	bool is_open;
 
 	(void)state;
-	at = property_child(arena, &root, "host", "f", 1);
+	at = property_child(arena, &root, "host", false, "f", 1);
 	at->value = "inside";
-	at = property_child(arena, &root, "loop", "f", 1);
+	at = property_child(arena, &root, "loop", false, "f", 1);
 	at->value = "${loop}x";
 	assert_string_equal(value_fixed(&values, NULL, "http://${host}:${port:80}/"), "http://inside:80/");
 	assert_string_equal(value_fixed(&values, NULL, "${a:${host}}"), "inside");
@@ -546,6 +598,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_addresses, teardown),
 		cmocka_unit_test_teardown(test_order, teardown),
 		cmocka_unit_test_teardown(test_order_and_methods, teardown),
+		cmocka_unit_test_teardown(test_cors, teardown),
 		cmocka_unit_test_teardown(test_lost_guards, teardown),
 		cmocka_unit_test_teardown(test_time_limits, teardown),
 		cmocka_unit_test_teardown(test_files_that_are_no_yaml, teardown),
