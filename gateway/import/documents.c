@@ -269,19 +269,32 @@ static char *split_line(char *at, char **key, char **value, size_t *lines)
 	return at;
 }
 
+/* "#---", alone in its line. `comment`: what the line before begins with if it is a comment, and a comment goes on. */
+static bool is_separator(const char *at, char comment)
+{
+	return (*at == '#' || *at == '!') && *at != comment && strncmp(at + 1, "---", 3) == 0 &&
+	       strchr("\r\n", at[4 + strspn(at + 4, " \t\f")]) != NULL;
+}
+
 static void read_properties(struct reading *reading, const char *text, size_t length)
 {
-	char *at = to_utf8(reading, text, length), *key, *value;
+	char *at = to_utf8(reading, text, length), *key, *value, comment = '\0';
+	size_t line = 1, first = reading->document_count;
 	struct property *document = new_document(reading);
-	size_t line = 1;
 
 	while (*at != '\0' && document != NULL && !reading->is_broken) {
 		size_t begun = line;
 		struct property *property;
+		bool separates = is_separator(at, comment);
 
-		if (strncmp(at, "#---", 4) == 0 || strncmp(at, "!---", 4) == 0)
+		if (separates && document->first != NULL)
 			document = new_document(reading);
 		at += strspn(at, " \t\f");
+		if (!separates)
+			comment = *at == '#' || *at == '!' ? *at : '\0';
+		/* Spring takes a separator back if the next line is a comment. */
+		if (!separates && comment != '\0' && document->first == NULL && reading->document_count > first + 1)
+			document = reading->documents[--reading->document_count - 1];
 		if (*at == '#' || *at == '!' || *at == '\n' || *at == '\r') {
 			at += strcspn(at, "\n");
 			line += *at == '\n';

@@ -23,6 +23,7 @@ static const char *own_address(struct import *import)
 
 	if (text == NULL)
 		return NULL;
+	text = value_trimmed(import->arena, text);
 	if (strcmp(text, "localhost") == 0)
 		text = "127.0.0.1";
 	if (!address_parse_ip(&address, text)) {
@@ -45,7 +46,7 @@ static void listen_on(struct import *import)
 	else if (!value_count(fixed, &number) || number == 0 || number > 65535)
 		verdict_refused(import->arena, port, "not a port: 8080 stands in its place");
 	else
-		text = value_live(&import->values, port->value, &is_open);
+		text = value_trimmed(import->arena, value_live(&import->values, port->value, &is_open));
 	if (port != NULL && port->verdict == VERDICT_NONE) {
 		port->warning = NULL; /* the environment is still asked */
 		verdict_exact(import->arena, port);

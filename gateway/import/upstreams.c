@@ -112,7 +112,8 @@ static bool read_uri(struct import *import, struct draft_route *route, struct pr
 	*target = (struct target){ 0 };
 	if (uri == NULL || uri->value == NULL)
 		return refuse(import, route, uri != NULL ? uri : route->origin, "the route has no uri");
-	live = without_path(import, value_live(&import->values, uri->value, &is_open));
+	live = value_live(&import->values, uri->value, &is_open);
+	live = without_path(import, value_trimmed(import->arena, live));
 	if (is_open) {
 		live = with_stand_ins(import, live);
 		target->url = takes(&live, "lb://") ? LINE("http://tasks.%s:%d", live, PORT_GUESSED) : live;
@@ -121,7 +122,7 @@ static bool read_uri(struct import *import, struct draft_route *route, struct pr
 		verdict_different(import->arena, uri, "the files don't know all of it: the environment of the gateway has to");
 		return true;
 	}
-	text = value_fixed(&import->values, NULL, uri->value);
+	text = value_trimmed(import->arena, value_fixed(&import->values, NULL, uri->value));
 	target->is_balanced = takes(&text, "lb:");
 	if (strncmp(text, "//", 2) == 0 || takes(&text, "http:") || takes(&text, "ws:"))
 		target->is_tls = false;

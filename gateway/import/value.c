@@ -31,12 +31,29 @@ static const char *thousandths(const char *text, uint64_t *value)
 	return text;
 }
 
+/* Blanks at the end, which .properties keep, don't count. */
+static bool is_rest(const char *text, const char *word)
+{
+	size_t length = strlen(word);
+
+	return strncasecmp(text, word, length) == 0 && text[length + strspn(text + length, " \t")] == '\0';
+}
+
+const char *value_trimmed(struct arena *arena, const char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
+		length--;
+	return property_copy(arena, text, length);
+}
+
 bool value_count(const char *text, uint64_t *count)
 {
 	uint64_t value;
 	const char *end = text != NULL ? thousandths(text, &value) : NULL;
 
-	if (end == NULL || *end != '\0' || value % 1000 != 0)
+	if (end == NULL || !is_rest(end, "") || value % 1000 != 0)
 		return false;
 	*count = value / 1000;
 	return true;
@@ -47,7 +64,7 @@ bool value_share(const char *text, uint32_t *bp)
 	uint64_t value;
 	const char *end = text != NULL ? thousandths(text, &value) : NULL;
 
-	if (end == NULL || (*end != '\0' && strcmp(end, "%") != 0) || value > 100000)
+	if (end == NULL || (!is_rest(end, "") && !is_rest(end, "%")) || value > 100000)
 		return false;
 	*bp = (uint32_t)(value / 10);
 	return true;
@@ -55,8 +72,8 @@ bool value_share(const char *text, uint32_t *bp)
 
 bool value_is_true(const char *text)
 {
-	return text != NULL && (strcasecmp(text, "true") == 0 || strcasecmp(text, "on") == 0 ||
-	                        strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0);
+	return text != NULL &&
+	       (is_rest(text, "true") || is_rest(text, "on") || is_rest(text, "yes") || is_rest(text, "1"));
 }
 
 /* ---- durations ----------------------------------------------------------------------------------------------------
@@ -68,7 +85,7 @@ static bool iso_duration(const char *text, int64_t *ms)
 	bool is_time = false;
 	uint64_t sum = 0, value;
 
-	for (text++; *text != '\0'; text++) {
+	for (text++; !is_rest(text, ""); text++) {
 		uint64_t factor = 0;
 
 		if ((*text == 'T' || *text == 't') && !is_time) {
@@ -126,12 +143,12 @@ bool value_duration(const char *text, int64_t unit_ms, int64_t *ms)
 	if (end == NULL || value % 1000 != 0 || (value /= 1000) > DURATION_MOST)
 		return false;
 	end += strspn(end, " ");
-	if (*end == '\0') {
+	if (is_rest(end, "")) {
 		*ms = (int64_t)value * unit_ms;
 		return true;
 	}
 	for (size_t i = 0; i < sizeof(UNITS) / sizeof(UNITS[0]); i++)
-		if (strcasecmp(end, UNITS[i].name) == 0) {
+		if (is_rest(end, UNITS[i].name)) {
 			*ms = (int64_t)(UNITS[i].ms > 0 ? value * UNITS[i].ms : value / UNITS[i].per_ms);
 			return true;
 		}
@@ -151,7 +168,7 @@ bool value_size(const char *text, uint64_t *bytes)
 		return false;
 	end += strspn(end, " ");
 	for (size_t i = 0; i < sizeof(UNITS) / sizeof(UNITS[0]); i++)
-		if (strcasecmp(end, UNITS[i].name) == 0 && value / 1000 <= UINT64_MAX >> 31 >> UNITS[i].shift) {
+		if (is_rest(end, UNITS[i].name) && value / 1000 <= UINT64_MAX >> 31 >> UNITS[i].shift) {
 			*bytes = value / 1000 << UNITS[i].shift;
 			return true;
 		}

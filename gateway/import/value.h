@@ -14,6 +14,8 @@ bool value_count(const char *text, uint64_t *count);
 bool value_share(const char *text, uint32_t *bp); /* 50 or 12.5, in percent */
 bool value_is_true(const char *text);             /* NULL: no */
 
+/* Without blanks at the end. */
+const char *value_trimmed(struct arena *arena, const char *text);
 /* For comments and messages: what is not text is "?", what would break the line a blank. */
 const char *value_safe(struct arena *arena, const char *text);
 /* In double quotes, escaped for YAML. `text` is live already. */

@@ -512,6 +512,53 @@ static void test_properties(void **state)
 	assert_made("b: \"\xc3\xbc\"\n");
 }
 
+/* Spring takes "#---" for the end of a document, unless it is part of a comment of several lines. */
+static void test_documents_of_properties(void **state)
+{
+	static const struct {
+		const char *between;
+		bool separates;
+	} CASES[] = {
+		{ "#---\n", true },
+		{ "!---\n", true },
+		{ "#---  \r\n", true },
+		{ "! c\n#---\n", true },
+		{ "# c\n\n#---\n", true },
+		{ "#---\n#---\n", true },
+		{ "#---- x\n", false },
+		{ "#-------- section\n", false },
+		{ " #---\n", false },
+		{ "# c\n#---\n", false },
+		{ "#---\n# c\n", false },
+		{ "#---\n! c\n", false },
+		{ "#---\n# c\n#---\n", false },
+	};
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		snprintf(text, sizeof text, "server.port=81\n%sspring.config.activate.on-profile=x\n", CASES[i].between);
+		assert_true(import_text("a.properties", text, NULL));
+		if ((strstr(made.yml, "listen: 81\n") != NULL) != CASES[i].separates)
+			fail_msg("%s%s", text, made.verdicts);
+	}
+}
+
+static void test_blanks_at_the_end(void **state)
+{
+	(void)state;
+	assert_true(import_text("a.properties",
+	                        "server.port=81 \nserver.address=10.0.0.1 \nspring.cloud.gateway.httpclient.connect-timeout=45000 \n"
+	                        "spring.cloud.gateway.routes[0].uri=http://x:80 \n"
+	                        "spring.cloud.gateway.routes[0].predicates[0]=Path=/a/** \n",
+	                        NULL));
+	assert_passes();
+	assert_made("listen: \"10.0.0.1:81\"\n");
+	assert_made("connect: 45s\n");
+	assert_made("url: \"http://x:80\"\n");
+	assert_made("- path: /a\n");
+}
+
 static void test_hosts(void **state)
 {
 	(void)state;
@@ -532,7 +579,8 @@ static void test_values(void **state)
 		const char *text;
 		int64_t unit, ms;
 	} DURATIONS[] = { { "45000", 1, 45000 }, { "5", 1000, 5000 },   { "2s", 1, 2000 },      { "PT1M30S", 1, 90000 },
-		              { "pt0.5s", 1, 500 },  { "1d", 1, 86400000 }, { "1500 ms", 1, 1500 }, { "-1", 1, -1 } };
+		              { "pt0.5s", 1, 500 },  { "1d", 1, 86400000 }, { "1500 ms", 1, 1500 }, { "-1", 1, -1 },
+		              { "45 ", 1, 45 },      { "2s\t ", 1, 2000 }, { "PT3S ", 1, 3000 } };
 	static const char *const NONE[] = { "", "x", "1x", "PT", "99999999999999999999", "1.5s", "P1Y", "1ss", "-" };
 	uint64_t bytes;
 	uint32_t bp;
@@ -548,6 +596,9 @@ static void test_values(void **state)
 			assert_false(value_duration(NONE[i], 1, &ms));
 	assert_true(value_size("5MB", &bytes));
 	assert_int_equal(bytes, 5 << 20);
+	assert_true(value_size("5MB ", &bytes));
+	assert_true(value_is_true("true "));
+	assert_false(value_is_true("true x"));
 	assert_false(value_size("5XB", &bytes));
 	assert_false(value_size("99999999999999GB", &bytes));
 	assert_true(value_share("33.5", &bp));
@@ -605,6 +656,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_profiles, teardown),
 		cmocka_unit_test_teardown(test_routes_without_predicates, teardown),
 		cmocka_unit_test_teardown(test_properties, teardown),
+		cmocka_unit_test_teardown(test_documents_of_properties, teardown),
+		cmocka_unit_test_teardown(test_blanks_at_the_end, teardown),
 		cmocka_unit_test_teardown(test_hosts, teardown),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_placeholders),
