@@ -9,7 +9,8 @@
 
 #include "gateway/import/placeholder.h"
 
-enum { NESTED_MAX = 8, EXPANDED_MAX = 4 << 20 };
+/* A replacement costs a look into the properties, also where nothing stands in its place. */
+enum { NESTED_MAX = 8, EXPANDED_MAX = 4 << 20, REPLACEMENT_COST = 64 };
 
 struct expansion {
 	struct values *values;
@@ -130,12 +131,21 @@ static const char *expand(struct expansion *expansion, const char *text, unsigne
 		append(expansion, &done, text, plain);
 		text += plain;
 		if (end != NULL)
+			expansion->values->expanded_bytes += REPLACEMENT_COST;
+		else if (*text == '$' && text[1] == '{') /* closing() has gone to the end in vain */
+			expansion->values->expanded_bytes += strlen(text);
+		if (end != NULL)
 			put =
 				replace(expansion, property_copy(expansion->values->arena, text + 2, (size_t)(end - text - 2)), depth);
 		else if (*text == '$')
 			put = expansion->is_live ? "$$" : "$";
 		append(expansion, &done, put, strlen(put));
 		text = end != NULL ? end + 1 : text + (*text == '$');
+	}
+	if (*text != '\0') {
+		expansion->is_open = true;
+		if (expansion->property != NULL)
+			expansion->property->warning = "it is cut short: the placeholders of the files are too many";
 	}
 	return done.bytes;
 }

@@ -7,7 +7,7 @@
 struct values {
 	struct arena *arena;
 	struct property *root; /* where placeholders look */
-	size_t expanded_bytes; /* so far: values that name each other must not grow without end */
+	size_t expanded_bytes; /* so far, with the cost of each replacement: values that name each other must not grow without end */
 };
 
 /* `text` with ${name:default} replaced by what the files or the default say. What neither knows stays as it was

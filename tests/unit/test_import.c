@@ -630,6 +630,32 @@ static void test_placeholders(void **state)
 	arena_free(arena);
 }
 
+/* Values that name each other do bounded work, also where nothing comes of it. */
+static void test_placeholders_without_end(void **state)
+{
+	struct arena *arena = arena_new();
+	struct property root = { .name = "" }, at = { .name = "x" };
+	struct values values = { .arena = arena, .root = &root };
+	const char *text = "";
+
+	(void)state;
+	property_child(arena, &root, "a", false, "f", 1)->value = "";
+	for (unsigned i = 0; i < 1000; i++)
+		text = property_format(arena, "%s${a}", text);
+	property_child(arena, &root, "b", false, "f", 1)->value = text;
+	for (unsigned i = 0; i < 1000; i++)
+		text = property_format(arena, "%s${b}", i > 0 ? text : "");
+	assert_string_equal(value_fixed(&values, &at, text), "");
+	assert_true(values.expanded_bytes >= 4 << 20);
+	assert_non_null(strstr(at.warning, "cut short"));
+	values.expanded_bytes = 0;
+	for (unsigned i = 0; i < 3000; i++)
+		text = property_format(arena, "%s${", i > 0 ? text : "");
+	value_fixed(&values, &at, text);
+	assert_true(values.expanded_bytes >= 4 << 20);
+	arena_free(arena);
+}
+
 static void test_relaxed_names(void **state)
 {
 	(void)state;
@@ -661,6 +687,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_hosts, teardown),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_placeholders),
+		cmocka_unit_test(test_placeholders_without_end),
 		cmocka_unit_test(test_relaxed_names),
 	};
 
