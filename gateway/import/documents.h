@@ -8,6 +8,7 @@
 #include "gateway/import/import_file.h"
 #include "gateway/import/property.h"
 
+/* Of properties, the steps of their keys count: each of them is looked for among its siblings. */
 enum { DOCUMENTS_PROPERTIES_MAX = 20000, DOCUMENTS_DEPTH_MAX = 48, DOCUMENTS_MAX = 256 };
 
 /* The tree that Spring would see. What lost to another document, or belongs to a profile that is not active, has its

@@ -57,14 +57,12 @@ void draft_make_unique(const struct import *import, char *name, size_t length,
 
 /* A route for each, with an upstream `a`. What config_parse() takes is printed alive from then on. */
 static const struct {
-	const char *key, *url, *top, *route;
+	const char *url, *route;
 } SHAPE_TABLE[SHAPES] = {
-	[SHAPE_EXACT] = { "exact", "http://a:1", "", "path: /a, exact: on" },
-	[SHAPE_REGEX] = { "rewrite.regex", "http://a:1", "", "path: /a, rewrite: { regex: \"^/a$\", replacement: /b }" },
-	[SHAPE_SEGMENT] = { "a `*` in path", "http://a:1", "", "path: \"/a/*/b\"" },
-	[SHAPE_FALLBACK_UPSTREAM] = { "fallback.upstream",
-	                              "http://a:1\" }, b: { url: \"http://b:1", "", "path: /a, fallback: { upstream: b }" },
-	[SHAPE_HTTPS] = { "an https:// url", "https://a.example:443", "", "path: /a" },
+	[SHAPE_EXACT] = { "http://a:1", "path: /a, exact: on" },
+	[SHAPE_REGEX] = { "http://a:1", "path: /a, rewrite: { regex: \"^/a$\", replacement: /b }" },
+	[SHAPE_SEGMENT] = { "http://a:1", "path: \"/a/*/b\"" },
+	[SHAPE_HTTPS] = { "https://a.example:443", "path: /a" },
 };
 
 bool shape_is_known(struct import *import, enum shape shape)
@@ -74,19 +72,14 @@ bool shape_is_known(struct import *import, enum shape shape)
 	const char *text;
 
 	if (import->shapes[shape] == 0) {
-		text = LINE("%supstreams: { a: { url: \"%s\" } }\nroutes: [ { upstream: a, %s } ]\n", SHAPE_TABLE[shape].top,
-		            SHAPE_TABLE[shape].url, SHAPE_TABLE[shape].route);
+		text = LINE("upstreams: { a: { url: \"%s\" } }\nroutes: [ { upstream: a, %s } ]\n", SHAPE_TABLE[shape].url,
+		            SHAPE_TABLE[shape].route);
 		config = config_parse("shape", text, strlen(text), &complaints);
 		import->shapes[shape] = config != NULL ? 1 : -1;
 		config_release(config);
 		complaints_free(&complaints);
 	}
 	return import->shapes[shape] > 0;
-}
-
-const char *shape_key(enum shape shape)
-{
-	return SHAPE_TABLE[shape].key;
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------------

@@ -80,14 +80,11 @@ enum shape {
 	SHAPE_EXACT,
 	SHAPE_REGEX,
 	SHAPE_SEGMENT, /* `*` in a path */
-	SHAPE_FALLBACK_UPSTREAM,
 	SHAPE_HTTPS,
 	SHAPES,
 };
 /* Asks the reader of gateway.yml itself, so the importer uses keys that are added later at once. */
 bool shape_is_known(struct import *import, enum shape shape);
-/* The key as README names it, for verdicts. */
-const char *shape_key(enum shape shape);
 
 /* ---- values with their verdict ------------------------------------------------------------------------------------
  */
