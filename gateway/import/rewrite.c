@@ -132,6 +132,15 @@ static bool rewrite_prefix(struct import *import, struct draft_route *route, con
 	return true;
 }
 
+/* The bare path of the route leaves no rest, and then the gateway puts a slash there. Does that show? Not where the paths end
+ * with the same segment, which is the rest then. */
+static bool adds_slash(const struct draft_route *route)
+{
+	const char *from = strrchr(route->path, '/'), *to = strrchr(route->target_path, '/');
+
+	return from != NULL && to != NULL && strcmp(from, to) != 0;
+}
+
 /* May the expression be a shape? Not if its group begins behind a slash of the literal, and not if Spring would replace a
  * second match, of nothing, at the end of the path. */
 static bool has_shape(const char *regex, size_t literal, bool is_near, bool is_anchored)
@@ -160,9 +169,9 @@ static bool rewrite_rest(struct import *import, struct draft_route *route, struc
 		if (is_near && length > tail)
 			verdict_different(import->arena, at, "%.*s itself, without a slash behind it, is rewritten, too",
 			                  (int)(length - tail), regex);
-		else if (!is_near && is_bare && ends_with_slash)
-			verdict_different(import->arena, at, "%.*s itself becomes %s here, without a slash behind it",
-			                  (int)(length - tail), regex, route->target_path);
+		else if (!is_near && is_bare && ends_with_slash != adds_slash(route))
+			verdict_different(import->arena, at, "%.*s itself becomes %s%s here", (int)(length - tail), regex,
+			                  route->target_path, ends_with_slash ? "" : "/");
 		else
 			verdict_exact(import->arena, at);
 		return true;
@@ -174,7 +183,7 @@ static bool rewrite_rest(struct import *import, struct draft_route *route, struc
 static bool rewrite_literal(struct import *import, struct draft_route *route, struct property *at, const char *regex,
                             const char *replacement, bool is_anchored)
 {
-	const char *path = current(route), *found = strstr(path, regex), *target;
+	const char *before = route->target_path, *path = current(route), *found = strstr(path, regex), *target;
 	size_t length = strlen(regex);
 
 	if (length == 0 || !is_literal(regex, length) || strchr(replacement, '$') != NULL || found == NULL)
@@ -185,12 +194,15 @@ static bool rewrite_literal(struct import *import, struct draft_route *route, st
 	if (strchr(path, '*') != NULL || strstr(found + length, regex) != NULL || (is_anchored && found != path))
 		return false;
 	target = LINE("%.*s%s%s", (int)(found - path), path, replacement, found + length);
-	if (route->is_exact && target[0] != '\0' && target[strlen(target) - 1] == '/')
-		return false; /* as_prefix() would drop the slash */
 	route->target_path = as_prefix(import, target);
-	if (route->is_exact || is_anchored)
-		verdict_exact(import->arena, at);
-	else
+	if (route->is_exact && (adds_slash(route) || strcmp(target, route->target_path) != 0)) {
+		route->target_path = before;
+		return false;
+	}
+	verdict_exact(import->arena, at);
+	if (adds_slash(route))
+		verdict_different(import->arena, at, "%s itself becomes %s/ here", path, route->target_path);
+	if (!route->is_exact && !is_anchored)
 		verdict_different(import->arena, at,
 		                  "only the %s that the route matched is replaced, not another one behind it", regex);
 	return true;
@@ -291,20 +303,16 @@ static void use_expression(struct import *import, struct draft_route *route, str
 	}
 }
 
-/* Either alone or behind a prefix: one path for all that the route takes. */
+/* One path for all that the route takes. */
 static void set_path(struct import *import, struct draft_route *route, const struct definition *filter)
 {
 	struct property *at;
 	const char *text = definition_argument(import, filter, 0, "template", &at);
 
-	if (text == NULL || *text == '\0' || strchr(text, '{') != NULL) {
+	if (text == NULL || *text == '\0' || strchr(text, '{') != NULL)
 		refuse(import, route, at, "a path made of variables has no counterpart: rewrite knows prefixes");
-	} else if (route->is_exact && !route->takes_slash && text[strlen(text) - 1] != '/') {
-		route->target_path = as_prefix(import, text);
-		verdict_exact(import->arena, at);
-	} else {
+	else
 		use_expression(import, route, at, "^.*$", as_literal(import, text));
-	}
 }
 
 /* An expression for another path of the same route: what it looks for could only stand in the rest. */
