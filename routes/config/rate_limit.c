@@ -113,8 +113,11 @@ void rate_limit_check(struct reader *reader, const struct yaml_node *node, const
 	const struct yaml_node *burst = yaml_find(node, "burst");
 	struct rate rate;
 
-	if (!settings->enabled)
+	if (!settings->enabled) {
+		if (node != NULL && reader_is_empty(node)) /* what stands below it may be comments */
+			reader_error(reader, node, "rate_limit has no value; it takes off or a mapping");
 		return;
+	}
 	if (settings->key == RATE_LIMIT_JWT && route->jwt == NULL)
 		reader_error(reader, yaml_find(node, "key"), "key jwt:%s needs auth.jwt, which the route does not have", settings->name);
 	if (settings->calls == 0) {

@@ -228,6 +228,7 @@ static void test_rate_limit_mistakes(void **state)
 		const char *keys, *words;
 	} cases[] = {
 		{"on", "rate_limit has no rate"},
+		{"", "rate_limit has no value"},
 		{"{ burst: 2 }", "rate_limit has no rate"},
 		{"{ rate: 10 }", "rate takes calls in a time"},
 		{"{ rate: /s }", "rate takes calls in a time"},
