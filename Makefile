@@ -129,7 +129,7 @@ SERVICE  := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard deploy/hospital/*.c))
 LOAD     := $(BUILD)/load/load
 FAULTS   := $(BUILD)/faults/replica $(BUILD)/faults/nomalloc.so
 # Nobody has José and OpenSSL for musl, to sign with. The hospital's library for Kafka need not be there where nobody runs the hospital.
-NOT_UNIT := $(if $(findstring musl,$(CC)),%/test_token.c) $(shell $(PKG_CONFIG) --exists rdkafka || echo %/test_hospital_events.c)
+NOT_UNIT := $(if $(findstring musl,$(CC)),%/test_token.c) $(shell $(PKG_CONFIG) --exists rdkafka 2>/dev/null || echo %/test_hospital_events.c)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(NOT_UNIT),$(wildcard tests/unit/test_*.c)))
 THREAD   := $(patsubst tests/thread/%.c,$(BUILD)/thread/%,$(wildcard tests/thread/test_*.c))
 
