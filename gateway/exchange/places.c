@@ -49,27 +49,28 @@ void places_give_back(struct exchange *exchange)
 
 /* ---- those who hold a place while their client is waited for -------------------------------------------------- */
 
-/* How many bytes a second its client reads of the pending ones, or has sent of its request. */
-static uint64_t pace_of(const struct exchange *exchange, uint64_t now_ms)
+static uint64_t pace(uint64_t bytes, uint64_t ms)
 {
-	const struct downstream *client = exchange->downstream;
-	uint64_t bytes, ms;
-
-	if (client->is_blocked) {
-		bytes = client->operations->taken(client) - exchange->download.took;
-		ms = now_ms - exchange->admission.held_since_ms;
-	} else {
-		bytes = exchange->upload.bytes;
-		ms = now_ms - exchange->timeline.attempt_us / 1000;
-	}
 	return bytes * 1000 / (ms == 0 ? 1 : ms);
 }
 
-/* An upload that trickles blocks its place all the time, though a byte has just come. */
-static uint64_t blocks_since_ms(const struct exchange *exchange, uint64_t pace)
+/* How many bytes a second its client reads of the pending ones, or has sent of its request since the gateway reads it: while the
+ * upstream does not take more, the client is not read. */
+static uint64_t pace_of(const struct exchange *exchange, uint64_t now_ms)
 {
-	return exchange->downstream->is_blocked || pace >= SLOW_BYTES_PER_S ? exchange->admission.held_since_ms
-	                                                                    : exchange->timeline.attempt_us / 1000;
+	const struct downstream *client = exchange->downstream;
+	const struct exchange_admission *admission = &exchange->admission;
+
+	if (client->is_blocked)
+		return pace(client->operations->taken(client) - exchange->download.took, now_ms - admission->held_since_ms);
+	return pace(exchange->upload.bytes - admission->awaited_from, now_ms - admission->awaited_since_ms);
+}
+
+/* An upload that trickles blocks its place all the time, though a byte has just come. */
+static uint64_t blocks_since_ms(const struct exchange *exchange, uint64_t pace_now)
+{
+	return exchange->downstream->is_blocked || pace_now >= SLOW_BYTES_PER_S ? exchange->admission.held_since_ms
+	                                                                    : exchange->admission.awaited_since_ms;
 }
 
 static struct exchange *find_most_blocked(struct worker *worker, const struct upstream *upstream, bool is_last_resort)
@@ -82,17 +83,17 @@ static struct exchange *find_most_blocked(struct worker *worker, const struct up
 
 	while (!is_over && passed++ < PASS_MOST && compared < COMPARE_MOST) {
 		struct exchange *exchange = rotate(&worker->blocked);
-		uint64_t pace;
+		uint64_t pace_now;
 
 		is_over = &exchange->admission.held == last;
 		if (exchange_upstream(exchange)->upstream != upstream)
 			continue;
-		pace = pace_of(exchange, now_ms);
-		if (now_ms - blocks_since_ms(exchange, pace) < BLOCKED_LEAST_MS)
+		pace_now = pace_of(exchange, now_ms);
+		if (now_ms - blocks_since_ms(exchange, pace_now) < BLOCKED_LEAST_MS)
 			continue;
 		compared++;
-		if (pace < least && (pace < SLOW_BYTES_PER_S || is_last_resort)) {
-			least = pace;
+		if (pace_now < least && (pace_now < SLOW_BYTES_PER_S || is_last_resort)) {
+			least = pace_now;
 			found = exchange;
 		}
 	}
@@ -172,15 +173,14 @@ static bool is_in_the_way(const struct exchange *exchange, bool have_timed_out, 
 {
 	const struct upstream_settings *settings = exchange_upstream(exchange);
 	uint32_t unanswered = have_timed_out ? 1 : settings->ejection.consecutive_failures;
-	uint64_t pace;
+	uint64_t under_way_ms = now_ms - exchange->timeline.attempt_us / 1000, pace_in_all;
 
-	if (exchange->upload.is_whole || exchange->downstream->is_blocked ||
-	    now_ms - exchange->timeline.attempt_us / 1000 < settings->connect_timeout_ms)
+	if (exchange->upload.is_whole || exchange->downstream->is_blocked || under_way_ms < settings->connect_timeout_ms)
 		return false;
-	pace = pace_of(exchange, now_ms);
+	pace_in_all = pace(exchange->upload.bytes, under_way_ms);
 	if (is_silent(exchange->attempt.lease->endpoint, settings, unanswered, now_ms))
-		return pace < UPLOAD_BYTES_PER_S;
-	return have_timed_out && pace < SLOW_BYTES_PER_S;
+		return pace_in_all < UPLOAD_BYTES_PER_S;
+	return have_timed_out && pace_in_all < SLOW_BYTES_PER_S;
 }
 
 static void end_slow_uploads(struct worker *worker, const struct upstream *upstream, bool have_timed_out)

@@ -75,7 +75,8 @@ struct exchange_admission {
 	uint64_t ticket; /* its number in the queue for a place; 0: it is not in the queue */
 	uint64_t waited_since_us, waited_us;
 	struct ring held; /* in worker->blocked or worker->streams; next NULL: in neither */
-	uint64_t held_since_ms; /* since when the gateway has been waiting for its client */
+	uint64_t held_since_ms; /* since when the gateway has been waiting for its client's next bytes, or for it to read */
+	uint64_t awaited_since_ms, awaited_from; /* for its request's body, piece after piece; the bytes of it that were here then */
 };
 
 struct exchange_waiting {

@@ -237,6 +237,10 @@ static void note_blocked(struct exchange *exchange, uint64_t now_ms)
 {
 	if (!exchange->admission.holds_place)
 		return;
+	if (exchange->admission.held.next == NULL || exchange->downstream->is_blocked) {
+		exchange->admission.awaited_since_ms = now_ms;
+		exchange->admission.awaited_from = exchange->upload.bytes;
+	}
 	exchange_release_ring(exchange);
 	exchange->admission.held_since_ms = now_ms;
 	ring_append(&exchange->worker->blocked, &exchange->admission.held);
