@@ -35,15 +35,12 @@ static enum breaker_state kept_state(const struct upstream_settings *settings)
 	return breaker_state_now(settings->upstream->breaker, &(struct breaker_settings){ .enabled = true });
 }
 
-/* Sets the state, which an operator chose here (from NULL) or at another gateway. A breaker that is off takes it when it is on
- * (cluster_apply). */
+/* Sets the state, which an operator chose here (from NULL) or at another gateway. A breaker that is off keeps it, too. */
 static void force(const struct upstream_settings *settings, const struct override_entry *entry, const char *from)
 {
 	enum breaker_state kept = kept_state(settings);
 	uint64_t now_ms = clock_now_ms();
 
-	if (entry->state != BREAKER_CLOSED && !settings->breaker.enabled)
-		return;
 	/* An operator's CLOSE ends what was then: a gateway that hears of it late has perhaps opened its breaker since. */
 	if (entry->state == BREAKER_CLOSED && from != NULL &&
 	    (kept == BREAKER_CLOSED || ((kept == BREAKER_OPEN || kept == BREAKER_HALF_OPEN) &&

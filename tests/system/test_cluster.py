@@ -216,6 +216,21 @@ def test_an_override_ends_while_its_breaker_is_off(cluster, upstream):
         assert member.state() == "CLOSED"
 
 
+def test_a_newer_override_that_ends_while_its_breaker_is_off_leaves_nothing_of_the_older(cluster, upstream):
+    made = cluster(2)
+    one, two = made.members
+    behind = upstream()
+    keys = {"cluster": {"peers": f"{NAME}:{made.port}"}, "dns": {"servers": [f"127.0.0.1:{made.dns.port}"]}, "access_log": "off"}
+    assert one.set(updateState="DISABLE")[1]["complete"] and two.state() == "DISABLED"
+    two.configure({"patient": {"url": behind.url, "breaker": "off"}}, **keys)
+    two.reload()
+    one.set(updateState="FORCE_OPEN", **{"for": "1s"})
+    until(lambda: two.has_said("FORCE_OPEN is over"), "it is over")
+    two.configure(behind, **keys)
+    two.reload()
+    assert two.state() == "CLOSED"
+
+
 def open_by_failures(member, client, behind):
     behind.handler = failing
     connection = client(member)
