@@ -152,7 +152,8 @@ static bool read_ports(struct cors_pattern *pattern, const char *text)
 /* Is this the last label of names that nobody can register in the public DNS? */
 static bool is_private_zone(const char *zone, size_t length)
 {
-	static const char *const zones[] = { "localhost", "local", "lan", "internal", "home", "corp", "test", "example", "invalid" };
+	static const char *const zones[] = { "localhost", "localdomain", "local", "lan", "intranet", "internal", "private", "home",
+		                             "corp", "test", "example", "invalid" };
 
 	for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++)
 		if (strlen(zones[i]) == length && memcmp(zones[i], zone, length) == 0)

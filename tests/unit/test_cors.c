@@ -95,6 +95,8 @@ static void patterns(void **state)
 	       LIST("http://localhost", "http://localhost:3000", "http://localhost:80"),
 	       LIST("https://localhost", "http://localhost:", "http://localhost:3000x", "http://localhost:99999",
 	            "http://localhost.evil.example", "http://localhost:1.evil.example"));
+	expect("origin_patterns: [\"https://*.intranet\", \"https://*.private\"]", LIST("https://a.intranet", "https://b.private"),
+	       LIST("https://a.intranets", "https://intranet"));
 	expect("origin_patterns: [\"https://*.example.com:[443,8443]\", \"http://a-*.dev.example:[*]\"]",
 	       LIST("https://a.example.com", "https://a.example.com:8443", "http://a-1.dev.example:5000", "http://a-b.dev.example"),
 	       LIST("https://a.example.com:8080", "http://a-.dev.example", "http://a.dev.example"));
