@@ -85,7 +85,7 @@ void headers_finish(struct import *import, struct draft_route *route)
 	for (size_t i = 0; route->secure_headers != NULL && i < sizeof(SECURE) / sizeof(SECURE[0]); i++) {
 		const char *quoted = value_quoted(import->arena, SECURE[i][0]);
 
-		if (find(&route->set[1], quoted) == NULL && find(&route->add[1], quoted) == NULL)
+		if (find(&route->set[1], quoted) == NULL && find(&route->add[1], quoted) == NULL && find(&route->remove[1], quoted) == NULL)
 			draft_line(import, &route->set[1], route->secure_headers,
 			           LINE("%s: %s", quoted, value_quoted(import->arena, SECURE[i][1])));
 	}

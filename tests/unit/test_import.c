@@ -204,6 +204,7 @@ static void test_headers(void **state)
 		  "exact: AddResponseHeader" },
 		{ "'AddResponseHeader=X, a, false'", "\"X\": \"a\"", "remove:", "different: AddResponseHeader=X, a, false: it is added" },
 		{ "'AddResponseHeader=X, a, true'", "\"X\": \"a\"", "remove:", "exact: AddResponseHeader" },
+		{ "RemoveResponseHeader=X-Frame-Options, SecureHeaders", "- \"X-Frame-Options\"\n", "DENY", "exact: RemoveResponseHeader" },
 		{ "SecureHeaders, 'SetResponseHeader=X-Frame-Options, SAMEORIGIN'", "\"X-Frame-Options\": \"SAMEORIGIN\"", "DENY",
 		  "exact: SetResponseHeader" },
 	};
