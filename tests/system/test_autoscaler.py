@@ -317,7 +317,7 @@ def test_one_batch_is_one_decision_for_each_service(swarm):
     scaler.send(alert(fires=False), alert(), alert(), alert("hospital_ward", fires=False), alert("unknown"), {"labels": {}}, alert(fires=False))
     until(lambda: scaler.count("scaled_up") == 1 and scaler.count("resolved") == 1 and scaler.count("unknown_service") == 1, "decisions")
     assert engine.replicas("hospital_patient") == 3 and engine.replicas("hospital_ward") == 2
-    assert "service unknown: left alone, unknown_service: there is no service of this name" in scaler.said()
+    until(lambda: "service unknown: left alone, unknown_service: there is no service of this name" in scaler.said(), "it says so")
 
 
 def test_a_resolved_alert_never_scales(swarm):
@@ -334,7 +334,8 @@ def test_without_a_maximum_nothing_is_scaled(engine, autoscaler):
     scaler = autoscaler(started)
     scaler.send(alert("patient"), alert("gateway"))
     until(lambda: scaler.count("no_max") == 1 and scaler.count("not_replicated") == 1, "decisions")
-    assert started.updates == [] and "it has no label autoscale.max" in scaler.said()
+    until(lambda: "it has no label autoscale.max" in scaler.said(), "it says so")
+    assert started.updates == []
 
 
 @pytest.mark.parametrize("state", ["updating", "paused", "rollback_started", "rollback_paused"])
