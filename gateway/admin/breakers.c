@@ -100,7 +100,7 @@ void breakers_page(struct page_request *request)
 		list(request);
 	else if (request->rest[0] == '\0')
 		page_error(request, 404, "POST needs the name of a circuit breaker behind the path");
-	else if (!page_find_service(request, request->rest, &service))
+	else if (!view_find_service(request->view, request->rest, &service))
 		page_error(request, 404, "there is no circuit breaker with this name");
 	else if (request->is_post)
 		change(request, &service);

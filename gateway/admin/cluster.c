@@ -18,15 +18,9 @@
 /* NULL: the configuration has no such upstream. Its breaker may be off, and may be on again after the next reload. */
 static const struct upstream_settings *find_upstream(const struct cluster *cluster, const char *name)
 {
-	const struct admin_view *view = cluster->view;
+	struct admin_service service;
 
-	for (size_t i = 0, count = view->service_count(view->context); i < count; i++) {
-		const struct upstream_settings *settings = view->service(view->context, i).settings;
-
-		if (strcmp(settings->name, name) == 0)
-			return settings;
-	}
-	return NULL;
+	return view_find_service(cluster->view, name, &service) ? service.settings : NULL;
 }
 
 /* The state that the breaker keeps, also while the configuration says that it is off. */
@@ -100,20 +94,33 @@ static void tell_of(struct cluster *cluster, const struct override_entry *entry,
 	             override_word(entry->state), left, entry->by, entry->at, entry->reason[0] == '\0' ? "" : ": ", entry->reason);
 }
 
-void cluster_take_override(struct cluster *cluster, const struct override_entry *entry, const char *from)
+/* True: the breaker is in another state than before. */
+static bool enforce(const struct cluster *cluster, const struct override_entry *entry, const struct override_entry *before,
+                    const char *from)
 {
 	const struct upstream_settings *settings = find_upstream(cluster, entry->breaker);
-	enum breaker_state kept = settings == NULL ? BREAKER_CLOSED : kept_state(settings);
+	enum breaker_state kept;
+
+	if (settings == NULL)
+		return false;
+	kept = kept_state(settings);
+	if (override_holds(entry, clock_now_ms()) || entry->state == BREAKER_CLOSED)
+		force(settings, entry, from);
+	else if (before->until_ms != 0)
+		undo(settings, before->state);
+	return kept_state(settings) != kept;
+}
+
+void cluster_take_override(struct cluster *cluster, const struct override_entry *entry, const char *from)
+{
 	struct override_entry before;
+	bool has_changed;
 
 	if (overrides_take(&cluster->overrides, entry, &before) != OVERRIDE_TAKEN)
 		return;
-	if (settings != NULL && (override_holds(entry, clock_now_ms()) || entry->state == BREAKER_CLOSED))
-		force(settings, entry, from);
-	else if (settings != NULL && before.until_ms != 0)
-		undo(settings, before.state);
+	has_changed = enforce(cluster, entry, &before, from);
 	/* A gateway that starts hears of many overrides that are over and were never in force here. */
-	if (entry->until_ms != 0 || before.until_ms != 0 || from == NULL || (settings != NULL && kept_state(settings) != kept))
+	if (has_changed || entry->until_ms != 0 || before.until_ms != 0 || from == NULL)
 		tell_of(cluster, entry, from);
 	watch_expiry(cluster);
 }

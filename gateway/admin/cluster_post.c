@@ -123,7 +123,7 @@ void cluster_breakers_page(struct page_request *request)
 		page_error(request, 405, "this path takes POST alone; /cluster shows what is set");
 		return;
 	}
-	if (!page_find_service(request, request->rest, &service)) {
+	if (!view_find_service(request->view, request->rest, &service)) {
 		page_error(request, 404, "there is no circuit breaker of this name");
 		return;
 	}

@@ -254,19 +254,6 @@ bool page_has_parameter(struct page_request *request, const char *name)
 	return false;
 }
 
-bool page_find_service(struct page_request *request, const char *name, struct admin_service *service)
-{
-	const struct admin_view *view = request->view;
-	size_t count = view->service_count(view->context);
-
-	for (size_t i = 0; i < count; i++) {
-		*service = view->service(view->context, i);
-		if (strcmp(service->settings->name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 void page_format_time(char text[PAGE_TIME_MAX], uint64_t wall_ms)
 {
 	time_t seconds = (time_t)(wall_ms / 1000);

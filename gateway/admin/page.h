@@ -63,9 +63,6 @@ json_t *page_read_query(const char *query, const char *name, int *status);
 /* Is a parameter of that name there, with or without a value? */
 bool page_has_parameter(struct page_request *request, const char *name);
 
-/* The service of that name in the current configuration. */
-bool page_find_service(struct page_request *request, const char *name, struct admin_service *service);
-
 /* "2026-03-01T12:00:00.123Z" */
 enum { PAGE_TIME_MAX = 32 };
 void page_format_time(char text[PAGE_TIME_MAX], uint64_t wall_ms);

@@ -44,16 +44,13 @@ static void put_share(json_t *object, const char *key, int32_t share_bp)
 
 const char *self_override_result(const struct admin_view *view, const struct override_entry *entry, uint64_t now_ms)
 {
-	for (size_t i = 0, count = view->service_count(view->context); i < count; i++) {
-		struct admin_service service = view->service(view->context, i);
+	struct admin_service service;
 
-		if (strcmp(service.settings->name, entry->breaker) != 0)
-			continue;
-		if (!service.settings->breaker.enabled)
-			return "breaker is off";
-		return entry->state == BREAKER_CLOSED || override_holds(entry, now_ms) ? "applied" : "over";
-	}
-	return "no such breaker";
+	if (!view_find_service(view, entry->breaker, &service))
+		return "no such breaker";
+	if (!service.settings->breaker.enabled)
+		return "breaker is off";
+	return entry->state == BREAKER_CLOSED || override_holds(entry, now_ms) ? "applied" : "over";
 }
 
 json_t *self_describe_override(const struct override_entry *entry, uint64_t now_ms)

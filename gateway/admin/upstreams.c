@@ -115,7 +115,7 @@ void upstreams_page(struct page_request *request)
 	json_t *all;
 
 	if (request->rest[0] != '\0') {
-		if (page_find_service(request, request->rest, &service))
+		if (view_find_service(request->view, request->rest, &service))
 			page_json(request, 200, PAGE_JSON, describe(view, &service));
 		else
 			page_error(request, 404, "there is no upstream with this name");

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "breaker/event.h"
 #include "gateway/base/latency.h"
@@ -89,5 +90,16 @@ struct admin_view {
 	/* cluster_is_settled() is true from now on. May be NULL. */
 	void (*on_settled)(void *context);
 };
+
+/* False: the configuration has no upstream of this name. */
+static inline bool view_find_service(const struct admin_view *view, const char *name, struct admin_service *service)
+{
+	for (size_t i = 0, count = view->service_count(view->context); i < count; i++) {
+		*service = view->service(view->context, i);
+		if (strcmp(service->settings->name, name) == 0)
+			return true;
+	}
+	return false;
+}
 
 #endif
