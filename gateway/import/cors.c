@@ -190,11 +190,6 @@ static void take(struct import *import, struct lines *to, const struct lines *fr
 		draft_line(import, to, line->origin, line->text);
 }
 
-static const char *call(const struct draft_route *route)
-{
-	return route->name != NULL ? route->name : *route->path != '\0' ? route->path : "/";
-}
-
 static bool has_any(const struct import *import)
 {
 	for (const struct draft_route *route = import->routes; route != NULL; route = route->next)
@@ -245,11 +240,11 @@ static void place(struct import *import, struct property *from, const struct pat
 	refuse_unknown(import, from);
 	if (!is_taken)
 		verdict_below(import->arena, from, VERDICT_REFUSED,
-		              in_part != NULL ? LINE("no route gets it: %s also takes other paths", call(in_part))
+		              in_part != NULL ? LINE("no route gets it: %s also takes other paths", draft_name(in_part))
 		                              : "no route gets it: below this path there is none, or none without cors");
 	else if (in_part != NULL)
 		verdict_below(import->arena, from, VERDICT_DIFFERENT,
-		              LINE("%s, which also takes other paths, has none of it", call(in_part)));
+		              LINE("%s, which also takes other paths, has none of it", draft_name(in_part)));
 	else if (has_slash)
 		verdict_below(import->arena, from, VERDICT_DIFFERENT, "the path with a slash behind it gets it, too");
 	else

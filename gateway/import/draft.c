@@ -36,6 +36,11 @@ void draft_remark(struct import *import, struct lines *lines, const char *text)
 	add(import, lines, NULL, text)->is_comment = true;
 }
 
+const char *draft_name(const struct draft_route *route)
+{
+	return route->name != NULL ? route->name : *route->path != '\0' ? route->path : "/";
+}
+
 bool draft_has(const struct lines *lines, const char *start)
 {
 	for (const struct line *line = lines->first; line != NULL; line = line->next)

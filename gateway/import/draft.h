@@ -69,6 +69,7 @@ struct import {
 
 void draft_line(struct import *import, struct lines *lines, struct property *origin, const char *text);
 void draft_remark(struct import *import, struct lines *lines, const char *text); /* a comment */
+const char *draft_name(const struct draft_route *route); /* for comments: its name, or else its path */
 bool draft_has(const struct lines *lines, const char *start); /* a line that begins so and is alive */
 
 /* Makes `name` of `length` bytes one that is not taken, by a number behind it; there is room for it. */

@@ -113,15 +113,10 @@ static enum asked ask(struct import *import, const struct place *first, const st
 	return a->is_exact ? ASKED_FIRST : ASKED_LATER;
 }
 
-static const char *call(const struct draft_route *route)
-{
-	return route->name != NULL ? route->name : *route->path != '\0' ? route->path : "/";
-}
-
 static void compare(struct import *import, const struct place *first, const struct place *later, bool *is_said)
 {
 	struct draft_route *winner = first->route, *loser = later->route;
-	const char *who = call(winner), *rule;
+	const char *who = draft_name(winner), *rule;
 	enum asked asked = ask(import, first, later, &rule);
 
 	if (asked == ASKED_NEITHER || asked == ASKED_FIRST || !share_methods(winner, loser))
@@ -217,12 +212,12 @@ static void check_methods(struct import *import, const struct place *places, siz
 		if (asked != (i < at ? ASKED_LATER : ASKED_FIRST) || !takes_more(other, together, found))
 			continue;
 		draft_remark(import, &route->remarks,
-		             LINE("other methods get 405 here; in Spring %s (line %zu) takes them, also on this path", call(other),
+		             LINE("other methods get 405 here; in Spring %s (line %zu) takes them, also on this path", draft_name(other),
 		                  other->origin->line));
 		verdict_different(import->arena, route->origin,
 		                  "the path is chosen before the method here: other methods get 405, where Spring goes on to %s "
 		                  "(line %zu)",
-		                  call(other), other->origin->line);
+		                  draft_name(other), other->origin->line);
 		return;
 	}
 }
