@@ -274,11 +274,11 @@ bool h1_open(struct worker *worker, int fd, const struct address *peer, uint16_t
 	h1_client_enter(client, CLIENT_IDLE);
 	/* TCP_DEFER_ACCEPT wakes us when the request is there already. */
 	stream_read(&client->stream);
-	if (client->state == CLIENT_IDLE && h1_client_has_held(client))
-		; /* it has sent ahead: these requests have their turn first (h1_request_run) */
-	else if (client->state != CLIENT_EXCHANGE)
+	if (client->state == CLIENT_EXCHANGE) {
+		if (client->body.is_whole && !client->stream.is_reading) /* the exchange paused before the rest of the body came */
+			resume_reading(&client->downstream);
+	} else if (client->state != CLIENT_IDLE || !h1_client_has_held(client)) { /* what it sent ahead has its turn first */
 		stream_resume(&client->stream); /* also if a part of a head is held: the rest is to come */
-	else if (client->body.is_whole && !client->stream.is_reading) /* the exchange paused before the rest of the body came */
-		resume_reading(&client->downstream);
+	}
 	return true;
 }
