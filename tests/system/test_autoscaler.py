@@ -38,8 +38,8 @@ class Engine:
     takes from a Spec what the version of the update does not know; None: it says nothing."""
 
     def __init__(self, version=None):
-        self.folder = tempfile.mkdtemp(prefix="autoscaler-")
-        self.socket = os.path.join(self.folder, "docker.sock")
+        self.folder = tempfile.TemporaryDirectory(prefix="autoscaler-")
+        self.socket = os.path.join(self.folder.name, "docker.sock")
         self.lock = threading.Lock()
         self.services, self.updates, self.asked = {}, [], []
         self.before = lambda method, path: None
@@ -147,6 +147,7 @@ class Engine:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+        self.folder.cleanup()
 
 
 class Autoscaler:

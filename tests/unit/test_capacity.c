@@ -12,6 +12,7 @@
 
 #include "gateway/base/cgroup.h"
 #include "gateway/control/capacity.h"
+#include "tests/unit/remove_folder.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -87,6 +88,7 @@ static void memory_of_v2(void **state)
 	assert_int_equal(cgroup_memory(root), 32 * MIB);
 	put(root, "sys/fs/cgroup/outer/cpu.max", "150000 100000\n");
 	assert_int_equal(cgroup_quota(root), 2);
+	assert_int_equal(remove_folder(root), 0);
 }
 
 static void memory_of_v1(void **state)
@@ -99,6 +101,7 @@ static void memory_of_v1(void **state)
 	assert_int_equal(cgroup_memory(root), 0);
 	put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "134217728\n");
 	assert_int_equal(cgroup_memory(root), 128 * MIB);
+	assert_int_equal(remove_folder(root), 0);
 }
 
 int main(void)

@@ -33,6 +33,7 @@
 
 #include "gateway/base/syscall_filter.h"
 #include "gateway/base/landlock.h"
+#include "tests/unit/remove_folder.h"
 
 enum { NO_FILTER = 77 };
 
@@ -360,6 +361,12 @@ static int make_folders(void **state)
 	return 0;
 }
 
+static int remove_folders(void **state)
+{
+	(void)state;
+	return remove_folder(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,5 +377,5 @@ int main(void)
 		cmocka_unit_test(only_what_was_allowed_is_opened),
 	};
 
-	return cmocka_run_group_tests_name("filter", tests, make_folders, NULL);
+	return cmocka_run_group_tests_name("filter", tests, make_folders, remove_folders);
 }
