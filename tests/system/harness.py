@@ -42,10 +42,12 @@ def taken_slowly(port, path, seconds):
 
 
 # Below the kernel's range for outgoing connections, where a port that was free a moment ago may be taken. Processes of one run
-# (pytest -n) take turns: none may find free what another has just found free. Runs beside each other are told where to begin.
+# (pytest -n) take turns: none may find free what another has just found free. Runs beside each other are told where to begin. After
+# the last port, the first ones are free again.
 WORKER, WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-FIRST_PORT = int(os.environ.get("FIRST_PORT", 12000 + (os.getpid() if WORKERS == 1 else os.getppid()) * 37 % 18000))
-ports = itertools.count(FIRST_PORT + WORKER, WORKERS)
+LOWEST_PORT, PORTS = 12000, 20000 - 20000 % WORKERS
+FIRST_PORT = int(os.environ.get("FIRST_PORT", LOWEST_PORT + (os.getpid() if WORKERS == 1 else os.getppid()) * 37 % PORTS))
+ports = (LOWEST_PORT + (FIRST_PORT - LOWEST_PORT + turn) % PORTS for turn in itertools.count(WORKER, WORKERS))
 
 
 def free_port(*addresses):
