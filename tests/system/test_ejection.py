@@ -139,7 +139,7 @@ def test_a_replica_that_hangs_costs_no_more(serve, service, balance):  # noqa: F
 
 def test_a_post_that_hangs_is_not_sent_again(serve, service):  # noqa: F811
     release = threading.Event()
-    started = serve(3, lambda connection, request: release.wait(60), timeouts={"response": "500ms"})
+    started = serve(3, lambda connection, request: release.wait(60), timeouts={"response": "2s"})
     load = Load(started, method="POST", body=b"x")
     until(lambda: endpoint_of(started, ONE)["ejections"], "ejection", 30)
     load.stop()
