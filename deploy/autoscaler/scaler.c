@@ -8,7 +8,8 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 
-enum { TRIES = 3, SWEEP_MS = 10000 };
+/* All services are looked at, to shrink those without an alert, as often as the shortest autoscale.down asks. */
+enum { TRIES = 3, SWEEP_LEAST_MS = 1000, SWEEP_MOST_MS = 10000 };
 
 const char *const scaler_count_names[SCALER_COUNTS] = {
 	"scaled_up", "scaled_down", "at_bound", "resolved", "cooldown", "rollout", "no_max", "bad_label", "not_replicated",
@@ -31,10 +32,9 @@ struct scaler {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t news;
-	bool is_ending, is_dry_run;
+	bool is_ending, is_dry_run, has_failed_sweep;
 	struct docker docker; /* the thread's alone */
-	uint64_t swept_ms;
-	bool has_failed_sweep;
+	uint64_t sweep_due_ms, pause_ms; /* between two sweeps */
 	struct known known[SCALER_SERVICES_MAX]; /* added to, and wished for, under the mutex; the rest of each is the thread's alone */
 	size_t known_count, next; /* whose turn it is */
 	size_t sweep_next, sweep_end; /* of the sweep under way; equal: there is none */
@@ -262,6 +262,7 @@ static void learn(struct scaler *scaler)
 {
 	json_t *list;
 
+	scaler->pause_ms = SWEEP_MOST_MS;
 	if (docker_list(&scaler->docker, &list) != DOCKER_FINE) {
 		if (!scaler->has_failed_sweep)
 			log_warn("the services can't be listed, so the autoscaler shrinks none: %s", scaler->docker.error);
@@ -271,23 +272,24 @@ static void learn(struct scaler *scaler)
 	scaler->has_failed_sweep = false;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		struct service service;
+		struct known *known;
 		bool has_down;
 
 		if (!service_read(json_array_get(list, i), &service))
 			continue;
 		has_down = service.down_ms != 0 && service.has_max;
+		if (has_down && service.down_ms < scaler->pause_ms)
+			scaler->pause_ms = service.down_ms > SWEEP_LEAST_MS ? service.down_ms : SWEEP_LEAST_MS;
 		service_finish(&service);
-		if (has_down) {
-			struct known *known;
-
-			pthread_mutex_lock(&scaler->mutex);
-			known = know(scaler, service.name);
-			if (known != NULL) {
-				known->has_down = true;
-				recognise(known, &service);
-			}
-			pthread_mutex_unlock(&scaler->mutex);
+		if (!has_down)
+			continue;
+		pthread_mutex_lock(&scaler->mutex);
+		known = know(scaler, service.name);
+		if (known != NULL) {
+			known->has_down = true;
+			recognise(known, &service);
 		}
+		pthread_mutex_unlock(&scaler->mutex);
 	}
 	json_decref(list);
 	pthread_mutex_lock(&scaler->mutex);
@@ -343,8 +345,8 @@ static void *run(void *context)
 	while (!scaler->is_ending) {
 		struct known *wished = take_turn(scaler, &wish), *known = wished != NULL ? wished : take_sweeps_next(scaler);
 
-		if (known == NULL && clock_now_ms() < scaler->swept_ms + SWEEP_MS) {
-			wait_for_news(scaler, scaler->swept_ms + SWEEP_MS);
+		if (known == NULL && clock_now_ms() < scaler->sweep_due_ms) {
+			wait_for_news(scaler, scaler->sweep_due_ms);
 			continue;
 		}
 		scaler->current = known;
@@ -354,7 +356,7 @@ static void *run(void *context)
 		else
 			learn(scaler);
 		if (wished == NULL)
-			scaler->swept_ms = clock_now_ms();
+			scaler->sweep_due_ms = clock_now_ms() + scaler->pause_ms;
 		pthread_mutex_lock(&scaler->mutex);
 		scaler->current = NULL;
 	}
@@ -370,7 +372,7 @@ struct scaler *scaler_new(const char *docker_url, bool is_dry_run)
 	if (scaler == NULL)
 		return NULL;
 	scaler->is_dry_run = is_dry_run;
-	scaler->swept_ms = clock_now_ms();
+	scaler->sweep_due_ms = clock_now_ms() + SWEEP_LEAST_MS;
 	pthread_mutex_init(&scaler->mutex, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
