@@ -55,7 +55,7 @@ static const struct page {
 	const char *link; /* in /actuator; NULL: none */
 	const char *help;
 } pages[] = {
-	{ "/", NULL, false, index_page, NULL, "this list; in a browser the live page" },
+	{ "/", NULL, false, index_page, NULL, "the live page; this list for Accept: text/plain" },
 	{ "/page", "file", false, assets_file, NULL, "the live page's files" },
 	{ "/livez", NULL, false, health_livez, NULL, "200 while the event loops run" },
 	{ "/readyz", NULL, false, health_readyz, NULL, "200, or 503 while draining" },
@@ -99,7 +99,7 @@ static void index_page(struct page_request *request)
 	struct memory_file memory;
 
 	page_header(request, "Vary", "Accept");
-	if (page_prefers(request, "text/html")) {
+	if (page_prefers(request, "text/html") || !page_prefers(request, "text/plain")) {
 		assets_page(request);
 		return;
 	}

@@ -340,13 +340,14 @@ def test_requests_that_were_refused(three, browser):
     browser.shot("requests")
 
 
-def test_curl_still_gets_the_list(lab):
+def test_the_list_is_for_clients_that_ask_for_text(lab):
     node = lab.start()
-    status, fields, text = node.ask_admin("/", headers={"Accept": "*/*"})
-    assert (status, fields["Content-Type"]) == (200, "text/plain; charset=utf-8") and "/actuator/health" in text
-    status, fields, text = node.ask_admin("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
-    assert (status, fields["Content-Type"], fields["Vary"]) == (200, "text/html; charset=utf-8", "Accept") and "<!doctype html>" in text
-    assert node.ask_admin("/", headers={"Accept": "text/html;q=0"})[1]["Content-Type"].startswith("text/plain")
+    for accept in ({}, {"Accept": "*/*"}, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, {"Accept": "text/html, text/plain;q=0.5"}):
+        status, fields, text = node.ask_admin("/", headers=accept)
+        assert (status, fields["Content-Type"], fields["Vary"]) == (200, "text/html; charset=utf-8", "Accept") and "<!doctype html>" in text
+    for accept in ("text/plain", "text/plain, text/html;q=0.5"):
+        status, fields, text = node.ask_admin("/", headers={"Accept": accept})
+        assert (status, fields["Content-Type"]) == (200, "text/plain; charset=utf-8") and "/actuator/health" in text
     assert node.ask_admin("/page/nothing")[0] == 404 and node.ask_admin("/page/../main.js")[0] == 404
     assert json.loads(node.ask_admin("/page/nothing")[2])["status"] == 404
 
