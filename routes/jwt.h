@@ -57,6 +57,7 @@ struct jwt_settings {
 	struct address jwks_address; /* of the URL; family 0 if its host is a name, whose port still counts */
 	const char *jwks_text;       /* the content of the file; NULL: a URL */
 	size_t jwks_length;
+	size_t line, column; /* of jwks in the file of the configuration */
 	const struct jwt_header *headers;
 	size_t header_count;
 	const char *claims[JWT_CLAIMS_MAX]; /* the claims whose values are kept, for headers and for others */

@@ -73,7 +73,7 @@ void read_redirect(struct reader *reader, const struct key *key, const struct ya
 	struct fallback_parts *parts = into;
 	const char *text = reader_text(reader, node, key->name);
 
-	if (text == NULL)
+	if (text == NULL || value_is_off(text))
 		return;
 	if (is_location(text))
 		parts->redirect = reader_copy(reader, text, strlen(text));

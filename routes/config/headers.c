@@ -170,7 +170,8 @@ void read_headers(struct reader *reader, const struct key *key, const struct yam
 	draft.edits = reader_allocate_scratch(reader, (most + 1) * sizeof(*draft.edits));
 	if (draft.edits == NULL)
 		return;
-	section_read(reader, node, SCOPE_HEADERS, key->name, &draft);
+	if (!value_is_nothing(node))
+		section_read(reader, node, SCOPE_HEADERS, key->name, &draft);
 	ordered = reader_allocate(reader, (draft.count + 1) * sizeof(*ordered));
 	if (ordered == NULL)
 		return;

@@ -164,6 +164,8 @@ void read_jwks(struct reader *reader, const struct key *key, const struct yaml_n
 	if (text == NULL)
 		return;
 	settings->jwks = reader_copy(reader, text, strlen(text));
+	settings->line = node->line;
+	settings->column = node->column;
 	if (strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0) {
 		read_jwks_url(reader, node, text, settings);
 		return;
@@ -232,7 +234,7 @@ void read_jwt(struct reader *reader, const struct key *key, const struct yaml_no
 		return;
 	if (node->kind == YAML_SCALAR) {
 		text = reader_text(reader, node, key->name);
-		if (text != NULL && strcmp(text, "off") == 0)
+		if (text != NULL && value_is_off(text))
 			route->jwt = NULL;
 		else if (text != NULL)
 			reader_error(reader, node, "jwt takes off or a mapping, as in { issuer: ..., jwks: ... }, not \"%.40s\"", text);

@@ -28,7 +28,8 @@ static void read_later(struct reader *reader, const struct key *key, const struc
 
 static void read_section(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
-	section_read(reader, node, key->child, key->name, into);
+	if (key->scope != SCOPE_ROUTE || !value_is_nothing(node))
+		section_read(reader, node, key->child, key->name, into);
 }
 
 static void read_switch(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
@@ -45,8 +46,8 @@ static void read_switch(struct reader *reader, const struct key *key, const stru
 	text = reader_text(reader, node, key->name);
 	if (text == NULL)
 		return;
-	if (strcmp(text, "on") == 0 || strcmp(text, "off") == 0)
-		key_store(key, into, text[1] == 'n');
+	if (value_is_on(text) || value_is_off(text))
+		key_store(key, into, value_is_on(text));
 	else
 		reader_error(reader, node, "%s takes on, off or a mapping, not \"%.40s\"", key->name, text);
 }

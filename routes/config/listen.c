@@ -73,7 +73,7 @@ void read_admin(struct reader *reader, const struct key *key, const struct yaml_
 
 	if (text == NULL)
 		return;
-	if (strcmp(text, "off") == 0)
+	if (value_is_off(text))
 		config->admin = (struct address){0};
 	else if (!address_parse(&config->admin, text, 0))
 		reader_error(reader, node, "admin takes a port, address:port, [v6]:port or off, not \"%.60s\"", text);
@@ -98,7 +98,7 @@ void read_token_file(struct reader *reader, const struct key *key, const struct 
 	if (text == NULL)
 		return;
 	config->admin_token_file = config->admin_token = NULL;
-	if (strcmp(text, "off") == 0)
+	if (value_is_off(text))
 		return;
 	config->admin_token_file = reader_copy(reader, text, strlen(text));
 	token = reader_file(reader, node, text, CONFIG_TOKEN_BYTES_MAX, &length);
@@ -133,7 +133,7 @@ void read_prefixes(struct reader *reader, const struct key *key, const struct ya
 /* Words that people write for a switch elsewhere; a file of that name is hardly what they mean. */
 static bool is_switch_word(const char *text)
 {
-	static const char *const WORDS[] = {"", "on", "true", "false", "yes", "no", "none", "null", "stderr"};
+	static const char *const WORDS[] = {"", "on", "true", "yes", "no", "none", "null", "stderr"};
 
 	for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
 		if (strcmp(text, WORDS[i]) == 0)
@@ -149,7 +149,7 @@ void read_log_target(struct reader *reader, const struct key *key, const struct 
 	if (text == NULL)
 		return;
 	config->access_log_path = NULL;
-	if (strcmp(text, "off") == 0) {
+	if (value_is_off(text)) {
 		config->access_log = ACCESS_LOG_OFF;
 	} else if (strcmp(text, "stdout") == 0) {
 		config->access_log = ACCESS_LOG_STDOUT;
@@ -159,4 +159,12 @@ void read_log_target(struct reader *reader, const struct key *key, const struct 
 		config->access_log = ACCESS_LOG_FILE;
 		config->access_log_path = reader_copy(reader, text, strlen(text));
 	}
+}
+
+void read_log_when(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
+{
+	if (node->kind == YAML_SCALAR && strcmp(node->text, "failures") == 0)
+		key_store(key, into, CONFIG_WHEN_FAILURES);
+	else
+		read_number(reader, key, node, into);
 }

@@ -4,6 +4,6 @@
 
 #include "routes/config/reader.h"
 
-key_read read_listen, read_admin, read_token_file, read_log_target, read_dns_servers, read_prefixes;
+key_read read_listen, read_admin, read_token_file, read_log_target, read_log_when, read_dns_servers, read_prefixes;
 
 #endif

@@ -15,6 +15,7 @@
 #include "routes/config/print_auth.h"
 #include "routes/config/print_text.h"
 #include "routes/config/rate_limit.h"
+#include "routes/config/reader.h"
 
 static void print_indent(FILE *to, unsigned depth)
 {
@@ -281,9 +282,7 @@ static void print_edits_of(FILE *to, const struct header_edits *edits, enum head
 
 static void print_edits(FILE *to, const struct header_edits *edits, const char *name)
 {
-	if (edits->count == 0)
-		return;
-	fprintf(to, "    %s:\n", name);
+	fprintf(to, "    %s:%s\n", name, edits->count == 0 ? " none" : "");
 	print_edits_of(to, edits, HEADER_REMOVE, "remove");
 	print_edits_of(to, edits, HEADER_SET, "set");
 	print_edits_of(to, edits, HEADER_ADD, "add");
@@ -336,19 +335,23 @@ static void print_route(FILE *to, const struct config *config, const struct rout
 {
 	char text[KEY_VALUE_TEXT_MAX];
 	const struct key *body = keys_find(SCOPE_ROUTE, "request_body");
+	bool is_name, is_rewritten;
 
 	print_paths(to, route);
 	fprintf(to, "    exact: %s\n", key_format(keys_find(SCOPE_ROUTE, "exact"), route->exact, text));
-	print_named(to, "name", route->name);
-	print_named(to, "host", route->host);
+	is_name = route->id == route->path && strlen(route->path) <= CONFIG_ROUTE_NAME_MAX;
+	print_named(to, "name", is_name ? route->path : route->name);
+	print_named(to, "host", route->host != NULL ? route->host : "any");
+	if (route->method_count == 0)
+		fputs("    methods: any\n", to);
 	for (size_t i = 0; i < route->method_count; i++) {
 		fputs(i == 0 ? "    methods: [" : ", ", to);
 		print_text(to, route->methods[i]);
 		fputs(i + 1 == route->method_count ? "]\n" : "", to);
 	}
 	print_named(to, "upstream", route->upstream->name);
-	if (route->strip_prefix != NULL || route->add_prefix != NULL || route->expression != NULL)
-		fputs("    rewrite:\n", to);
+	is_rewritten = route->strip_prefix != NULL || route->add_prefix != NULL || route->expression != NULL;
+	fprintf(to, "    rewrite:%s\n", is_rewritten ? "" : " none");
 	print_named(to, "  strip_prefix", route->strip_prefix);
 	print_named(to, "  add_prefix", route->add_prefix);
 	if (route->expression != NULL) {
@@ -359,17 +362,15 @@ static void print_route(FILE *to, const struct config *config, const struct rout
 	}
 	print_edits(to, &route->request_headers, "request_headers");
 	print_edits(to, &route->response_headers, "response_headers");
-	if (route->cors != NULL) {
-		fputs("    cors:\n", to);
+	fprintf(to, "    cors:%s\n", route->cors == NULL ? " off" : "");
+	if (route->cors != NULL)
 		print_scope(to, SCOPE_CORS, route->cors, 3);
-	}
 	fprintf(to, "    request_body: %s\n", key_format(body, route->request_body_bytes, text));
 	fprintf(to, "    response_body: %s\n", key_format(keys_find(SCOPE_ROUTE, "response_body"), route->response_body_bytes, text));
 	print_auth(to, config, route);
-	if (route->rate_limit.enabled) {
-		fputs("    rate_limit:\n", to);
+	fprintf(to, "    rate_limit:%s\n", route->rate_limit.enabled ? "" : " off");
+	if (route->rate_limit.enabled)
 		print_scope(to, SCOPE_RATE_LIMIT, route, 3);
-	}
 	print_fallback(to, config, route);
 }
 

@@ -27,8 +27,7 @@ static void print_basic(FILE *to, const struct config *config, const struct basi
 
 void print_auth(FILE *to, const struct config *config, const struct route *route)
 {
-	if (route->jwt != NULL || route->basic.enabled || route->forward.enabled)
-		fputs("    auth:\n", to);
+	fputs(route->jwt != NULL || route->basic.enabled || route->forward.enabled ? "    auth:\n" : "    auth: off\n", to);
 	print_jwt(to, config, route->jwt);
 	if (route->basic.enabled)
 		print_basic(to, config, &route->basic);

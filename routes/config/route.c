@@ -15,12 +15,13 @@
 #include "routes/config/path.h"
 #include "routes/config/rate_limit.h"
 #include "routes/config/route_defaults.h"
+#include "routes/config/route_names.h"
 #include "routes/config/section.h"
 #include "routes/config/value.h"
 #include "routes/path.h"
 #include "routes/route.h"
 
-enum { LOG_NAME_MAX = 255, ROUTE_NAME_MAX = 128 };
+enum { LOG_NAME_MAX = 255 };
 
 static const char **text_field(const struct key *key, void *into)
 {
@@ -41,10 +42,10 @@ void read_route_name(struct reader *reader, const struct key *key, const struct 
 	for (size_t i = 0; i < length; i++)
 		if (text[i] <= ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\')
 			length = 0;
-	if (length == 0 || length > ROUTE_NAME_MAX)
+	if (length == 0 || length > CONFIG_ROUTE_NAME_MAX)
 		reader_error(reader, node,
 		             "a route's name has at most %d printable characters and no blank, quote or backslash: "
-		                           "\"%.70s\"", ROUTE_NAME_MAX, text);
+		                           "\"%.70s\"", CONFIG_ROUTE_NAME_MAX, text);
 	else
 		*text_field(key, into) = reader_copy(reader, text, length);
 }
@@ -57,7 +58,7 @@ void read_host(struct reader *reader, const struct key *key, const struct yaml_n
 	char *host;
 	size_t length;
 
-	if (text == NULL)
+	if (text == NULL || strcmp(text, "any") == 0)
 		return;
 	length = strlen(text);
 	host = reader_copy(reader, text, length);
@@ -98,6 +99,8 @@ void read_methods(struct reader *reader, const struct key *key, const struct yam
 {
 	struct route *route = into;
 
+	if (node->kind == YAML_SCALAR && strcmp(node->text, "any") == 0)
+		return;
 	if (node->kind == YAML_SEQUENCE && node->count == 0)
 		reader_error(reader, node, "methods is empty; leave it out to take any method");
 	route->methods = reader_array(reader, key, node, false, sizeof(route->methods[0]), take_method, &route->method_count);
@@ -127,7 +130,7 @@ void read_upstream_name(struct reader *reader, const struct key *key, const stru
 
 void read_upstream_or_off(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
-	if (node->kind == YAML_SCALAR && strcmp(node->text, "off") == 0)
+	if (node->kind == YAML_SCALAR && value_is_off(node->text))
 		*(const struct upstream_settings **)((char *)into + key->offset) = NULL;
 	else
 		read_upstream_name(reader, key, node, into);
@@ -162,22 +165,6 @@ static void make_detour(struct reader *reader, struct route *route, const struct
 	detour->upstream = upstream;
 	write_log_names(reader, detour, route->upstream);
 	route->detour = detour;
-}
-
-static void make_id(struct reader *reader, struct route *route)
-{
-	size_t size = strlen(route->path) + sizeof(" exact") + (route->host == NULL ? 0 : strlen(route->host)) + 2;
-	char *id, *to;
-
-	for (size_t i = 0; i < route->method_count; i++)
-		size += strlen(route->methods[i]) + 1;
-	id = to = reader_allocate(reader, size);
-	if (id == NULL)
-		return;
-	for (size_t i = 0; i < route->method_count; i++)
-		to += sprintf(to, "%s%c", route->methods[i], i + 1 < route->method_count ? ',' : ' ');
-	sprintf(to, "%s%s%s", route->host == NULL ? "" : route->host, route->path, route->exact ? " exact" : "");
-	route->id = id;
 }
 
 /* With nothing behind its name, as when the lines below it are comments, a key would leave the route open without a word. */
@@ -221,10 +208,6 @@ static bool read_route(struct reader *reader, const struct yaml_node *node, stru
 	if (route->path == NULL || route->upstream == NULL)
 		return false;
 	write_log_names(reader, route, NULL);
-	if (route->name != NULL)
-		route->id = route->name;
-	else
-		make_id(reader, route);
 	if (route->fallback_upstream == route->upstream)
 		reader_error(reader, yaml_find(yaml_find(node, "fallback"), "upstream"),
 		             "fallback.upstream is the route's own upstream; it takes another one, or off");
@@ -238,38 +221,6 @@ static bool read_route(struct reader *reader, const struct yaml_node *node, stru
 static void on_path_complaint(void *context, const struct route_path *path, const char *text)
 {
 	reader_complain_at(context, path->line, path->column, text);
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct route *first = *(const struct route *const *)a, *second = *(const struct route *const *)b;
-	int order = strcmp(first->id, second->id);
-
-	return order != 0 ? order : (first > second) - (first < second); /* not every C library leaves equal ones as they were */
-}
-
-/* Routes without a name differ by what they match, or one of them could never. */
-static void check_names(struct reader *reader, const struct yaml_node **nodes)
-{
-	const struct route *routes = reader->config->routes, **sorted;
-	size_t count = reader->config->route_count;
-
-	sorted = reader_allocate_scratch(reader, (count + 1) * sizeof(*sorted));
-	for (size_t i = 0; i < count && sorted != NULL; i++) {
-		sorted[i] = &routes[i];
-		if (routes[i].id == NULL)
-			return; /* memory is short */
-	}
-	if (sorted != NULL && count > 0)
-		qsort(sorted, count, sizeof(*sorted), by_id);
-	for (size_t i = 1; i < count && sorted != NULL; i++) {
-		const struct route *route = sorted[i]->name != NULL ? sorted[i] : sorted[i - 1];
-
-		if (route->name != NULL && strcmp(sorted[i]->id, sorted[i - 1]->id) == 0)
-			reader_error(reader, yaml_find(nodes[route - routes], "name"),
-			             "another route is also called \"%.70s\"",
-			             route->name);
-	}
 }
 
 static void warn_of_unused_upstreams(struct reader *reader, bool *is_used)
@@ -324,7 +275,7 @@ static void index_routes(struct reader *reader, const struct yaml_node **nodes)
 	struct config *config = reader->config;
 	bool *is_used = reader_allocate_scratch(reader, config->upstream_count + 1);
 
-	check_names(reader, nodes);
+	route_names_give(reader, nodes);
 	config->index = route_index_new(config->routes, config->route_count, on_path_complaint, reader);
 	reader->is_memory_short = reader->is_memory_short || config->index == NULL;
 	if (config->index != NULL)

@@ -144,7 +144,7 @@ static const struct yaml_node *choose(struct reader *reader, const struct key *k
 	if (inherited->kind != YAML_MAPPING || own->is_refused)
 		return own;
 	/* As if its mapping were empty. */
-	if (reader_is_empty(own) || (is_switch && own->kind == YAML_SCALAR && strcmp(own->text, "on") == 0))
+	if (reader_is_empty(own) || (is_switch && own->kind == YAML_SCALAR && value_is_on(own->text)))
 		return inherited;
 	return own->kind == YAML_MAPPING ? merge(reader, key->child, own, inherited) : own;
 }

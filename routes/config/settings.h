@@ -109,7 +109,7 @@ struct route_path {
 
 struct route {
 	const char *name; /* as written; NULL = none */
-	const char *id;   /* the name, or "GET,HEAD api.example/patient": the path, with methods and host where it has such */
+	const char *id;   /* the name, or the path; "GET,HEAD api.example/patient" where another route has that (route_names.h) */
 	const char *path; /* the first of them, which stands for all in log and metrics */
 	const struct route_path *paths;
 	size_t path_count;

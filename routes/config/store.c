@@ -143,7 +143,7 @@ void read_store(struct reader *reader, const struct key *key, const struct yaml_
 	char *copy, *name;
 
 	settings->store = NULL;
-	if (text == NULL || strcmp(text, "off") == 0)
+	if (text == NULL || value_is_off(text))
 		return;
 	store = reader_allocate(reader, sizeof(*store));
 	copy = reader_copy(reader, text, strlen(text));

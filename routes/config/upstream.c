@@ -170,7 +170,7 @@ void read_peers(struct reader *reader, const struct key *key, const struct yaml_
 	if (text == NULL)
 		return;
 	config->peers.written = NULL;
-	if (strcmp(text, "off") == 0)
+	if (value_is_off(text))
 		return;
 	config->peers.written = reader_copy(reader, text, strlen(text));
 	host = reader_copy(reader, text, strlen(text));

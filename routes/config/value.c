@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "routes/config/arena.h"
 #include "routes/config/complaints.h"
@@ -201,6 +202,22 @@ void *reader_array(struct reader *reader, const struct key *key, const struct ya
 	return list;
 }
 
+/* JSON and many writers of YAML know no other words. */
+bool value_is_on(const char *text)
+{
+	return strcmp(text, "on") == 0 || strcasecmp(text, "true") == 0;
+}
+
+bool value_is_off(const char *text)
+{
+	return strcmp(text, "off") == 0 || strcasecmp(text, "false") == 0;
+}
+
+bool value_is_nothing(const struct yaml_node *node)
+{
+	return node->kind == YAML_SCALAR && (value_is_off(node->text) || strcmp(node->text, "none") == 0);
+}
+
 bool value_is_token(const char *text)
 {
 	return text[0] != '\0' && text[strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
@@ -284,6 +301,8 @@ void read_number(struct reader *reader, const struct key *key, const struct yaml
 
 	if (text == NULL)
 		return;
+	if (key->kind == KIND_DURATION_OR_OFF && value_is_off(text))
+		text = NUMBERS[key->kind].word;
 	if (NUMBERS[key->kind].word != NULL && strcmp(text, NUMBERS[key->kind].word) == 0) {
 		key_store(key, into, NUMBERS[key->kind].meaning);
 	} else if (!parse_number(text, NUMBERS[key->kind].units, &value)) {
@@ -302,14 +321,6 @@ void read_number(struct reader *reader, const struct key *key, const struct yaml
 	}
 }
 
-void read_log_when(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
-{
-	if (node->kind == YAML_SCALAR && strcmp(node->text, "failures") == 0)
-		key_store(key, into, CONFIG_WHEN_FAILURES);
-	else
-		read_number(reader, key, node, into);
-}
-
 /* ---- words, statuses, text --------------------------------------------------------------------------------------- */
 
 void read_choice(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
@@ -325,7 +336,9 @@ void read_choice(struct reader *reader, const struct key *key, const struct yaml
 		count++;
 	suggestion = suggestion_begin(text);
 	for (uint64_t i = 0; i < count && i < 4; i++) {
-		if (strcmp(text, key_format(key, i, words[i])) == 0) {
+		key_format(key, i, words[i]);
+		if (strcmp(text, words[i]) == 0 || (strcmp(words[i], "on") == 0 && value_is_on(text)) ||
+		    (strcmp(words[i], "off") == 0 && value_is_off(text))) {
 			key_store(key, into, i);
 			return;
 		}

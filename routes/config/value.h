@@ -19,7 +19,12 @@ void *reader_array(struct reader *reader, const struct key *key, const struct ya
                    entry_take *take, size_t *count);
 /* Is it a token of RFC 9110: the name of a field, a method? */
 bool value_is_token(const char *text);
+/* on or true, off or false. */
+bool value_is_on(const char *text);
+bool value_is_off(const char *text);
+/* A section that is written to have nothing in it, whatever it would inherit: off, or none. */
+bool value_is_nothing(const struct yaml_node *node);
 
-key_read read_number, read_log_when, read_choice, read_statuses, read_plain_text, read_raw_text;
+key_read read_number, read_choice, read_statuses, read_plain_text, read_raw_text;
 
 #endif

@@ -111,12 +111,15 @@ def test_a_storm_leaves_few_events_and_says_how_many_more_there_were(gateway, up
     began = time.monotonic()
     for _ in range(300):
         assert connection.request().status == 503
-    until(lambda: connection.request() and len(events_of(started, "/patient/NOT_PERMITTED")) > 10, "the next second")
+
+    def told():
+        return [event for event in events_of(started) if event["type"] == "NOT_PERMITTED"]
+
+    until(lambda: connection.request() and len(told()) + sum(event["skipped"] for event in told()) >= 300, "the seconds that follow")
     events = events_of(started)
     seconds = 2 + int(time.monotonic() - began)
     assert [event["type"] for event in events[:2]] == ["STATE_TRANSITION", "NOT_PERMITTED"] and len(events) <= 6 + 10 * seconds
-    told = [event for event in events if event["type"] == "NOT_PERMITTED"]
-    assert 300 <= len(told) + sum(event["skipped"] for event in told) <= started.breaker()["notPermittedCalls"]
+    assert len(told()) + sum(event["skipped"] for event in told()) <= started.breaker()["notPermittedCalls"]
     started.force("CLOSE")
     assert started.breaker()["notPermittedCalls"] == 0
     assert started.metrics().sum("resilience4j_circuitbreaker_not_permitted_calls_total") > 300
@@ -182,7 +185,7 @@ def test_named_routes(gateway, upstream, client):
     connection.request(target="/patient/7")
     connection.request(target="/reception")
     assert [line["route"] for line in started.log(2)] == ["patient-route", "/reception"]
-    assert {route["route_id"] for route in started.admin("/actuator/gateway/routes")} == {"patient-route", "GET /reception"}
+    assert {route["route_id"] for route in started.admin("/actuator/gateway/routes")} == {"patient-route", "/reception"}
     assert started.admin("/actuator/gateway/routes/patient-route")["route_id"] == "patient-route"
     metrics = started.metrics()
     assert metrics.sum("spring_cloud_gateway_requests_seconds_count", routeId="patient-route") == 1

@@ -86,6 +86,28 @@ static void test_inheritance(void **state)
 	assert_int_equal(config->upstreams[2].response_timeout_ms, 7000);
 }
 
+/* JSON has no other words, and writers of YAML make these of on and off. */
+static void test_true_and_false(void **state)
+{
+	const struct config *config = good(
+		"admin: False\naccess_log: false\nsandbox: false\ncluster: { peers: false }\ndns: { verify_service: FALSE }\n"
+		"defaults: { health_check: true, breaker: { slow_call: false }, ejection: false }\n"
+		UPSTREAMS "routes: [ { path: /a, exact: true, upstream: patient, auth: { jwt: false, basic: false },\n"
+		          "  rate_limit: { rate: 1/s, headers: true, store: false }, fallback: { upstream: false },\n"
+		          "  response_headers: { set: { X-Is: true } } } ]\n");
+	const struct upstream_settings *upstream = config->upstreams;
+	const struct route *route = config->routes;
+
+	(void)state;
+	assert_true(config->admin.family == 0 && config->access_log == ACCESS_LOG_OFF);
+	assert_true(!config->sandbox && !config->dns_verify_service);
+	assert_null(config->peers.written);
+	assert_true(upstream->health.enabled && upstream->breaker.slow_call_ms == 0 && !upstream->ejection.enabled);
+	assert_true(route->exact && route->rate_limit.headers && !route->basic.enabled && route->jwt == NULL);
+	assert_true(route->rate_limit.store == NULL && route->fallback_upstream == NULL);
+	assert_memory_equal(route->response_headers.edits[0].value, "true", 4);
+}
+
 static void test_breaker(void **state)
 {
 	const struct upstream_settings *upstream =
@@ -139,7 +161,7 @@ static void test_names_of_routes(void **state)
 
 	(void)state;
 	assert_string_equal(route[0].id, "a:b/c{d}");
-	assert_string_equal(route[1].id, "h/b");
+	assert_string_equal(route[1].id, "/b");
 	bad(UPSTREAMS "routes:\n"
 	              "- { path: /a, name: same, upstream: patient }\n"
 	              "- { path: /b, name: same, upstream: patient }\n"
@@ -345,6 +367,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_other_line_ends, teardown),
 		cmocka_unit_test_teardown(test_listeners, teardown),
 		cmocka_unit_test_teardown(test_inheritance, teardown),
+		cmocka_unit_test_teardown(test_true_and_false, teardown),
 		cmocka_unit_test_teardown(test_breaker, teardown), cmocka_unit_test_teardown(test_tags, teardown),
 		cmocka_unit_test_teardown(test_names_of_routes, teardown),
 		cmocka_unit_test_teardown(test_routes, teardown),

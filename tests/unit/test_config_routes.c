@@ -142,8 +142,50 @@ static void test_paths_of_routes(void **state)
 	assert_string_equal(route[1].paths[0].text, "/a/");
 	assert_int_equal(route[1].paths[0].segments, 2);
 	assert_string_equal(route[1].paths[1].text, "/a");
-	assert_string_equal(route[1].id, "/a/ exact");
+	assert_string_equal(route[1].id, "/a/");
 	assert_int_equal(route[2].paths[0].segments, 0);
+}
+
+#define TWO_UPSTREAMS "upstreams: { patient: { url: \"http://tasks.patient:2222\" }, away: { url: \"http://tasks.away:2222\" } }\n"
+
+static void test_ids_are_paths(void **state)
+{
+	const struct route *route = good_route(
+		TWO_UPSTREAMS
+		"routes: [ { path: /a, methods: [GET, POST], upstream: patient }, { path: /a, upstream: patient },\n"
+		          "{ path: /a, host: h, exact: on, upstream: patient }, { path: /b, host: h, upstream: patient },\n"
+		          "{ path: /b, methods: [PUT], upstream: patient }, { path: /c, name: c, exact: on, upstream: patient },\n"
+		          "{ path: /c, methods: [PUT], upstream: patient, fallback: { upstream: away } } ]\n");
+	static const char *const ids[] = { "GET,POST /a", "/a", "h/a exact", "/b", "PUT /b", "c", "/c" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+		assert_string_equal(route[i].id, ids[i]);
+	assert_string_equal(route[6].detour->id, "/c");
+}
+
+/* A route may take back what route_defaults gives it. */
+static void test_nothing_is_written(void **state)
+{
+	const struct route *route = good_route(
+		TWO_UPSTREAMS
+		"route_defaults: { request_headers: { set: { A: b } }, rate_limit: { rate: 1/s },\n"
+		          "  cors: { origins: [\"*\"] }, auth: { forward: { upstream: away, path: /verify } },\n"
+		          "  fallback: { redirect: \"https://a.example/\" } }\n"
+		          "routes: [ { path: /a, upstream: patient },\n"
+		          "{ path: /b, host: any, methods: any, rewrite: none, request_headers: none,\n"
+		          "  response_headers: off, rate_limit: off, cors: false, auth: off, upstream: patient,\n"
+		          "  fallback: { redirect: off, body: x } } ]\n");
+
+	(void)state;
+	assert_true(route[0].request_headers.count == 1 && route[0].rate_limit.enabled);
+	assert_true(route[0].cors != NULL && route[0].forward.enabled);
+	assert_non_null(route[0].fallback.redirect);
+	assert_true(route[1].request_headers.count == 0 && !route[1].rate_limit.enabled);
+	assert_true(route[1].cors == NULL && !route[1].forward.enabled);
+	assert_null(route[1].fallback.redirect);
+	assert_null(route[1].host);
+	assert_int_equal(route[1].method_count, 0);
 }
 
 static void test_redirects(void **state)
@@ -416,6 +458,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_route_defaults_of_filters, teardown),
 		cmocka_unit_test_teardown(test_route_defaults_mistakes, teardown),
 		cmocka_unit_test_teardown(test_paths_of_routes, teardown),
+		cmocka_unit_test_teardown(test_ids_are_paths, teardown),
+		cmocka_unit_test_teardown(test_nothing_is_written, teardown),
 		cmocka_unit_test_teardown(test_redirects, teardown),
 		cmocka_unit_test_teardown(test_rate_limits, teardown),
 		cmocka_unit_test_teardown(test_rate_limit_mistakes, teardown),

@@ -1,0 +1,106 @@
+#include "routes/config/route_names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "routes/config/arena.h"
+#include "routes/config/complaints.h"
+
+/* The path with the other conditions. */
+static void make_id(struct reader *reader, struct route *route)
+{
+	size_t size = strlen(route->path) + sizeof(" exact") + (route->host == NULL ? 0 : strlen(route->host)) + 2;
+	char *id, *to;
+
+	for (size_t i = 0; i < route->method_count; i++)
+		size += strlen(route->methods[i]) + 1;
+	id = to = reader_allocate(reader, size);
+	if (id == NULL)
+		return;
+	for (size_t i = 0; i < route->method_count; i++)
+		to += sprintf(to, "%s%c", route->methods[i], i + 1 < route->method_count ? ',' : ' ');
+	sprintf(to, "%s%s%s", route->host == NULL ? "" : route->host, route->path, route->exact ? " exact" : "");
+	route->id = id;
+}
+
+/* Of the same path, the one that is called so is the first, then one without other conditions. */
+static int rank_of(const struct route *route)
+{
+	bool is_called_so = route->name != NULL && strcmp(route->name, route->path) == 0;
+
+	return is_called_so ? 0 : route->host == NULL && route->method_count == 0 && !route->exact ? 1 : 2;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	const struct route *first = *(const struct route *const *)a, *second = *(const struct route *const *)b;
+	int order = strcmp(first->path, second->path);
+
+	order = order != 0 ? order : rank_of(first) - rank_of(second);
+	return order != 0 ? order : (first > second) - (first < second);
+}
+
+/* The name, or the path; where several routes without a name have the same, all but the first of them tell their conditions. */
+static void make_ids(struct reader *reader)
+{
+	struct route *routes = reader->config->routes, **sorted;
+	size_t count = reader->config->route_count;
+	const char *taken = "";
+
+	sorted = reader_allocate_scratch(reader, (count + 1) * sizeof(*sorted));
+	for (size_t i = 0; i < count && sorted != NULL; i++)
+		sorted[i] = &routes[i];
+	if (sorted != NULL && count > 0)
+		qsort(sorted, count, sizeof(*sorted), by_path);
+	for (size_t i = 0; i < count && sorted != NULL; i++) {
+		struct route *route = sorted[i];
+
+		if (route->name == NULL && strcmp(route->path, taken) == 0)
+			make_id(reader, route);
+		else
+			route->id = route->name != NULL ? route->name : route->path;
+		if (route->id != NULL && strcmp(route->id, route->path) == 0)
+			taken = route->path;
+		if (route->detour != NULL)
+			route->detour->id = route->id;
+	}
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct route *first = *(const struct route *const *)a, *second = *(const struct route *const *)b;
+	int order = strcmp(first->id, second->id);
+
+	return order != 0 ? order : (first > second) - (first < second); /* not every C library leaves equal ones as they were */
+}
+
+/* Routes without a name differ by what they match, or one of them could never. */
+static void check_names(struct reader *reader, const struct yaml_node **nodes)
+{
+	const struct route *routes = reader->config->routes, **sorted;
+	size_t count = reader->config->route_count;
+
+	sorted = reader_allocate_scratch(reader, (count + 1) * sizeof(*sorted));
+	for (size_t i = 0; i < count && sorted != NULL; i++) {
+		sorted[i] = &routes[i];
+		if (routes[i].id == NULL)
+			return; /* memory is short */
+	}
+	if (sorted != NULL && count > 0)
+		qsort(sorted, count, sizeof(*sorted), by_id);
+	for (size_t i = 1; i < count && sorted != NULL; i++) {
+		const struct route *route = sorted[i]->name != NULL ? sorted[i] : sorted[i - 1];
+
+		if (route->name != NULL && strcmp(sorted[i]->id, sorted[i - 1]->id) == 0)
+			reader_error(reader, yaml_find(nodes[route - routes], "name"),
+			             "another route is also called \"%.70s\"",
+			             route->name);
+	}
+}
+
+void route_names_give(struct reader *reader, const struct yaml_node **nodes)
+{
+	make_ids(reader);
+	check_names(reader, nodes);
+}
