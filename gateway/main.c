@@ -116,15 +116,24 @@ static bool have_standard_descriptors(void)
 	return true;
 }
 
+/* Are there keys in the files of auth.jwt? */
+static bool have_keys(const char *file, const struct config *config)
+{
+	size_t count = 0;
+	const char *why;
+
+	for (size_t i = 0; (i = key_source_check(config, i, &why)) < config->route_count; i++, count++) {
+		const struct jwt_settings *jwt = config->routes[i].jwt;
+
+		fprintf(stderr, "%s:%zu:%zu: error: auth.jwt: can't use %s: %s\n", file, jwt->line, jwt->column, jwt->jwks, why);
+	}
+	return count == 0;
+}
+
 static int check(const char *file, const struct config *config)
 {
-	const char *why;
-	const struct route *route = key_source_check(config, &why);
-
-	if (route != NULL) {
-		fprintf(stderr, "%s:%zu: error: auth.jwt: can't use %s: %s\n", file, route->line, route->jwt->jwks, why);
+	if (!have_keys(file, config))
 		return EXIT_USAGE;
-	}
 	fprintf(stderr, "%s: fine, %zu route%s, %zu upstream%s\n", file, config->route_count, config->route_count == 1 ? "" : "s",
 	        config->upstream_count, config->upstream_count == 1 ? "" : "s");
 	return EXIT_FINE;
@@ -140,7 +149,10 @@ static int act(enum action action, const char *file, char *const *arguments, siz
 		return EXIT_USAGE;
 	switch (action) {
 	case ACTION_RUN:
-		return control_run(config);
+		if (have_keys(file, config))
+			return control_run(config);
+		status = EXIT_USAGE;
+		break;
 	case ACTION_CHECK:
 		status = check(file, config);
 		break;

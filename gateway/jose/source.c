@@ -48,21 +48,18 @@ void key_source_release(struct key_source *source)
 	free(source);
 }
 
-const struct route *key_source_check(const struct config *config, const char **why)
+size_t key_source_check(const struct config *config, size_t from, const char **why)
 {
-	const struct jwt_settings *last = NULL; /* most routes that have one have the same */
-
-	for (size_t i = 0; i < config->route_count; i++) {
+	for (size_t i = from; i < config->route_count; i++) {
 		const struct jwt_settings *settings = config->routes[i].jwt;
 		struct key_set *keys;
 
-		if (settings == NULL || settings == last || settings->jwks_text == NULL)
-			continue;
-		last = settings;
+		if (settings == NULL || settings->jwks_text == NULL || (i > 0 && settings == config->routes[i - 1].jwt))
+			continue; /* most routes that have one have the same */
 		keys = read_file(settings, why);
 		if (keys == NULL)
-			return &config->routes[i];
+			return i;
 		key_set_release(keys);
 	}
-	return NULL;
+	return config->route_count;
 }

@@ -20,7 +20,8 @@ struct key_source *key_source_new(const struct jwt_settings *settings, const cha
 struct key_source *key_source_reference(struct key_source *source);
 void key_source_release(struct key_source *source);
 
-/* For --check: the first route whose file has no key that can be used; *why (static). NULL: there is none. */
-const struct route *key_source_check(const struct config *config, const char **why);
+/* Before a start, and for --check: the first route at or behind `from` whose file has no key that can be used; *why (static).
+ * route_count: there is none. */
+size_t key_source_check(const struct config *config, size_t from, const char **why);
 
 #endif

@@ -311,6 +311,19 @@ def test_keys_of_a_file(gateway, upstream, issuer, keys, tmp_path):
     assert not issuer.server.requests
 
 
+def test_every_file_without_keys_is_told_at_once(tmp_path):
+    (tmp_path / "broken.json").write_text("{]")
+    (tmp_path / "empty.json").write_text('{"keys": []}')
+    file = tmp_path / "gateway.yml"
+    file.write_text("upstreams: { a: { url: http://127.0.0.1:1 } }\nroutes:\n" + "".join(
+        f"  - {{ path: /{name}, upstream: a, auth: {{ jwt: {{ issuer: i, audiences: [b], jwks: {name}.json }} }} }}\n" for name in ("broken", "empty")))
+    for arguments in (("--check", "--config"), ("--config",)):
+        done = process.run(*arguments, str(file))
+        told = done.stderr.splitlines()
+        assert done.returncode == 2 and [line.startswith(f"{file}:{number}:") for number, line in zip((3, 4), told)] == [True, True], told
+        assert "error: auth.jwt: can't use broken.json" in told[0] and "error: auth.jwt: can't use empty.json" in told[1]
+
+
 def test_many_tokens_and_reloads_at_once(guarded, issuer):
     """Every token is another, while configurations come and go: nothing is mixed up, and nothing is left behind."""
     running = guarded(claims_to_headers={"X-User": "sub"}, refresh="1s")
