@@ -134,6 +134,29 @@ static void collect(struct said *said, struct property *property)
 		collect(said, child);
 }
 
+/* A line means nothing here where its route is left out. NOLINTNEXTLINE(misc-no-recursion) */
+static void refuse_below(struct import *import, struct property *property)
+{
+	if (property->verdict == VERDICT_EXACT || property->verdict == VERDICT_DIFFERENT) {
+		property->verdict = VERDICT_REFUSED;
+		property->why = property->why == NULL ? "its route is left out" : LINE("its route is left out; %s", property->why);
+	}
+	for (struct property *child = property->first; child != NULL; child = child->next)
+		refuse_below(import, child);
+}
+
+static void refuse_with_routes(struct import *import)
+{
+	for (struct draft_route *route = import->routes; route != NULL; route = route->next) {
+		const struct draft_route *other = import->routes;
+
+		while (other != NULL && (other->origin != route->origin || other->why_refused != NULL))
+			other = other->next;
+		if (other == NULL && route->origin != NULL)
+			refuse_below(import, route->origin);
+	}
+}
+
 static int by_place(const void *left, const void *right)
 {
 	const struct property *a = *(const struct property *const *)left, *b = *(const struct property *const *)right;
@@ -168,6 +191,7 @@ static void tell_all(struct import *import, FILE *to)
 {
 	struct said said = { 0 };
 
+	refuse_with_routes(import);
 	collect(&said, import->root);
 	collect(&said, import->replaced);
 	said.list = property_allocate(import->arena, (said.count + 1) * sizeof(*said.list));
