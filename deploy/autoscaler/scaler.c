@@ -8,7 +8,6 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 
-/* All services are looked at, to shrink those without an alert, as often as the shortest autoscale.down asks. */
 enum { TRIES = 3, SWEEP_LEAST_MS = 1000, SWEEP_MOST_MS = 10000 };
 
 const char *const scaler_count_names[SCALER_COUNTS] = {
@@ -34,7 +33,7 @@ struct scaler {
 	pthread_cond_t news;
 	bool is_ending, is_dry_run, has_failed_sweep;
 	struct docker docker; /* the thread's alone */
-	uint64_t sweep_due_ms, pause_ms; /* between two sweeps */
+	uint64_t sweep_due_ms;
 	struct known known[SCALER_SERVICES_MAX]; /* added to, and wished for, under the mutex; the rest of each is the thread's alone */
 	size_t known_count, next; /* whose turn it is */
 	size_t sweep_next, sweep_end; /* of the sweep under way; equal: there is none */
@@ -203,10 +202,15 @@ static void meet(struct scaler *scaler, struct known *known, const struct servic
 	pthread_mutex_unlock(&scaler->mutex);
 }
 
-static void leave_alone(struct scaler *scaler, struct known *known, const struct service *service, const struct decision *decision)
+/* Can it shrink? Then the next sweep begins after its autoscale.down, unless it begins sooner. */
+static bool hasten_sweep(struct scaler *scaler, const struct service *service)
 {
-	count(scaler, SCALER_AT_BOUND + (decision->verdict - VERDICT_AT_BOUND));
-	note(scaler, known, service_verdict_name(decision->verdict), service->replicas, service->replicas, decision->why);
+	uint64_t due_ms = clock_now_ms() + (service->down_ms > SWEEP_LEAST_MS ? service->down_ms : SWEEP_LEAST_MS);
+	bool has_down = service->down_ms != 0 && service->has_max;
+
+	if (has_down && due_ms < scaler->sweep_due_ms)
+		scaler->sweep_due_ms = due_ms;
+	return has_down;
 }
 
 /* Decides anew from what the engine says now, each time that somebody else was faster. `wish` NULL: may it shrink? */
@@ -230,12 +234,15 @@ static void settle(struct scaler *scaler, struct known *known, const struct wish
 			return;
 		}
 		meet(scaler, known, &service);
+		hasten_sweep(scaler, &service);
 		now_ms = clock_now_ms();
 		decision = wish != NULL ? service_decide(&service, wish, &known->past, now_ms)
 		                        : service_decide_down(&service, &known->past, now_ms);
 		if (decision.verdict != VERDICT_SCALE || (wish == NULL && is_wished(scaler, &service))) {
-			if (wish != NULL)
-				leave_alone(scaler, known, &service, &decision);
+			if (wish != NULL) {
+				count(scaler, SCALER_AT_BOUND + (decision.verdict - VERDICT_AT_BOUND));
+				note(scaler, known, service_verdict_name(decision.verdict), service.replicas, service.replicas, decision.why);
+			}
 			service_finish(&service);
 			return;
 		}
@@ -262,7 +269,7 @@ static void learn(struct scaler *scaler)
 {
 	json_t *list;
 
-	scaler->pause_ms = SWEEP_MOST_MS;
+	scaler->sweep_due_ms = clock_now_ms() + SWEEP_MOST_MS;
 	if (docker_list(&scaler->docker, &list) != DOCKER_FINE) {
 		if (!scaler->has_failed_sweep)
 			log_warn("the services can't be listed, so the autoscaler shrinks none: %s", scaler->docker.error);
@@ -273,23 +280,19 @@ static void learn(struct scaler *scaler)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		struct service service;
 		struct known *known;
-		bool has_down;
 
 		if (!service_read(json_array_get(list, i), &service))
 			continue;
-		has_down = service.down_ms != 0 && service.has_max;
-		if (has_down && service.down_ms < scaler->pause_ms)
-			scaler->pause_ms = service.down_ms > SWEEP_LEAST_MS ? service.down_ms : SWEEP_LEAST_MS;
-		service_finish(&service);
-		if (!has_down)
-			continue;
-		pthread_mutex_lock(&scaler->mutex);
-		known = know(scaler, service.name);
-		if (known != NULL) {
-			known->has_down = true;
-			recognise(known, &service);
+		if (hasten_sweep(scaler, &service)) {
+			pthread_mutex_lock(&scaler->mutex);
+			known = know(scaler, service.name);
+			if (known != NULL) {
+				known->has_down = true;
+				recognise(known, &service);
+			}
+			pthread_mutex_unlock(&scaler->mutex);
 		}
-		pthread_mutex_unlock(&scaler->mutex);
+		service_finish(&service);
 	}
 	json_decref(list);
 	pthread_mutex_lock(&scaler->mutex);
@@ -328,13 +331,6 @@ static struct known *take_turn(struct scaler *scaler, struct wish *wish)
 	return NULL;
 }
 
-static void wait_for_news(struct scaler *scaler, uint64_t until_ms)
-{
-	struct timespec until = { .tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000 };
-
-	pthread_cond_timedwait(&scaler->news, &scaler->mutex, &until);
-}
-
 /* Alerts go before the sweep, also before its next service: an engine that hangs makes a sweep long. */
 static void *run(void *context)
 {
@@ -346,7 +342,10 @@ static void *run(void *context)
 		struct known *wished = take_turn(scaler, &wish), *known = wished != NULL ? wished : take_sweeps_next(scaler);
 
 		if (known == NULL && clock_now_ms() < scaler->sweep_due_ms) {
-			wait_for_news(scaler, scaler->sweep_due_ms);
+			const uint64_t ms = scaler->sweep_due_ms;
+			struct timespec due = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+			pthread_cond_timedwait(&scaler->news, &scaler->mutex, &due);
 			continue;
 		}
 		scaler->current = known;
@@ -355,8 +354,6 @@ static void *run(void *context)
 			settle(scaler, known, wished != NULL ? &wish : NULL);
 		else
 			learn(scaler);
-		if (wished == NULL)
-			scaler->sweep_due_ms = clock_now_ms() + scaler->pause_ms;
 		pthread_mutex_lock(&scaler->mutex);
 		scaler->current = NULL;
 	}
@@ -372,7 +369,7 @@ struct scaler *scaler_new(const char *docker_url, bool is_dry_run)
 	if (scaler == NULL)
 		return NULL;
 	scaler->is_dry_run = is_dry_run;
-	scaler->sweep_due_ms = clock_now_ms() + SWEEP_LEAST_MS;
+	scaler->sweep_due_ms = clock_now_ms() + SWEEP_MOST_MS;
 	pthread_mutex_init(&scaler->mutex, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
