@@ -48,14 +48,24 @@ void key_source_release(struct key_source *source)
 	free(source);
 }
 
+/* Most routes that have tokens have the same settings; others may stand between them. */
+static bool is_checked(const struct config *config, size_t route)
+{
+	size_t before = route;
+
+	while (before > 0 && config->routes[before - 1].jwt == NULL)
+		before--;
+	return before > 0 && config->routes[before - 1].jwt == config->routes[route].jwt;
+}
+
 size_t key_source_check(const struct config *config, size_t from, const char **why)
 {
 	for (size_t i = from; i < config->route_count; i++) {
 		const struct jwt_settings *settings = config->routes[i].jwt;
 		struct key_set *keys;
 
-		if (settings == NULL || settings->jwks_text == NULL || (i > 0 && settings == config->routes[i - 1].jwt))
-			continue; /* most routes that have one have the same */
+		if (settings == NULL || settings->jwks_text == NULL || is_checked(config, i))
+			continue;
 		keys = read_file(settings, why);
 		if (keys == NULL)
 			return i;
