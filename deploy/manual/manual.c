@@ -90,7 +90,7 @@ static const char *const KINDS_TEXT[KINDS] = {
 	[KIND_COUNT] = "a number", [KIND_COUNT_OR_AUTO] = "a number or auto", [KIND_COUNT_OR_NONE] = "a number or none",
 	[KIND_DURATION] = "a duration", [KIND_DURATION_OR_OFF] = "a duration or off", [KIND_SIZE] = "a size",
 	[KIND_SIZE_OR_AUTO] = "a size or auto", [KIND_SIZE_OR_NONE] = "a size or none", [KIND_PERCENT] = "a share",
-	[KIND_STATUSES] = "a list of statuses", [KIND_SWITCH] = "off, or a section", [KIND_OPTION] = "a section",
+	[KIND_STATUSES] = "a list of statuses", [KIND_SWITCH] = "off, or a section", [KIND_OPTION] = "off, or a section",
 };
 
 static void print_range(const struct key *key)
@@ -181,6 +181,7 @@ static void print_file(void)
 	     "reported\nwith its line and column\n.RB ( \"gateway \\-\\-check\" ).\n.PP\n"
 	     "Durations carry a unit (250ms, 1s, 5m, 1h), sizes too (512B, 16KiB, 1MiB, 1GiB), shares a percent sign (50%, 12.5%).\n"
 	     "Inside values ${NAME} and ${NAME:\\-default} are taken from the environment; $$ is a dollar sign.\n"
+	     "true and false are the same as on and off.\n"
 	     ".SH KEYS");
 	print_scope(SCOPE_ROOT, "");
 	puts(".SH EXAMPLE\n.nf\nupstreams:\n  patient: { url: \"http://tasks.patient:2222\" }\nroutes:\n"

@@ -165,7 +165,7 @@ void read_cors(struct reader *reader, const struct key *key, const struct yaml_n
 	struct cors *cors;
 
 	route->cors = NULL;
-	if (reader_is_empty(node) || (node->kind == YAML_SCALAR && value_is_off(node->text)))
+	if (reader_is_empty(node) || value_is_nothing(node))
 		return;
 	if (node->kind != YAML_MAPPING) {
 		reader_error(reader, node, "cors takes off, or a mapping, as in { origins: [\"https://app.example\"] }");

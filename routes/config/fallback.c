@@ -208,6 +208,10 @@ void read_fallback(struct reader *reader, const struct key *key, const struct ya
 	const char *text;
 
 	section_defaults(reader, SCOPE_FALLBACK, &parts);
+	if (node->is_plain && value_is_nothing(node)) {
+		build(reader, NULL, &parts, into);
+		return;
+	}
 	if (node->kind == YAML_SCALAR && !reader_is_empty(node)) {
 		text = reader_text(reader, node, key->name);
 		parts.body = text != NULL ? reader_copy(reader, text, strlen(text)) : NULL;

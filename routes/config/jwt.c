@@ -234,7 +234,7 @@ void read_jwt(struct reader *reader, const struct key *key, const struct yaml_no
 		return;
 	if (node->kind == YAML_SCALAR) {
 		text = reader_text(reader, node, key->name);
-		if (text != NULL && value_is_off(text))
+		if (value_is_nothing(node) || (text != NULL && value_is_off(text)))
 			route->jwt = NULL;
 		else if (text != NULL)
 			reader_error(reader, node, "jwt takes off or a mapping, as in { issuer: ..., jwks: ... }, not \"%.40s\"", text);

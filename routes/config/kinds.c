@@ -46,7 +46,7 @@ static void read_switch(struct reader *reader, const struct key *key, const stru
 	text = reader_text(reader, node, key->name);
 	if (text == NULL)
 		return;
-	if (value_is_on(text) || value_is_off(text))
+	if (value_is_on(text) || value_is_off(text) || value_is_nothing(node))
 		key_store(key, into, value_is_on(text));
 	else
 		reader_error(reader, node, "%s takes on, off or a mapping, not \"%.40s\"", key->name, text);

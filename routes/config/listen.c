@@ -2,6 +2,7 @@
 #include "routes/config/listen.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "routes/config/arena.h"
 #include "routes/config/complaints.h"
@@ -136,7 +137,7 @@ static bool is_switch_word(const char *text)
 	static const char *const WORDS[] = {"", "on", "true", "yes", "no", "none", "null", "stderr"};
 
 	for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
-		if (strcmp(text, WORDS[i]) == 0)
+		if (strcasecmp(text, WORDS[i]) == 0)
 			return true;
 	return false;
 }

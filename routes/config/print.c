@@ -341,7 +341,7 @@ static void print_route(FILE *to, const struct config *config, const struct rout
 	fprintf(to, "    exact: %s\n", key_format(keys_find(SCOPE_ROUTE, "exact"), route->exact, text));
 	is_name = route->id == route->path && strlen(route->path) <= CONFIG_ROUTE_NAME_MAX;
 	print_named(to, "name", is_name ? route->path : route->name);
-	print_named(to, "host", route->host != NULL ? route->host : "any");
+	print_named(to, "host", route->host);
 	if (route->method_count == 0)
 		fputs("    methods: any\n", to);
 	for (size_t i = 0; i < route->method_count; i++) {

@@ -58,7 +58,7 @@ void read_host(struct reader *reader, const struct key *key, const struct yaml_n
 	char *host;
 	size_t length;
 
-	if (text == NULL || strcmp(text, "any") == 0)
+	if (text == NULL)
 		return;
 	length = strlen(text);
 	host = reader_copy(reader, text, length);

@@ -66,23 +66,30 @@ static const struct yaml_node *find(const struct yaml_node *mapping, const char 
 
 /* ---- what is not a matter of one key --------------------------------------------------------------------------------- */
 
+static bool redirects(const struct yaml_node *fallback)
+{
+	const struct yaml_node *redirect = yaml_find(fallback, "redirect");
+
+	return redirect != NULL && !(redirect->kind == YAML_SCALAR && value_is_off(redirect->text));
+}
+
 static bool has_answer(const struct yaml_node *fallback)
 {
-	return yaml_find(fallback, "body") != NULL || yaml_find(fallback, "file") != NULL || yaml_find(fallback, "redirect") != NULL;
+	return yaml_find(fallback, "body") != NULL || yaml_find(fallback, "file") != NULL || redirects(fallback);
 }
 
 /* A route's own body, file or redirect takes the place of the inherited one with its content type; the status of a redirect is none
  * for a text. */
 static bool is_other_answer(const struct yaml_node *own, const struct yaml_node *inherited, const char *key)
 {
-	bool redirects = yaml_find(own, "redirect") != NULL;
+	bool has_other_kind = redirects(own) != redirects(inherited);
 
+	if (strcmp(key, "status") == 0)
+		return has_other_kind && (has_answer(own) || yaml_find(own, "redirect") != NULL);
 	if (!has_answer(own))
 		return false;
 	if (strcmp(key, "content_type") == 0)
-		return redirects || has_answer(inherited);
-	if (strcmp(key, "status") == 0)
-		return redirects != (yaml_find(inherited, "redirect") != NULL);
+		return redirects(own) || has_answer(inherited);
 	return strcmp(key, "body") == 0 || strcmp(key, "file") == 0 || strcmp(key, "redirect") == 0;
 }
 
@@ -117,7 +124,8 @@ static const struct yaml_node *as_mapping(struct reader *reader, const struct ke
 	struct yaml_node text = *value;
 	struct draft draft;
 
-	if (key->kind != KIND_FALLBACK || value->kind != YAML_SCALAR || reader_is_empty(value))
+	if (key->kind != KIND_FALLBACK || value->kind != YAML_SCALAR || reader_is_empty(value) ||
+	    (value->is_plain && value_is_nothing(value)))
 		return value;
 	draft = begin(reader, value);
 	if (draft.node == NULL)

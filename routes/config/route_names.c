@@ -24,7 +24,8 @@ static void make_id(struct reader *reader, struct route *route)
 	route->id = id;
 }
 
-/* Of the same path, the one that is called so is the first, then one without other conditions. */
+/* Of the routes with one path, the path is the id of the one that is called so, else of the one without other conditions, else
+ * of the first. */
 static int rank_of(const struct route *route)
 {
 	bool is_called_so = route->name != NULL && strcmp(route->name, route->path) == 0;
@@ -41,7 +42,7 @@ static int by_path(const void *a, const void *b)
 	return order != 0 ? order : (first > second) - (first < second);
 }
 
-/* The name, or the path; where several routes without a name have the same, all but the first of them tell their conditions. */
+/* The name, or the path; if another route of the path has that, the path with the other conditions. */
 static void make_ids(struct reader *reader)
 {
 	struct route *routes = reader->config->routes, **sorted;
@@ -62,8 +63,6 @@ static void make_ids(struct reader *reader)
 			route->id = route->name != NULL ? route->name : route->path;
 		if (route->id != NULL && strcmp(route->id, route->path) == 0)
 			taken = route->path;
-		if (route->detour != NULL)
-			route->detour->id = route->id;
 	}
 }
 
@@ -78,7 +77,7 @@ static int by_id(const void *a, const void *b)
 /* Routes without a name differ by what they match, or one of them could never. */
 static void check_names(struct reader *reader, const struct yaml_node **nodes)
 {
-	const struct route *routes = reader->config->routes, **sorted;
+	struct route *routes = reader->config->routes, **sorted;
 	size_t count = reader->config->route_count;
 
 	sorted = reader_allocate_scratch(reader, (count + 1) * sizeof(*sorted));
@@ -90,9 +89,14 @@ static void check_names(struct reader *reader, const struct yaml_node **nodes)
 	if (sorted != NULL && count > 0)
 		qsort(sorted, count, sizeof(*sorted), by_id);
 	for (size_t i = 1; i < count && sorted != NULL; i++) {
-		const struct route *route = sorted[i]->name != NULL ? sorted[i] : sorted[i - 1];
+		struct route *route = sorted[i]->name != NULL ? sorted[i] : sorted[i - 1];
+		struct route *other = route == sorted[i] ? sorted[i - 1] : sorted[i];
 
-		if (route->name != NULL && strcmp(sorted[i]->id, sorted[i - 1]->id) == 0)
+		if (route->name == NULL || strcmp(route->id, other->id) != 0)
+			continue;
+		if (other->name == NULL && rank_of(other) == 2)
+			make_id(reader, other); /* it can be told by its conditions */
+		else
 			reader_error(reader, yaml_find(nodes[route - routes], "name"),
 			             "another route is also called \"%.70s\"",
 			             route->name);
@@ -101,6 +105,11 @@ static void check_names(struct reader *reader, const struct yaml_node **nodes)
 
 void route_names_give(struct reader *reader, const struct yaml_node **nodes)
 {
+	struct config *config = reader->config;
+
 	make_ids(reader);
 	check_names(reader, nodes);
+	for (size_t i = 0; i < config->route_count; i++)
+		if (config->routes[i].detour != NULL)
+			config->routes[i].detour->id = config->routes[i].id;
 }

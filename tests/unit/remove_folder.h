@@ -1,4 +1,4 @@
-/* A test's own folder goes with it. */
+/* A test removes the folder that it made. */
 #ifndef TESTS_UNIT_REMOVE_FOLDER_H
 #define TESTS_UNIT_REMOVE_FOLDER_H
 

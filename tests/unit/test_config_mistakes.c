@@ -82,7 +82,7 @@ static void test_values(void **state)
 	bad("access_log: { when: errors }\n" UPSTREAMS ROUTES,
 	    "f:1:21: error: when takes all, failures, or a duration with its unit, as in 250ms, 1s, 5m, not \"errors\"\n");
 	bad("access_log: { when: 0s }\n" UPSTREAMS ROUTES, "f:1:21: error: when must be between 1ms and 1h, not \"0s\"\n");
-	bad("access_log: true\n" UPSTREAMS ROUTES, "f:1:13: error: access_log is off, stdout or a file, not \"true\"\n");
+	bad("access_log: True\n" UPSTREAMS ROUTES, "f:1:13: error: access_log is off, stdout or a file, not \"True\"\n");
 	bad(WITH_ROUTE("host: \"[::1]:1\""), "f:2:54: error: host takes a name without a port, not \"[::1]:1\"\n");
 	bad("listen:\n" UPSTREAMS ROUTES, "f:1:8: error: listen has no value\n");
 	bad("listen: { port: 80 }\n" UPSTREAMS ROUTES, "f:1:9: error: listen takes a single value or a list, as in [a, b]\n");

@@ -157,11 +157,14 @@ static void test_ids_are_paths(void **state)
 		          "{ path: /b, methods: [PUT], upstream: patient }, { path: /c, name: c, exact: on, upstream: patient },\n"
 		          "{ path: /c, methods: [PUT], upstream: patient, fallback: { upstream: away } } ]\n");
 	static const char *const ids[] = { "GET,POST /a", "/a", "h/a exact", "/b", "PUT /b", "c", "/c" };
+	static const char taken[] = UPSTREAMS "routes: [ { path: /a, name: /b, upstream: patient },\n"
+	                                      "{ path: /b, methods: [PUT], upstream: patient } ]\n";
 
 	(void)state;
 	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
 		assert_string_equal(route[i].id, ids[i]);
 	assert_string_equal(route[6].detour->id, "/c");
+	assert_string_equal(good_route(taken)[1].id, "PUT /b");
 }
 
 /* A route may take back what route_defaults gives it. */
@@ -173,8 +176,8 @@ static void test_nothing_is_written(void **state)
 		          "  cors: { origins: [\"*\"] }, auth: { forward: { upstream: away, path: /verify } },\n"
 		          "  fallback: { redirect: \"https://a.example/\" } }\n"
 		          "routes: [ { path: /a, upstream: patient },\n"
-		          "{ path: /b, host: any, methods: any, rewrite: none, request_headers: none,\n"
-		          "  response_headers: off, rate_limit: off, cors: false, auth: off, upstream: patient,\n"
+		          "{ path: /b, methods: any, rewrite: none, request_headers: none,\n"
+		          "  response_headers: off, rate_limit: none, cors: none, auth: off, upstream: patient,\n"
 		          "  fallback: { redirect: off, body: x } } ]\n");
 
 	(void)state;
@@ -186,6 +189,36 @@ static void test_nothing_is_written(void **state)
 	assert_null(route[1].fallback.redirect);
 	assert_null(route[1].host);
 	assert_int_equal(route[1].method_count, 0);
+}
+
+static const struct fallback *fallback_of(const char *defaults, const char *own)
+{
+	char text[512];
+
+	snprintf(text, sizeof text, UPSTREAMS "route_defaults: { fallback: %s }\n"
+	                                      "routes: [ { path: /, upstream: patient, fallback: %s } ]\n", defaults, own);
+	return &good_route(text)->fallback;
+}
+
+static void test_a_redirect_is_taken_back(void **state)
+{
+	static const char usual[] = "This service is currently unavailable\n";
+	const struct fallback *fallback = fallback_of("{ redirect: \"https://a.example/\", status: 307 }", "{ redirect: off }");
+
+	(void)state;
+	assert_true(fallback->redirect == NULL && fallback->status == 503);
+	assert_memory_equal(fallback->body, usual, sizeof usual - 1);
+	fallback = fallback_of("{ redirect: \"https://a.example/\", status: 307 }", "{ redirect: off, body: x }");
+	assert_true(fallback->redirect == NULL && fallback->status == 503 && fallback->body[0] == 'x');
+	fallback = fallback_of("{ status: 200, body: hello, content_type: text/html }", "{ redirect: off }");
+	assert_true(fallback->status == 200 && fallback->body[0] == 'h');
+	assert_string_equal(fallback->content_type, "text/html");
+	fallback = fallback_of("{ redirect: off, body: x, status: 500 }", "{ redirect: \"https://a.example/\" }");
+	assert_true(fallback->redirect != NULL && fallback->status == 302);
+	fallback = fallback_of("{ status: 200, body: hello }", "off");
+	assert_true(fallback->status == 503 && fallback->body_length == sizeof usual - 1);
+	fallback = fallback_of("none", "\"off\"");
+	assert_memory_equal(fallback->body, "off", 3);
 }
 
 static void test_redirects(void **state)
@@ -460,6 +493,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_paths_of_routes, teardown),
 		cmocka_unit_test_teardown(test_ids_are_paths, teardown),
 		cmocka_unit_test_teardown(test_nothing_is_written, teardown),
+		cmocka_unit_test_teardown(test_a_redirect_is_taken_back, teardown),
 		cmocka_unit_test_teardown(test_redirects, teardown),
 		cmocka_unit_test_teardown(test_rate_limits, teardown),
 		cmocka_unit_test_teardown(test_rate_limit_mistakes, teardown),
