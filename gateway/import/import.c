@@ -134,7 +134,7 @@ static void collect(struct said *said, struct property *property)
 		collect(said, child);
 }
 
-/* A line means nothing here where its route is left out. NOLINTNEXTLINE(misc-no-recursion) */
+/* The gateway takes nothing from the lines of a route that is left out. NOLINTNEXTLINE(misc-no-recursion) */
 static void refuse_below(struct import *import, struct property *property)
 {
 	if (property->verdict == VERDICT_EXACT || property->verdict == VERDICT_DIFFERENT) {

@@ -47,6 +47,7 @@ def taken_slowly(port, path, seconds):
 WORKER, WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 LOWEST_PORT, PORTS = 12000, 20000 - 20000 % WORKERS
 FIRST_PORT = int(os.environ.get("FIRST_PORT", LOWEST_PORT + (os.getpid() if WORKERS == 1 else os.getppid()) * 37 % PORTS))
+assert LOWEST_PORT <= FIRST_PORT < LOWEST_PORT + PORTS
 ports = (LOWEST_PORT + (FIRST_PORT - LOWEST_PORT + turn) % PORTS for turn in itertools.count(WORKER, WORKERS))
 
 

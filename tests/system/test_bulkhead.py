@@ -307,7 +307,7 @@ def test_nobody_is_forgotten(serve, workers, leaves):
         thread.start()
     for thread in threads:
         thread.join()
-    # On a slow machine the queue may stand for so long that the bulkhead takes it for overload, and a client may leave before it reads so.
+    # On a slow machine the queue may stand for so long that the bulkhead takes it for overload, and a client may leave before it reads the 503.
     told = {line["outcome"] for line in started.log() if line["status"] == 503}
     assert told <= ({"overloaded", "client_aborted"} if leaves else {"overloaded"})
     assert set(statuses) <= {200, 503} and statuses.count(200) > len(statuses) / 10
