@@ -110,10 +110,12 @@ static bool is_like(const char *wish, const char *text, size_t room)
 json_t *requests_choose(struct kept_list *const *lists, size_t list_count, const char *id, const char *upstream, const char *kind)
 {
 	struct chosen *chosen = calloc(list_count * KEPT_EACH * KEPT_KIND_COUNT + 1, sizeof *chosen);
-	json_t *all = chosen == NULL ? NULL : json_array();
+	json_t *all;
 	size_t count = 0;
 
-	for (size_t i = 0; chosen != NULL && i < list_count; i++) {
+	if (chosen == NULL)
+		return NULL;
+	for (size_t i = 0; i < list_count; i++) {
 		for (size_t j = 0; j < lists[i]->count; j++) {
 			const struct kept_request *one = &lists[i]->requests[j];
 
@@ -122,8 +124,8 @@ json_t *requests_choose(struct kept_list *const *lists, size_t list_count, const
 				chosen[count++] = (struct chosen){ one, lists[i]->worker };
 		}
 	}
-	if (count > 1)
-		qsort(chosen, count, sizeof *chosen, newest_first);
+	qsort(chosen, count, sizeof *chosen, newest_first);
+	all = json_array();
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(all, describe(chosen[i].request, chosen[i].worker));
 	free(chosen);

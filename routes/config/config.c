@@ -159,9 +159,9 @@ static char *load(const char *file, size_t *length, struct complaints *complaint
 	char words[120];
 
 	/* One byte more than is allowed tells that there is more. */
-	if (text != NULL)
+	if (from != NULL && text != NULL)
 		*length = fread(text, 1, YAML_TEXT_MAX + 1, from);
-	if (text == NULL || ferror(from)) {
+	if (from == NULL || text == NULL || ferror(from)) {
 		snprintf(words, sizeof(words), "can't read the file: %.80s", strerror(errno));
 		complaints_add(complaints, 0, 0, false, words);
 		free(text);
