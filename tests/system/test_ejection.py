@@ -172,7 +172,7 @@ def test_a_replica_that_hung_is_used_again(serve, service):  # noqa: F811
         release.wait(60)
         connection.close()
 
-    started = serve(2, hang, timeouts={"response": "300ms"}, ejection={"for": "300ms"})
+    started = serve(2, hang, timeouts={"response": "1s"}, ejection={"for": "300ms"})
     load = Load(started)
     until(lambda: endpoint_of(started, ONE)["ejections"], "ejection", 30)
     release.set()

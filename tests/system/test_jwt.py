@@ -225,6 +225,7 @@ def test_an_issuer_whose_certificate_nobody_vouches_for(gateway, upstream):
     running = gateway(upstream(), [{"path": "/", "auth": {"jwt": {"issuer": "i", "audiences": ["a"],
                                                                    "jwks": f"https://127.0.0.1:{server.port}/keys"}}}])
     until(lambda: running.has_said("no keys from https://"), "the failure is said")
+    until(lambda: greetings, "what the server got")
     assert greetings[0][:2] == b"\x16\x03"  # a ClientHello
     assert ask(running, "x.y.z").status == 503
 

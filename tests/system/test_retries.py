@@ -97,7 +97,7 @@ def test_all_tries_have_one_end(service, serve):  # noqa: F811
     release = threading.Event()
     service.start(ONE, TWO, THREE, handler=lambda connection, request: release.wait(60))
     started, connection = serve(ONE, TWO, THREE, retry={"attempts": 7, "budget": "100%"},
-                                timeouts={"response": "400ms", "total": "600ms"}, **CALM)
+                                timeouts={"response": "1200ms", "total": "1800ms"}, **CALM)
     began = time.monotonic()
     response = connection.request()
     took = time.monotonic() - began
@@ -105,7 +105,7 @@ def test_all_tries_have_one_end(service, serve):  # noqa: F811
     assert response.body == FALLBACK.encode() and "http_response_timeout" in response.get("Proxy-Status")
     line = started.log(1)[0]
     assert (line["attempts"], line["outcome"], line["reason"]) == (2, "response_timeout", "timeouts.total is over")
-    assert took >= 0.6 and line["duration_ms"] < 1200, "three tries would have been 1,200"
+    assert took >= 1.8 and line["duration_ms"] < 3600, "three tries would have been 3,600"
 
 
 def test_no_time_is_lost_on_another_that_is_just_as_slow(service, serve, client):  # noqa: F811
