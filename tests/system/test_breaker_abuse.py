@@ -194,10 +194,10 @@ def test_a_client_that_goes_on_late_is_answered(gateway, upstream):
         connection.read_body(request)
         connection.reply()
 
-    started = gateway({"patient": {"url": upstream(answer, whole=False), "timeouts": {"response": "300ms"}}})
+    started = gateway({"patient": {"url": upstream(answer, whole=False), "timeouts": {"response": "1s"}}})
     connection = Client(started.port)
     connection.send(EXPECTING)
-    threading.Event().wait(0.8)
+    threading.Event().wait(1.5)
     connection.send("hello")
     assert connection.answer().status == 200
 

@@ -30,10 +30,10 @@ def serve(gateway, service):  # noqa: F811
 
 
 class Load:
-    """Clients that ask again as soon as they are answered, until stop()."""
+    """Clients that ask again as soon as they are answered, or `pause` seconds later, until stop()."""
 
-    def __init__(self, gateway, clients=8, **request):
-        self.answers, self.stopping = [], threading.Event()
+    def __init__(self, gateway, clients=8, pause=0, **request):
+        self.answers, self.stopping, self.pause = [], threading.Event(), pause
         self.threads = [threading.Thread(target=self.ask, args=(Client(gateway.port), request)) for _ in range(clients)]
         for thread in self.threads:
             thread.start()
@@ -43,6 +43,8 @@ class Load:
             began = time.monotonic()
             status = connection.request(**request).status
             self.answers.append((status, time.monotonic() - began))
+            if self.pause:
+                time.sleep(self.pause)
 
     def stop(self):
         self.stopping.set()
@@ -140,7 +142,7 @@ def test_a_replica_that_hangs_costs_no_more(serve, service, balance):  # noqa: F
 def test_a_post_that_hangs_is_not_sent_again(serve, service):  # noqa: F811
     release = threading.Event()
     started = serve(3, lambda connection, request: release.wait(60), timeouts={"response": "2s"})
-    load = Load(started, method="POST", body=b"x")
+    load = Load(started, pause=0.01, method="POST", body=b"x")
     until(lambda: endpoint_of(started, ONE)["ejections"], "ejection", 30)
     load.stop()
     release.set()
