@@ -140,9 +140,12 @@ static void on_answer(void *context, const struct resolver_answer *answer)
 	struct name *name = context;
 	uint32_t pause_ms = jittered(name, name->naming->refresh_ms);
 	const char *error = answer->error;
+	enum resolver_verdict verdict = answer->verdict;
 
 	name->query = NULL;
-	switch (answer->is_from_hosts && !name->is_from_hosts && name->known.count > 0 ? answer->dns_verdict : answer->verdict) {
+	if (answer->is_from_hosts && !name->is_from_hosts && name->known.count > 0)
+		verdict = answer->dns_verdict;
+	switch (verdict) {
 	case RESOLVER_ANSWER:
 		take_addresses(name, answer);
 		error = answer->dns_verdict == RESOLVER_NO_NAME ? NULL : error;

@@ -77,10 +77,11 @@ void complaints_add(struct complaints *complaints, size_t line, size_t column, b
 	if (complaints->count >= COMPLAINTS_MAX)
 		return;
 	if ((complaints->count & (complaints->count - 1)) == 0) {
-		list = realloc(list, (complaints->count > 0 ? complaints->count * 2 : 1) * sizeof(*list));
-		if (list == NULL)
+		struct complaint *more = realloc(list, (complaints->count > 0 ? complaints->count * 2 : 1) * sizeof(*list));
+
+		if (more == NULL)
 			return;
-		complaints->list = list;
+		complaints->list = list = more;
 	}
 	list[complaints->count++] = added;
 }
