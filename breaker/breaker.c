@@ -26,8 +26,9 @@
 #include "breaker/inside.h"
 #include "breaker/numbered.h"
 
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && sizeof(void *) == 8,
-               "the gateway needs a 64-bit machine: a breaker's word of 64 bits is swapped without a lock, and sizes have 64 bits");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
+               "the gateway needs a 64-bit machine: a breaker's word of 64 bits is swapped without a lock");
+_Static_assert(sizeof(void *) == 8, "the gateway needs a 64-bit machine: sizes have 64 bits");
 
 enum permit_kind { PERMIT_NONE, PERMIT_UNCOUNTED, PERMIT_COUNTED, PERMIT_PROBE, PERMIT_ASIDE, PERMIT_OBSERVED };
 

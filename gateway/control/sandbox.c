@@ -12,7 +12,7 @@
 #include "gateway/base/sanitizer.h"
 
 /* A sanitizer's runtime makes system calls of its own, and opens files when it reports. */
-enum { IS_SANITIZED = HAS_ADDRESS_SANITIZER || HAS_THREAD_SANITIZER };
+static const bool IS_SANITIZED = HAS_ADDRESS_SANITIZER || HAS_THREAD_SANITIZER;
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
