@@ -91,7 +91,7 @@ def test_the_longest_idle_goes_when_it_is_full(gateway, upstream):
     assert held[1].is_closed()
     assert all(is_open(connection) for connection in held[:1] + held[2:])
     assert shed(running, "oldest_idle") == 1
-    assert running.has_said("closing the longest idle ones")
+    until(lambda: running.has_said("closing the longest idle ones"), "the gateway says so")
 
 
 @pytest.mark.parametrize("reloaded", ["60s", "30s", "300s"], ids="idle_timeout {}".format)

@@ -111,11 +111,12 @@ def test_all_tries_have_one_end(service, serve):  # noqa: F811
 def test_no_time_is_lost_on_another_that_is_just_as_slow(service, serve, client):  # noqa: F811
     release = threading.Event()
     service.start(ONE, TWO, handler=lambda connection, request: release.wait(60))
-    started, first = serve(ONE, TWO, retry={"attempts": 1, "budget": "100%"}, timeouts={"response": "300ms"}, breaker="off")
+    started, first = serve(ONE, TWO, retry={"attempts": 1, "budget": "100%"}, timeouts={"response": "1s"}, breaker="off")
     second = client(started)
     first.ask()
     until(lambda: service.count() == 1)
     second.ask()  # of two that are asked the less busy one is chosen
+    until(lambda: service.count() == 2)
     assert [connection.answer().status for connection in (first, second)] == [503] * 2
     release.set()
     assert [(line["attempts"], line["outcome"]) for line in started.log(2)] == [(1, "response_timeout")] * 2
