@@ -3,11 +3,12 @@ the filters refuse what they should is shown by tests/unit/test_syscall_filter.c
 import os
 import signal
 import socket
+import subprocess
 
 import pytest
 
 from harness import Client, until
-from process import IS_SANITIZED
+from process import BINARY, IS_SANITIZED
 
 pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's runtime makes calls of its own: there is no sandbox")
 
@@ -103,5 +104,7 @@ def test_a_log_in_a_folder_of_its_own_is_rotated(gateway, upstream, tmp_path):
 
 @pytest.mark.parametrize("tool", [("strace", "-D", "-f", "-o", "/dev/null"), ("valgrind", "--tool=none", "-q")], ids=lambda tool: tool[0])
 def test_tools_that_look_at_calls_still_work(gateway, upstream, tool):
+    if "Possibly corrupted debuginfo" in subprocess.run([*tool, BINARY, "--version"], capture_output=True, text=True).stderr:
+        pytest.skip("this valgrind can't read what this compiler has written about lines")
     running = gateway(upstream(), prefix=tool)
     assert Client(running.port).request().status == 200
