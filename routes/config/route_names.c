@@ -42,28 +42,39 @@ static int by_path(const void *a, const void *b)
 	return order != 0 ? order : (first > second) - (first < second);
 }
 
-/* The name, or the path; if another route of the path has that, the path with the other conditions. */
-static void make_ids(struct reader *reader)
+/* In this order; NULL: memory is short. */
+static struct route **sort(struct reader *reader, int (*compare)(const void *, const void *))
 {
-	struct route *routes = reader->config->routes, **sorted;
 	size_t count = reader->config->route_count;
+	struct route **sorted = reader_allocate_scratch(reader, (count + 1) * sizeof(*sorted));
+
+	if (sorted == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &reader->config->routes[i];
+	qsort(sorted, count, sizeof(*sorted), compare);
+	return sorted;
+}
+
+/* The name, or the path; if another route of the path has that, the path with the other conditions. False: memory is short. */
+static bool make_ids(struct reader *reader)
+{
+	struct route **sorted = sort(reader, by_path);
 	const char *taken = "";
 
-	sorted = reader_allocate_scratch(reader, (count + 1) * sizeof(*sorted));
-	for (size_t i = 0; i < count && sorted != NULL; i++)
-		sorted[i] = &routes[i];
-	if (sorted != NULL && count > 0)
-		qsort(sorted, count, sizeof(*sorted), by_path);
-	for (size_t i = 0; i < count && sorted != NULL; i++) {
+	for (size_t i = 0; sorted != NULL && i < reader->config->route_count; i++) {
 		struct route *route = sorted[i];
 
 		if (route->name == NULL && strcmp(route->path, taken) == 0)
 			make_id(reader, route);
 		else
 			route->id = route->name != NULL ? route->name : route->path;
-		if (route->id != NULL && strcmp(route->id, route->path) == 0)
+		if (route->id == NULL)
+			return false;
+		if (strcmp(route->id, route->path) == 0)
 			taken = route->path;
 	}
+	return sorted != NULL;
 }
 
 static int by_id(const void *a, const void *b)
@@ -77,18 +88,9 @@ static int by_id(const void *a, const void *b)
 /* Routes without a name differ by what they match, or one of them could never. */
 static void check_names(struct reader *reader, const struct yaml_node **nodes)
 {
-	struct route *routes = reader->config->routes, **sorted;
-	size_t count = reader->config->route_count;
+	struct route **sorted = sort(reader, by_id);
 
-	sorted = reader_allocate_scratch(reader, (count + 1) * sizeof(*sorted));
-	for (size_t i = 0; i < count && sorted != NULL; i++) {
-		sorted[i] = &routes[i];
-		if (routes[i].id == NULL)
-			return; /* memory is short */
-	}
-	if (sorted != NULL && count > 0)
-		qsort(sorted, count, sizeof(*sorted), by_id);
-	for (size_t i = 1; i < count && sorted != NULL; i++) {
+	for (size_t i = 1; sorted != NULL && i < reader->config->route_count; i++) {
 		struct route *route = sorted[i]->name != NULL ? sorted[i] : sorted[i - 1];
 		struct route *other = route == sorted[i] ? sorted[i - 1] : sorted[i];
 
@@ -97,9 +99,8 @@ static void check_names(struct reader *reader, const struct yaml_node **nodes)
 		if (other->name == NULL && rank_of(other) == 2)
 			make_id(reader, other); /* it can be told by its conditions */
 		else
-			reader_error(reader, yaml_find(nodes[route - routes], "name"),
-			             "another route is also called \"%.70s\"",
-			             route->name);
+			reader_error(reader, yaml_find(nodes[route - reader->config->routes], "name"),
+			             "another route is also called \"%.70s\"", route->name);
 	}
 }
 
@@ -107,8 +108,8 @@ void route_names_give(struct reader *reader, const struct yaml_node **nodes)
 {
 	struct config *config = reader->config;
 
-	make_ids(reader);
-	check_names(reader, nodes);
+	if (make_ids(reader))
+		check_names(reader, nodes);
 	for (size_t i = 0; i < config->route_count; i++)
 		if (config->routes[i].detour != NULL)
 			config->routes[i].detour->id = config->routes[i].id;
