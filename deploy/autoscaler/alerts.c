@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "gateway/base/json_bound.h"
+#include "gateway/base/siphash.h"
 
 bool alerts_is_service_name(const char *text, size_t length)
 {
@@ -100,22 +101,19 @@ static const char *text_at(const json_t *object, const char *key)
 	return text != NULL && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-/* Go writes the year 1 for a time that is not set. */
-static bool ends_later(const json_t *alert, double now_s)
-{
-	const char *text = text_at(alert, "endsAt");
-	double ends_s;
-
-	return text == NULL || !alerts_parse_time(text, &ends_s) || ends_s < 0 || ends_s > now_s;
-}
-
-static bool is_firing(const json_t *alert, double now_s)
+/* How long it still fires; 0: it does not. Go writes the year 1 for a time that is not set. */
+static uint64_t fires_ms(const json_t *alert, double now_s)
 {
 	const char *status = text_at(alert, "status"); /* only Alertmanager's webhook has one */
+	const char *text = text_at(alert, "endsAt");
+	double ends_s, rest_ms;
 
 	if (status != NULL)
-		return strcmp(status, "firing") == 0;
-	return ends_later(alert, now_s);
+		return strcmp(status, "firing") == 0 ? FIRES_MOST_MS : 0;
+	if (text == NULL || !alerts_parse_time(text, &ends_s) || ends_s < 0)
+		return FIRES_MOST_MS;
+	rest_ms = ceil((ends_s - now_s) * 1000);
+	return rest_ms <= 0 ? 0 : rest_ms < FIRES_MOST_MS ? (uint64_t)rest_ms : FIRES_MOST_MS;
 }
 
 /* The number of the annotation `replicas`, rounded up as the rule that computed it would want. 0: it is no number, or the rule's
@@ -148,12 +146,44 @@ static struct wish *wish_for(struct wishes *wishes, const char *service)
 	return wish;
 }
 
+/* Who may send alerts may scale: nobody gains by labels that have another alert's hash, so it needs no secret seed. */
+static uint64_t hash_of(const json_t *labels)
+{
+	static const struct siphash_seed seed = { .halves = { 0, 0 } };
+	char *text = json_dumps(labels, JSON_COMPACT | JSON_SORT_KEYS);
+	uint64_t hash = text == NULL ? 0 : siphash(&seed, text, strlen(text));
+
+	free(text);
+	return hash;
+}
+
+static void tell(struct wishes *wishes, struct wish *wish, const json_t *labels, uint64_t more_ms)
+{
+	struct told *told = &wishes->told[wishes->told_count++];
+
+	*told = (struct told){ .alert = hash_of(labels), .fires_ms = more_ms };
+	if (wish->told == NULL)
+		wish->told = told;
+	else
+		wish->last_told->next = told;
+	wish->last_told = told;
+}
+
+void alerts_merge(struct wish *wish, const struct wish *more)
+{
+	if (!wish->is_firing || more->replicas > wish->replicas)
+		strcpy(wish->alert, more->alert);
+	wish->is_firing = true;
+	wish->wants_step = wish->wants_step || more->wants_step;
+	wish->replicas = more->replicas > wish->replicas ? more->replicas : wish->replicas;
+}
+
 static void take_alert(struct wishes *wishes, const json_t *alert, double now_s)
 {
 	const json_t *labels = json_object_get(alert, "labels"), *scale = json_object_get(labels, "scale");
 	const char *service = text_at(labels, "scale"), *name = text_at(labels, "alertname");
-	struct wish *wish;
-	uint64_t replicas;
+	struct wish *wish, one = { .replicas = wanted_replicas(alert) };
+	uint64_t more_ms = fires_ms(alert, now_s);
 
 	if (scale == NULL) {
 		wishes->unnamed++;
@@ -163,18 +193,14 @@ static void take_alert(struct wishes *wishes, const json_t *alert, double now_s)
 		wishes->misnamed++;
 		return;
 	}
+	snprintf(one.alert, sizeof one.alert, "%s", name == NULL ? "" : name);
+	one.wants_step = one.replicas == 0;
 	wish = wish_for(wishes, service);
-	if (!is_firing(alert, now_s)) {
-		if (wish->alert[0] == '\0')
-			snprintf(wish->alert, sizeof wish->alert, "%s", name == NULL ? "" : name);
-		return;
-	}
-	if (!wish->is_firing)
-		snprintf(wish->alert, sizeof wish->alert, "%s", name == NULL ? "" : name);
-	wish->is_firing = true;
-	replicas = wanted_replicas(alert);
-	if (replicas > wish->replicas)
-		wish->replicas = replicas;
+	tell(wishes, wish, labels, more_ms);
+	if (more_ms > 0)
+		alerts_merge(wish, &one);
+	else if (wish->alert[0] == '\0')
+		strcpy(wish->alert, one.alert);
 }
 
 /* The list of alerts in either form. NULL: it is neither. */
@@ -219,8 +245,11 @@ bool alerts_read(const char *bytes, size_t length, double now_s, struct wishes *
 		if (!json_is_object(json_array_get(alerts, i)))
 			return refuse(error, error_size, message, "an alert is no object");
 	wishes->list = calloc(count + 1, sizeof *wishes->list);
-	if (wishes->list == NULL)
+	wishes->told = calloc(count + 1, sizeof *wishes->told);
+	if (wishes->list == NULL || wishes->told == NULL) {
+		alerts_free(wishes);
 		return refuse(error, error_size, message, "out of memory");
+	}
 	wishes->alerts = count;
 	for (size_t i = 0; i < count; i++)
 		take_alert(wishes, json_array_get(alerts, i), now_s);
@@ -231,5 +260,6 @@ bool alerts_read(const char *bytes, size_t length, double now_s, struct wishes *
 void alerts_free(struct wishes *wishes)
 {
 	free(wishes->list);
+	free(wishes->told);
 	*wishes = (struct wishes){ .list = NULL };
 }

@@ -156,8 +156,8 @@ static enum docker_result fail(struct docker *docker, const struct answer *answe
 
 	if (text != NULL && answer->status == 500 && strstr(text, "update out of sequence") != NULL)
 		result = DOCKER_CONFLICT;
-	else if (answer->status == 404)
-		result = DOCKER_NOT_FOUND;
+	else if (answer->status == 404 || (text != NULL && strstr(text, "is ambiguous") != NULL))
+		result = DOCKER_NOT_FOUND; /* ambiguous: no service has this name, but several have an id that begins with it */
 	snprintf(docker->error, sizeof docker->error, "the engine answered %ld: %.180s", answer->status, text == NULL ? "" : text);
 	json_decref(message);
 	return result;

@@ -10,14 +10,13 @@
 #include "deploy/autoscaler/options.h"
 #include "deploy/autoscaler/web.h"
 #include "gateway/base/log.h"
-#include "gateway/net/fetch.h"
+#include "gateway/net/livez.h"
 
 #ifndef GATEWAY_COMMIT
 #define GATEWAY_COMMIT "" /* the Makefile knows it */
 #endif
 
 enum { EXIT_FINE = 0, EXIT_CANNOT_RUN = 1, EXIT_USAGE = 2 };
-enum { HEALTHCHECK_TIMEOUT_MS = 3000 };
 
 struct options {
 	const char *listen, *docker;
@@ -66,20 +65,6 @@ static int run(const struct options *options, const struct address *address)
 	return web != NULL ? EXIT_FINE : EXIT_CANNOT_RUN;
 }
 
-/* The image has no shell and no curl. */
-static int check_health(const struct address *address)
-{
-	char url[64], error[256] = "";
-	unsigned status;
-
-	snprintf(url, sizeof url, "http://127.0.0.1:%u/livez", address->port);
-	status = fetch_once(url, HEALTHCHECK_TIMEOUT_MS, error, sizeof error);
-	if (status == 200)
-		return EXIT_FINE;
-	fprintf(stderr, "autoscaler: %s: %s\n", url, status == 0 ? error : "not alive");
-	return EXIT_CANNOT_RUN;
-}
-
 int main(int argc, char **argv)
 {
 	struct options options = { .listen = DEFAULT_LISTEN, .docker = DEFAULT_DOCKER };
@@ -117,7 +102,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (options.is_healthcheck)
-		return check_health(&address);
+		return livez_ask(address, "autoscaler") ? EXIT_FINE : EXIT_CANNOT_RUN;
 	signal(SIGPIPE, SIG_IGN);
 	log_begin();
 	return run(&options, &address);

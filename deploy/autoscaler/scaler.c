@@ -18,7 +18,7 @@ const char *const scaler_count_names[SCALER_COUNTS] = {
 /* The memory of a service: under the name that alerts give it, and under the engine's id once that is known. */
 struct known {
 	char name[SERVICE_NAME_MAX + 1], id[SERVICE_ID_MAX + 1];
-	struct past past;
+	struct past past; /* the alerts in it: under the mutex */
 	struct wish wish; /* its turn is to come */
 	bool is_waiting;
 	bool is_found; /* the engine knew it when it was last asked: under the mutex */
@@ -98,9 +98,25 @@ static struct known *know(struct scaler *scaler, const char *name)
 	known = find_room(scaler);
 	if (known == NULL)
 		return NULL;
-	*known = (struct known){ .past = { .fired_ms = clock_now_ms() } };
+	*known = (struct known){ .past = past_begin(clock_now_ms()) };
 	strcpy(known->name, name);
 	return known;
+}
+
+/* The last word counts, but two that fire ask for the most that one of them asks, and one that is resolved takes nothing from
+ * another that fires. With the mutex held. */
+static void await_turn(struct known *known, const struct wish *wish)
+{
+	const uint64_t now_ms = clock_now_ms();
+
+	for (const struct told *told = wish->told; told != NULL; told = told->next)
+		past_note(&known->past, told, now_ms);
+	if (known->is_waiting && wish->is_firing)
+		alerts_merge(&known->wish, wish);
+	else if (!known->is_waiting || past_fired_ms(&known->past) <= now_ms)
+		known->wish = *wish;
+	known->wish.told = known->wish.last_told = NULL;
+	known->is_waiting = true;
 }
 
 void scaler_wish(struct scaler *scaler, const struct wishes *wishes)
@@ -110,15 +126,10 @@ void scaler_wish(struct scaler *scaler, const struct wishes *wishes)
 		const struct wish *wish = &wishes->list[i];
 		struct known *known = know(scaler, wish->service);
 
-		if (known == NULL) {
+		if (known == NULL)
 			scaler->counts[SCALER_DROPPED]++;
-			continue;
-		}
-		/* The last word counts, but two that fire ask for the most that one of them asks. */
-		if (known->is_waiting && known->wish.is_firing && wish->is_firing && known->wish.replicas > wish->replicas)
-			continue;
-		known->wish = *wish;
-		known->is_waiting = true;
+		else
+			await_turn(known, wish);
 	}
 	pthread_cond_signal(&scaler->news);
 	pthread_mutex_unlock(&scaler->mutex);
@@ -145,27 +156,15 @@ void scaler_counts(struct scaler *scaler, uint64_t counts[SCALER_COUNTS])
 
 /* ---- the thread --------------------------------------------------------------------------------------------------- */
 
-/* The engine knows it. A service that was removed and made anew begins anew: what was with the old one says nothing about it. With
- * the mutex held. */
+/* The engine knows it. With the mutex held. */
 static void recognise(struct known *known, const struct service *service)
 {
 	known->is_found = true;
 	if (strcmp(known->id, service->id) == 0)
 		return;
 	if (known->id[0] != '\0')
-		known->past = (struct past){ .fired_ms = clock_now_ms() };
+		past_renew(&known->past, clock_now_ms());
 	strcpy(known->id, service->id);
-}
-
-/* By the engine's id. As long as the engine was not asked for that name, it may also mean the service of a stack. */
-static bool may_mean(const struct known *known, const struct service *service)
-{
-	size_t length = strlen(known->name), whole = strlen(service->name);
-
-	if (known->id[0] != '\0')
-		return strcmp(known->id, service->id) == 0;
-	return length <= whole && strcmp(service->name + whole - length, known->name) == 0 &&
-	       (length == whole || service->name[whole - length - 1] == '_');
 }
 
 /* Does an alert that fires for it wait its turn, under this name or another? It came after the sweep had begun to ask. */
@@ -177,29 +176,29 @@ static bool is_wished(struct scaler *scaler, const struct service *service)
 	for (size_t i = 0; i < scaler->known_count && !is_found; i++) {
 		const struct known *known = &scaler->known[i];
 
-		is_found = known->is_waiting && known->wish.is_firing && may_mean(known, service);
+		is_found = known->is_waiting && known->wish.is_firing && service_may_be(service, known->id, known->name);
 	}
 	pthread_mutex_unlock(&scaler->mutex);
 	return is_found;
 }
 
-/* Two names of one service (with and without its stack's) share what is remembered. */
-static void meet(struct scaler *scaler, struct known *known, const struct service *service)
+/* What is remembered of the service, under all of its names (with and without its stack's). */
+static struct past meet(struct scaler *scaler, struct known *known, const struct service *service)
 {
+	struct past past;
+
 	known->has_down = service->down_ms != 0;
 	pthread_mutex_lock(&scaler->mutex);
 	recognise(known, service);
+	past = known->past;
 	for (size_t i = 0; i < scaler->known_count; i++) {
 		struct known *other = &scaler->known[i];
 
-		if (other == known || !may_mean(other, service))
-			continue;
-		if (other->past.scaled_ms > known->past.scaled_ms)
-			known->past.scaled_ms = other->past.scaled_ms;
-		if (other->past.fired_ms > known->past.fired_ms)
-			known->past.fired_ms = other->past.fired_ms;
+		if (other != known && service_may_be(service, other->id, other->name))
+			past_share(&past, &other->past);
 	}
 	pthread_mutex_unlock(&scaler->mutex);
+	return past;
 }
 
 /* Can it shrink? Then the next sweep begins after its autoscale.down, unless it begins sooner. */
@@ -220,6 +219,7 @@ static void settle(struct scaler *scaler, struct known *known, const struct wish
 		enum docker_result result;
 		struct decision decision;
 		struct service service;
+		struct past past;
 		uint64_t now_ms;
 
 		result = docker_find(&scaler->docker, known->name, &service);
@@ -233,11 +233,11 @@ static void settle(struct scaler *scaler, struct known *known, const struct wish
 			note(scaler, known, is_unknown ? "unknown_service" : "engine_failed", 0, 0, scaler->docker.error);
 			return;
 		}
-		meet(scaler, known, &service);
+		past = meet(scaler, known, &service);
 		hasten_sweep(scaler, &service);
 		now_ms = clock_now_ms();
-		decision = wish != NULL ? service_decide(&service, wish, &known->past, now_ms)
-		                        : service_decide_down(&service, &known->past, now_ms);
+		decision = wish != NULL ? service_decide(&service, wish, &past, now_ms)
+		                        : service_decide_down(&service, &past, now_ms);
 		if (decision.verdict != VERDICT_SCALE || (wish == NULL && is_wished(scaler, &service))) {
 			if (wish != NULL) {
 				count(scaler, SCALER_AT_BOUND + (decision.verdict - VERDICT_AT_BOUND));
@@ -324,8 +324,6 @@ static struct known *take_turn(struct scaler *scaler, struct wish *wish)
 		scaler->next = (size_t)(known - scaler->known) + 1;
 		known->is_waiting = false;
 		*wish = known->wish;
-		if (wish->is_firing)
-			known->past.fired_ms = clock_now_ms();
 		return known;
 	}
 	return NULL;

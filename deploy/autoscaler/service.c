@@ -145,6 +145,73 @@ char *service_spec_with(struct service *service, uint64_t replicas)
 	return json_dumps(service->spec, JSON_COMPACT);
 }
 
+bool service_may_be(const struct service *service, const char *id, const char *name)
+{
+	size_t length = strlen(name), whole = strlen(service->name);
+
+	if (id[0] != '\0')
+		return strcmp(id, service->id) == 0;
+	return length <= whole && strcmp(service->name + whole - length, name) == 0 &&
+	       (length == whole || service->name[whole - length - 1] == '_');
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------- */
+
+struct past past_begin(uint64_t now_ms)
+{
+	return (struct past){ .fired_ms = now_ms };
+}
+
+static uint64_t later(uint64_t one_ms, uint64_t other_ms)
+{
+	return one_ms > other_ms ? one_ms : other_ms;
+}
+
+void past_renew(struct past *past, uint64_t now_ms)
+{
+	past->scaled_ms = 0;
+	past->fired_ms = later(past->fired_ms, now_ms);
+}
+
+void past_note(struct past *past, const struct told *told, uint64_t now_ms)
+{
+	struct fire fire = { .alert = told->alert, .ends_ms = now_ms + told->fires_ms }, *first = &past->fires[0];
+
+	for (struct fire *other = past->fires; other < past->fires + FIRES_REMEMBERED; other++) {
+		if (other->ends_ms != 0 && other->alert == told->alert) {
+			if (told->fires_ms != 0 || other->ends_ms > now_ms) /* one that is resolved once more ended before */
+				*other = fire;
+			return;
+		}
+		if (other->ends_ms < first->ends_ms)
+			first = other;
+	}
+	if (told->fires_ms == 0)
+		return;
+	if (first->ends_ms < fire.ends_ms) {
+		const struct fire forgotten = *first;
+
+		*first = fire;
+		fire = forgotten;
+	}
+	past->fired_ms = later(past->fired_ms, fire.ends_ms);
+}
+
+uint64_t past_fired_ms(const struct past *past)
+{
+	uint64_t fired_ms = past->fired_ms;
+
+	for (size_t i = 0; i < FIRES_REMEMBERED; i++)
+		fired_ms = later(fired_ms, past->fires[i].ends_ms);
+	return fired_ms;
+}
+
+void past_share(struct past *past, const struct past *other)
+{
+	past->scaled_ms = later(past->scaled_ms, other->scaled_ms);
+	past->fired_ms = later(past->fired_ms, past_fired_ms(other));
+}
+
 /* ---- decisions --------------------------------------------------------------------------------------------------- */
 
 static struct decision leave(enum verdict verdict, const char *why)
@@ -198,7 +265,9 @@ struct decision service_decide(const struct service *service, const struct wish 
 	decision = may_change(service, past, now_ms);
 	if (decision.verdict != VERDICT_SCALE)
 		return decision;
-	wanted = wish->replicas != 0 ? wish->replicas : service->replicas + service->step;
+	wanted = wish->wants_step ? service->replicas + service->step : 0;
+	if (wanted < wish->replicas)
+		wanted = wish->replicas;
 	if (wanted > service->max)
 		wanted = service->max;
 	if (wanted < service->min)
@@ -217,9 +286,10 @@ struct decision service_decide(const struct service *service, const struct wish 
 
 struct decision service_decide_down(const struct service *service, const struct past *past, uint64_t now_ms)
 {
+	const uint64_t fired_ms = past_fired_ms(past);
 	struct decision decision;
 
-	if (service->down_ms == 0 || now_ms - past->fired_ms < service->down_ms)
+	if (service->down_ms == 0 || now_ms < fired_ms + service->down_ms)
 		return leave(VERDICT_RESOLVED, "autoscale.down is off, or its time is not over");
 	decision = may_change(service, past, now_ms);
 	if (decision.verdict != VERDICT_SCALE)
@@ -229,7 +299,7 @@ struct decision service_decide_down(const struct service *service, const struct 
 	if (service->replicas <= service->min)
 		return leave(VERDICT_AT_BOUND, "it has autoscale.min");
 	decision.replicas = service->replicas - service->min > service->step ? service->replicas - service->step : service->min;
-	snprintf(decision.why, sizeof decision.why, "no alert for %llu s", (unsigned long long)(now_ms - past->fired_ms) / 1000);
+	snprintf(decision.why, sizeof decision.why, "no alert for %llu s", (unsigned long long)(now_ms - fired_ms) / 1000);
 	return decision;
 }
 

@@ -17,7 +17,7 @@
 
 #include "deploy/autoscaler/alerts.h"
 
-enum { SERVICE_ID_MAX = 63, SERVICE_STATE_MAX = 31, WHY_MAX = 255 };
+enum { SERVICE_ID_MAX = 63, SERVICE_STATE_MAX = 31, WHY_MAX = 255, FIRES_REMEMBERED = 16 };
 
 struct service {
 	json_t *spec; /* all of it, also what this program does not know: an update has to send it back */
@@ -36,12 +36,33 @@ bool service_read(const json_t *answer, struct service *service);
 void service_finish(struct service *service);
 /* Puts the number into the Spec and returns the Spec as JSON text, to be freed. NULL: out of memory. */
 char *service_spec_with(struct service *service, uint64_t replicas);
+/* Does an alert's name for a service mean this one? By the engine's id; as long as the engine was not asked for that name (`id` is
+ * empty), it may also mean the service of a stack. */
+bool service_may_be(const struct service *service, const char *id, const char *name);
+
+/* One alert. It ends at ends_ms, which may lie ahead. */
+struct fire {
+	uint64_t alert, ends_ms;
+};
 
 /* This program's memory of a service. Times are monotonic milliseconds; 0: never. */
 struct past {
-	uint64_t fired_ms;  /* an alert fired for it, or this program saw it first */
+	uint64_t fired_ms;  /* this program saw it first, or the last of those alerts ends that found no place in `fires` */
 	uint64_t scaled_ms; /* this program changed it */
+	struct fire fires[FIRES_REMEMBERED]; /* ends_ms 0: a free place */
 };
+
+/* This program sees the service first. */
+struct past past_begin(uint64_t now_ms);
+/* The service was removed and made anew. What was with the old one says nothing about it, but its alerts still fire. */
+void past_renew(struct past *past, uint64_t now_ms);
+/* An alert for it came. It is the last word about that alert, and none about the others. Where there are more than
+ * FIRES_REMEMBERED, the one that ends first is forgotten, but not its end: no message can make that sooner any more. */
+void past_note(struct past *past, const struct told *told, uint64_t now_ms);
+/* Until then an alert fires for it, which may lie ahead; or this program saw it first. */
+uint64_t past_fired_ms(const struct past *past);
+/* `past` is a copy, to decide by: both are of one service, under two names. An alert is ended under the name that it has. */
+void past_share(struct past *past, const struct past *other);
 
 enum verdict {
 	VERDICT_SCALE,

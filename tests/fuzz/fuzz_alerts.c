@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void decide(const json_t *answer)
 {
-	const struct wish wish = { .is_firing = true, .replicas = 7 };
-	const struct past past = { 1000, 0 };
+	const struct wish wish = { .is_firing = true, .replicas = 7, .wants_step = true };
+	const struct past past = { .fired_ms = 1000, .fires = { { .alert = 1, .ends_ms = 2000 } } };
 	struct decision decisions[2];
 	struct service service;
 
@@ -53,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (size_t i = 0; i < wishes.count; i++) {
 			CHECK(alerts_is_service_name(wishes.list[i].service, strlen(wishes.list[i].service)));
 			CHECK(wishes.list[i].replicas <= REPLICAS_MAX);
+			CHECK(wishes.list[i].is_firing == (wishes.list[i].replicas > 0 || wishes.list[i].wants_step));
 			for (size_t k = 0; k < i; k++)
 				CHECK(strcmp(wishes.list[i].service, wishes.list[k].service) != 0);
 		}

@@ -283,6 +283,16 @@ def test_the_stacks_name_may_be_left_out(swarm):
     assert engine.replicas("clinic_patient") == 2
 
 
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_name_with_which_several_ids_begin_is_the_stacks_service(swarm, status):
+    """Where no service has the name, the engine takes it for the beginning of an id; older engines answer 500."""
+    engine, scaler = swarm
+    engine.before = lambda method, path: (status, "service patient is ambiguous (2 matches found)") if path.endswith("/services/patient") else None
+    scaler.send(alert())
+    until(lambda: engine.replicas("hospital_patient") == 3, "scaled")
+    assert scaler.count("engine_failed") == 0
+
+
 def test_alertmanagers_webhook(swarm):
     engine, scaler = swarm
     message = {"version": "4", "status": "firing", "alerts": [dict(alert(), status="firing", endsAt="0001-01-01T00:00:00Z"),
@@ -310,6 +320,23 @@ def test_the_annotation_is_the_wanted_number(swarm):
     scaler.send(alert(replicas="2"))
     until(lambda: scaler.count("at_bound") == 1, "a decision")
     assert engine.replicas("hospital_patient") == 4
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_low_number_takes_no_step_from_another_alert(engine, autoscaler, batches):
+    """Two alerts in one message, or in two that come while the engine is asked about another service."""
+    started, released = engine(), threading.Event()
+    started.add("ward", max="9")
+    started.add("patient", replicas=3, max="9", cooldown="0s")
+    started.before = lambda method, path: released.wait(30) and None if path.endswith("/services/ward") else None
+    scaler, alerts = autoscaler(started), [alert(), alert(replicas="2")]
+    scaler.send(alert("ward"))
+    until(lambda: started.asked, "the engine is asked")
+    for batch in [alerts] if batches == 1 else [[one] for one in alerts]:
+        scaler.send(*batch)
+    released.set()
+    until(lambda: started.replicas("patient") == 4, "a step up")
+    assert scaler.count("at_bound") == 0
 
 
 def test_one_batch_is_one_decision_for_each_service(swarm):
@@ -467,9 +494,67 @@ def test_a_short_time_is_kept(engine, autoscaler):
     started, steps = engine(), []
     started.add("hospital_patient", replicas=4, max="5", down="1s", cooldown="0s")
     started.before = lambda method, path: steps.append(time.monotonic()) if method == "POST" else None
-    autoscaler(started).send(alert("hospital_patient"))
+    scaler = autoscaler(started)
+    scaler.send(alert("hospital_patient"))
+    until(lambda: steps, "a step up")
+    scaler.send(alert("hospital_patient", fires=False))
     until(lambda: started.replicas("hospital_patient") == 1 and len(steps) == 5, "a step up and four down", seconds=60)
     assert steps[-1] - steps[0] < 30
+
+
+def test_it_does_not_shrink_while_an_alert_fires(engine, autoscaler):
+    """Alertmanager repeats an alert only after hours. The alert names the service without its stack."""
+    started = engine()
+    started.add("hospital_patient", max="4", down="1ms", cooldown="0s")
+    scaler = autoscaler(started)
+    labels = {"alertname": "load", "scale": "patient"}
+    body = {"version": "4", "alerts": [{"status": "firing", "labels": labels, "endsAt": "0001-01-01T00:00:00Z"}]}
+    assert scaler.ask("POST", "/alert", json.dumps(body))[0] == 200
+    until(lambda: scaler.count("scaled_up") == 1, "a step up")
+    swept = sweeps(started)
+    until(lambda: sweeps(started) >= swept + 3, "three sweeps", seconds=60)
+    assert scaler.count("scaled_down") == 0
+    body["alerts"][0]["status"] = "resolved"
+    assert scaler.ask("POST", "/alert", json.dumps(body))[0] == 200
+    until(lambda: scaler.count("scaled_down") == 2, "down to one", seconds=60)
+
+
+def webhook(scaler, *alerts):
+    """A message of Alertmanager, which repeats an alert only after hours. Each alert: (alertname, service, status)."""
+    listed = [{"status": status, "labels": {"alertname": name, "scale": service}, "endsAt": "0001-01-01T00:00:00Z"} for name, service, status in alerts]
+    assert scaler.ask("POST", "/alert", json.dumps({"version": "4", "alerts": listed}))[0] == 200
+
+
+@pytest.mark.parametrize("other", ["patient", "hospital_patient"])
+def test_an_alert_that_is_resolved_ends_no_other(engine, autoscaler, other):
+    started = engine()
+    started.add("hospital_patient", replicas=4, max="4", down="1ms", cooldown="0s")
+    scaler = autoscaler(started)
+    webhook(scaler, ("load", "patient", "firing"))
+    webhook(scaler, ("latency", other, "firing"))
+    webhook(scaler, ("latency", other, "resolved"))
+    until(lambda: scaler.count("at_bound") + scaler.count("resolved") >= 1, "a decision")
+    swept = sweeps(started)
+    until(lambda: sweeps(started) >= swept + 3, "three sweeps", seconds=60)
+    assert scaler.count("scaled_down") == 0 and started.replicas("hospital_patient") == 4
+    webhook(scaler, ("load", "patient", "resolved"))
+    until(lambda: started.replicas("hospital_patient") == 1, "down to one", seconds=60)
+
+
+def test_an_alert_that_is_resolved_takes_no_step_from_another(engine, autoscaler):
+    """Both come while the engine is asked about another service."""
+    started, released = engine(), threading.Event()
+    started.add("ward", max="9")
+    started.add("patient", max="9", cooldown="0s")
+    started.before = lambda method, path: released.wait(30) and None if path.endswith("/services/ward") else None
+    scaler = autoscaler(started)
+    scaler.send(alert("ward"))
+    until(lambda: started.asked, "the engine is asked")
+    webhook(scaler, ("load", "patient", "firing"))
+    webhook(scaler, ("latency", "patient", "resolved"))
+    released.set()
+    until(lambda: started.replicas("patient") == 3, "a step up")
+    assert scaler.count("resolved") == 0
 
 
 @pytest.mark.parametrize("name", ["hospital_patient", "patient"])
@@ -662,6 +747,9 @@ def test_healthcheck(swarm):
     check = [AUTOSCALER, "--healthcheck", "--listen"]
     assert subprocess.run([*check, f"127.0.0.1:{scaler.port}"], timeout=20).returncode == 0
     assert subprocess.run([*check, f"127.0.0.1:{free_port()}"], timeout=20, capture_output=True).returncode == 1
+    assert subprocess.run([*check, f"0.0.0.0:{scaler.port}"], timeout=20).returncode == 0
+    asked = subprocess.run([*check, f"127.0.0.2:{scaler.port}"], timeout=20, capture_output=True, text=True)
+    assert asked.returncode == 1 and f"http://127.0.0.2:{scaler.port}/livez" in asked.stderr, "where it listens, and nowhere else"
 
 
 def test_usage():

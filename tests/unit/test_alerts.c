@@ -50,7 +50,17 @@ static void test_prometheus(void **state)
 	assert_string_equal(only()->service, "patient");
 	assert_string_equal(only()->alert, "rate");
 	assert_true(only()->is_firing);
+	assert_int_equal(only()->told->fires_ms, 60000);
 	assert_int_equal(only()->replicas, 0);
+	take("[{\"labels\": {\"scale\": \"patient\"}, \"endsAt\": \"9999-01-01T00:00:00Z\"}]");
+	assert_int_equal(only()->told->fires_ms, FIRES_MOST_MS);
+	take("[{\"labels\": {\"scale\": \"patient\"}, \"endsAt\": \"2026-01-01T00:00:00.0001Z\"}]");
+	assert_int_equal(only()->told->fires_ms, 1);
+	take("[{\"labels\": {\"scale\": \"patient\"}, " LATER "}, {\"labels\": {\"scale\": \"patient\"}, "
+	     "\"endsAt\": \"2026-01-01T00:00:30Z\"}]");
+	assert_int_equal(only()->told->fires_ms, 60000);
+	assert_int_equal(only()->told->next->fires_ms, 30000);
+	assert_true(only()->told->next->alert == only()->told->alert && only()->told->next->next == NULL);
 	take("[{\"labels\": {\"alertname\": \"rate\", \"scale\": \"patient\"}, " BEFORE "}]");
 	assert_false(only()->is_firing);
 	take("[{\"labels\": {\"scale\": \"patient\"}, \"endsAt\": \"0001-01-01T00:00:00Z\"}]");
@@ -70,8 +80,28 @@ static void test_alertmanager(void **state)
 	     "\"labels\": {\"scale\": \"hospital_patient\"}, "
 	     "\"endsAt\": \"0001-01-01T00:00:00Z\"}]}");
 	assert_true(only()->is_firing);
+	assert_int_equal(only()->told->fires_ms, FIRES_MOST_MS);
 	take("{\"alerts\": [{\"status\": \"resolved\", \"labels\": {\"scale\": \"patient\"}, " LATER "}]}");
 	assert_false(only()->is_firing);
+}
+
+/* An alert is what its labels are, in any order; annotations and times say nothing about which it is. */
+static void test_which_alert_it_is(void **state)
+{
+	const struct told *told;
+
+	(void)state;
+	take("[{\"labels\": {\"scale\": \"a\", \"alertname\": \"load\"}, " LATER "}, {\"labels\": {\"scale\": \"b\"}}, "
+	     "{\"labels\": {\"alertname\": \"load\", \"scale\": \"a\"}, \"annotations\": {\"replicas\": \"3\"}, " BEFORE "}, "
+	     "{\"labels\": {\"scale\": \"a\", \"alertname\": \"latency\"}, " BEFORE "}]");
+	assert_int_equal(wishes.count, 2);
+	told = wishes.list[0].told;
+	assert_int_equal(told->fires_ms, 60000);
+	assert_int_equal(told->next->fires_ms, 0);
+	assert_true(told->next->alert == told->alert);
+	assert_true(told->next->next->alert != told->alert);
+	assert_null(told->next->next->next);
+	assert_null(wishes.list[1].told->next);
 }
 
 static void test_one_wish_for_a_service(void **state)
@@ -86,6 +116,7 @@ static void test_one_wish_for_a_service(void **state)
 	assert_true(wishes.list[0].is_firing);
 	assert_string_equal(wishes.list[0].alert, "new");
 	assert_int_equal(wishes.list[0].replicas, 3);
+	assert_false(wishes.list[0].wants_step);
 	assert_false(wishes.list[1].is_firing);
 	assert_int_equal(wishes.unnamed, 1);
 	assert_int_equal(wishes.misnamed, 2);
@@ -109,7 +140,12 @@ static void test_replicas(void **state)
 		         cases[i].text);
 		take(text);
 		assert_int_equal(only()->replicas, cases[i].replicas);
+		assert_int_equal(only()->wants_step, cases[i].replicas == 0);
 	}
+	take("[{\"labels\": {\"scale\": \"a\"}, " LATER "}, "
+	     "{\"labels\": {\"scale\": \"a\"}, \"annotations\": {\"replicas\": \"2\"}, " LATER "}]");
+	assert_int_equal(only()->replicas, 2);
+	assert_true(only()->wants_step);
 }
 
 static void test_refused(void **state)
@@ -233,7 +269,7 @@ int main(void)
 		cmocka_unit_test(test_prometheus), cmocka_unit_test(test_alertmanager), cmocka_unit_test(test_one_wish_for_a_service),
 		cmocka_unit_test(test_replicas),   cmocka_unit_test(test_refused),      cmocka_unit_test(test_odd_kinds),
 		cmocka_unit_test(test_times),      cmocka_unit_test(test_names),
-		cmocka_unit_test(test_many_are_refused_before_they_are_parsed),
+		cmocka_unit_test(test_many_are_refused_before_they_are_parsed), cmocka_unit_test(test_which_alert_it_is),
 	};
 
 	return cmocka_run_group_tests_name("alerts", tests, NULL, teardown);

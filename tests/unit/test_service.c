@@ -32,9 +32,9 @@ static void have(unsigned replicas, const char *labels, const char *extra)
 
 static struct decision decide(uint64_t wanted, uint64_t scaled_ms, uint64_t now_ms)
 {
-	const struct wish wish = { .is_firing = true, .replicas = wanted };
+	const struct wish wish = { .is_firing = true, .replicas = wanted, .wants_step = wanted == 0 };
 
-	return service_decide(&service, &wish, &(struct past){ 1, scaled_ms }, now_ms);
+	return service_decide(&service, &wish, &(struct past){ .fired_ms = 1, .scaled_ms = scaled_ms }, now_ms);
 }
 
 static void expect(struct decision decision, enum verdict verdict, uint64_t replicas)
@@ -47,6 +47,7 @@ static void expect(struct decision decision, enum verdict verdict, uint64_t repl
 static void test_steps_and_bounds(void **state)
 {
 	const struct wish resolved = { .is_firing = false, .replicas = 8 };
+	struct wish both = { .is_firing = true, .replicas = 2, .wants_step = true };
 
 	(void)state;
 	have(2, "\"autoscale.max\": \"5\"", "");
@@ -62,7 +63,11 @@ static void test_steps_and_bounds(void **state)
 	expect(decide(0, 0, 100), VERDICT_SCALE, 2);
 	have(2, "\"autoscale.max\": \"9\", \"autoscale.step\": \"3\"", "");
 	expect(decide(0, 0, 100), VERDICT_SCALE, 5);
-	expect(service_decide(&service, &resolved, &(struct past){ 1, 0 }, 100), VERDICT_RESOLVED, 0);
+	have(3, "\"autoscale.max\": \"9\"", "");
+	expect(service_decide(&service, &both, &(struct past){ .fired_ms = 1 }, 100), VERDICT_SCALE, 4);
+	both.replicas = 6;
+	expect(service_decide(&service, &both, &(struct past){ .fired_ms = 1 }, 100), VERDICT_SCALE, 6);
+	expect(service_decide(&service, &resolved, &(struct past){ .fired_ms = 1 }, 100), VERDICT_RESOLVED, 0);
 }
 
 static void test_left_alone(void **state)
@@ -105,18 +110,94 @@ static void test_down(void **state)
 {
 	(void)state;
 	have(4, "\"autoscale.max\": \"5\", \"autoscale.min\": \"2\", \"autoscale.down\": \"10s\", \"autoscale.step\": \"3\"", "");
-	expect(service_decide_down(&service, &(struct past){ 1000, 0 }, 10999), VERDICT_RESOLVED, 0);
-	expect(service_decide_down(&service, &(struct past){ 1000, 0 }, 11000), VERDICT_SCALE, 2);
-	expect(service_decide_down(&service, &(struct past){ 1000, 10000 }, 41000), VERDICT_SCALE, 2);
+	expect(service_decide_down(&service, &(struct past){ .fired_ms = 1000 }, 10999), VERDICT_RESOLVED, 0);
+	expect(service_decide_down(&service, &(struct past){ .fired_ms = 1000 }, 11000), VERDICT_SCALE, 2);
+	expect(service_decide_down(&service, &(struct past){ .fired_ms = 1000, .scaled_ms = 10000 }, 41000), VERDICT_SCALE, 2);
 	have(2, "\"autoscale.max\": \"5\", \"autoscale.min\": \"2\", \"autoscale.down\": \"10s\"", "");
-	expect(service_decide_down(&service, &(struct past){ 1000, 0 }, 11000), VERDICT_AT_BOUND, 0);
+	expect(service_decide_down(&service, &(struct past){ .fired_ms = 1000 }, 11000), VERDICT_AT_BOUND, 0);
 	have(4, "\"autoscale.max\": \"5\", \"autoscale.down\": \"10s\", \"autoscale.cooldown\": \"1s\"",
 	     ", \"UpdateStatus\": {\"State\": \"updating\"}");
-	expect(service_decide_down(&service, &(struct past){ 1000, 0 }, 11000), VERDICT_ROLLOUT, 0);
+	expect(service_decide_down(&service, &(struct past){ .fired_ms = 1000 }, 11000), VERDICT_ROLLOUT, 0);
 	have(4, "\"autoscale.max\": \"5\", \"autoscale.down\": \"10s\", \"autoscale.cooldown\": \"1s\"", "");
-	expect(service_decide_down(&service, &(struct past){ 1000, 15000 }, 24999), VERDICT_COOLDOWN, 0);
+	expect(service_decide_down(&service, &(struct past){ .fired_ms = 1000, .scaled_ms = 15000 }, 24999), VERDICT_COOLDOWN, 0);
 	have(4, "\"autoscale.max\": \"5\", \"autoscale.down\": \"off\"", "");
-	expect(service_decide_down(&service, &(struct past){ 1000, 0 }, 1000000), VERDICT_RESOLVED, 0);
+	expect(service_decide_down(&service, &(struct past){ .fired_ms = 1000 }, 1000000), VERDICT_RESOLVED, 0);
+}
+
+static void tell(struct past *past, uint64_t which, uint64_t fires_ms, uint64_t now_ms)
+{
+	past_note(past, &(struct told){ .alert = which, .fires_ms = fires_ms }, now_ms);
+}
+
+static void test_no_shrinking_while_an_alert_fires(void **state)
+{
+	struct past past = past_begin(1000), stacks = past_begin(1000), both;
+
+	(void)state;
+	have(4, "\"autoscale.max\": \"5\", \"autoscale.down\": \"10s\"", "");
+	tell(&past, 1, 240000, 5000); /* and nothing comes after it */
+	expect(service_decide_down(&service, &past, 16000), VERDICT_RESOLVED, 0);
+	expect(service_decide_down(&service, &past, 254999), VERDICT_RESOLVED, 0);
+	expect(service_decide_down(&service, &past, 255000), VERDICT_SCALE, 3);
+	tell(&past, 1, 0, 20000);
+	expect(service_decide_down(&service, &past, 29999), VERDICT_RESOLVED, 0);
+	expect(service_decide_down(&service, &past, 30000), VERDICT_SCALE, 3);
+	tell(&past, 1, 0, 25000); /* once more: it ended before */
+	expect(service_decide_down(&service, &past, 30000), VERDICT_SCALE, 3);
+	/* Under its other name an alert of its own fires and is resolved. */
+	tell(&stacks, 2, 240000, 25000);
+	both = past;
+	past_share(&both, &stacks);
+	expect(service_decide_down(&service, &both, 100000), VERDICT_RESOLVED, 0);
+	tell(&stacks, 2, 0, 26000);
+	both = past;
+	past_share(&both, &stacks);
+	expect(service_decide_down(&service, &both, 35999), VERDICT_RESOLVED, 0);
+	expect(service_decide_down(&service, &both, 36000), VERDICT_SCALE, 3);
+}
+
+static void test_each_alert_ends_by_itself(void **state)
+{
+	struct past past = past_begin(1000);
+
+	(void)state;
+	tell(&past, 1, 240000, 5000);
+	tell(&past, 2, 240000, 6000);
+	tell(&past, 3, 0, 7000); /* nobody told that it fires */
+	tell(&past, 2, 0, 8000);
+	assert_int_equal(past_fired_ms(&past), 245000);
+	tell(&past, 2, 0, 9000); /* once more */
+	assert_int_equal(past_fired_ms(&past), 245000);
+	tell(&past, 1, 60000, 10000); /* the last word: it may end sooner */
+	assert_int_equal(past_fired_ms(&past), 70000);
+	past.scaled_ms = 11000;
+	past_renew(&past, 12000); /* the service is a new one, the alert is not */
+	assert_int_equal(past.scaled_ms, 0);
+	assert_int_equal(past_fired_ms(&past), 70000);
+	tell(&past, 1, 0, 13000);
+	assert_int_equal(past_fired_ms(&past), 13000);
+}
+
+static void test_more_alerts_than_are_remembered(void **state)
+{
+	struct past past = past_begin(1000);
+
+	(void)state;
+	for (uint64_t i = 1; i <= FIRES_REMEMBERED; i++)
+		tell(&past, i, 100000 + i, 1000);
+	tell(&past, 99, 5000, 1000); /* ends first: none gives way to it */
+	assert_int_equal(past.fired_ms, 6000);
+	tell(&past, 100, 200000, 1000); /* the first that ends gives way, but its end is kept */
+	assert_int_equal(past.fired_ms, 101001);
+	for (uint64_t i = 1; i <= 100; i++)
+		tell(&past, i, 0, 2000);
+	assert_int_equal(past_fired_ms(&past), 101001);
+	/* Those that ended give way, and leave nothing behind. */
+	for (uint64_t i = 1; i <= FIRES_REMEMBERED; i++)
+		tell(&past, 1000 + i, 300000, 3000);
+	for (uint64_t i = 1; i <= FIRES_REMEMBERED; i++)
+		tell(&past, 1000 + i, 0, 102000);
+	assert_int_equal(past_fired_ms(&past), 102000);
 }
 
 static void test_durations(void **state)
@@ -199,7 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_steps_and_bounds), cmocka_unit_test(test_left_alone), cmocka_unit_test(test_bad_labels),
 		cmocka_unit_test(test_down),             cmocka_unit_test(test_durations),  cmocka_unit_test(test_the_spec_is_kept),
-		cmocka_unit_test(test_answers_that_are_no_service),
+		cmocka_unit_test(test_answers_that_are_no_service), cmocka_unit_test(test_no_shrinking_while_an_alert_fires),
+		cmocka_unit_test(test_each_alert_ends_by_itself), cmocka_unit_test(test_more_alerts_than_are_remembered),
 	};
 
 	return cmocka_run_group_tests_name("service", tests, NULL, teardown);
