@@ -113,7 +113,7 @@ MODULES  := breaker routes routes/config gateway/base gateway/http gateway/net g
 SOURCES  := $(foreach module,$(MODULES),$(wildcard $(module)/*.c))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/gateway/admin/page/built_in.o
 LIBRARY  := $(BUILD)/libgateway.a
-# libcurl, hiredis, libjose and PCRE2 are opened when they are first needed (gateway/net/fetch.c, gateway/net/redis.c,
+# libcurl, hiredis, libjose and PCRE2 are opened when they are first needed (gateway/net/fetch.c, gateway/net/redis_reader.c,
 # gateway/jose/signature.c, routes/expression.c): only their headers count here.
 # Each before what it takes from others, as a linker wants it of static libraries.
 MODULES_LINKED := libevent_extra libevent_core libcares yaml-0.1 jansson libseccomp
@@ -135,7 +135,7 @@ THREAD   := $(patsubst tests/thread/%.c,$(BUILD)/thread/%,$(wildcard tests/threa
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Wundef
 # The same bytes from any folder: what is compiled never learns where it lies.
-SAME_BYTES := -ffile-prefix-map=$(CURDIR)=.
+SAME_BYTES := '-ffile-prefix-map=$(CURDIR)=.'
 ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -DGATEWAY_VERSION='"$(VERSION)"' -DGATEWAY_SYSCONFDIR='"$(sysconfdir)"' -I. $(HEADERS) $(WARNINGS) -fno-common -fstack-protector-strong -fPIE -fno-plt \
               $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer,$(FORTIFY)) $(SAME_BYTES) $(CPPFLAGS) $(CFLAGS)
 # Flags of the user's own that say it, as a distribution's do, are not contradicted.
@@ -264,11 +264,11 @@ $(BUILD)/faults/%: $(BUILD)/obj/tests/faults/%.o
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS) -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) -lcmocka $(LIBS) -lm
 
 $(BUILD)/unit/test_alerts $(BUILD)/unit/test_service $(BUILD)/unit/test_corpus: $(BUILD)/obj/deploy/autoscaler/alerts.o $(BUILD)/obj/deploy/autoscaler/service.o
 
-$(BUILD)/unit/test_hospital_events: $(BUILD)/obj/deploy/hospital/events.o
+$(BUILD)/unit/test_hospital_events: $(patsubst %,$(BUILD)/obj/deploy/hospital/%.o,clinic events)
 $(BUILD)/unit/test_hospital_events: LIBS += $(HOSPITAL_LIBS)
 $(BUILD)/unit/test_hospital_events: override LDFLAGS += -Wl,--wrap=rd_kafka_queue_io_event_enable
 
@@ -479,13 +479,15 @@ field = $(word $(1),$(subst :, ,$(one)))
 install: all
 	@rm -f $(BUILD)/gateway.service
 	@$(MAKE) --no-print-directory $(BUILD)/gateway.service
-	$(foreach one,$(INSTALLED),$(INSTALL) -D -m $(call field,1) $(call field,2) $(DESTDIR)$(call field,3)$(newline))
+	$(foreach one,$(INSTALLED),$(INSTALL) -D -m $(call field,1) $(call field,2) "$(DESTDIR)$(call field,3)"$(newline))
 uninstall:
-	$(foreach one,$(INSTALLED),rm -f $(DESTDIR)$(call field,3)$(newline))
-	rmdir $(DESTDIR)$(sysconfdir)/gateway 2>/dev/null || true
+	$(foreach one,$(INSTALLED),rm -f "$(DESTDIR)$(call field,3)"$(newline))
+	rmdir "$(DESTDIR)$(sysconfdir)/gateway" 2>/dev/null || true
 dist:
 	@mkdir -p build
 	git archive --prefix=gateway-$(VERSION)/ --output=build/gateway-$(VERSION).tar.gz HEAD
 
+# Only build/lab/state says what `make lab` has made and has to remove: the engine, the swarm, the stack.
 clean:
+	@[ ! -e build/lab/state ] || { echo "make clean: there is a lab on this machine (build/lab/state): make lab-down first" >&2; exit 1; }
 	rm -rf build

@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -114,6 +115,23 @@ static void count(struct call *call, int status)
 	              (double)(now.tv_sec - call->began.tv_sec) + (double)(now.tv_nsec - call->began.tv_nsec) / 1e9);
 }
 
+/* evhttp sends whatever it is given, and a client takes what follows an answer that has no body for the next answer. */
+static void reply(struct evhttp_request *request, int status)
+{
+	struct evbuffer *body = evhttp_request_get_output_buffer(request);
+	size_t length = evbuffer_get_length(body);
+	bool has_none = status == 204 || status == 304, is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
+	char digits[24];
+
+	if (is_head && !has_none) {
+		snprintf(digits, sizeof digits, "%zu", length);
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length", digits);
+	}
+	if (is_head || has_none)
+		evbuffer_drain(body, length);
+	evhttp_send_reply(request, status, NULL, body);
+}
+
 static void send_story(struct call *call, int status, json_t *more)
 {
 	struct evbuffer *body = evhttp_request_get_output_buffer(call->request);
@@ -121,7 +139,7 @@ static void send_story(struct call *call, int status, json_t *more)
 	evhttp_add_header(evhttp_request_get_output_headers(call->request), "Content-Type", "application/json");
 	put_story(call->service, call->request, path_of(call->request), more, body);
 	count(call, status);
-	evhttp_send_reply(call->request, status, NULL, body);
+	reply(call->request, status);
 }
 
 /* Spring's own pages. False: the path is none. */
@@ -130,19 +148,19 @@ static bool answer_actuator(struct call *call)
 	struct service *service = call->service;
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(call->request);
 	struct evbuffer *body = evhttp_request_get_output_buffer(call->request);
-	bool is_well = !service->is_broken && (service->clinic == NULL || clinic_is_well(service->clinic));
+	bool is_well = true;
 
 	if (strcmp(path_of(call->request), "/actuator/prometheus") == 0) {
 		evhttp_add_header(headers, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
 		metrics_write(body, service->name);
-		is_well = true;
 	} else if (strcmp(path_of(call->request), "/actuator/health") == 0) {
+		is_well = !service->is_broken && (service->clinic == NULL || clinic_is_well(service->clinic));
 		evhttp_add_header(headers, "Content-Type", "application/json");
 		evbuffer_add_printf(body, "{\"status\":\"%s\"}\n", is_well ? "UP" : "DOWN");
 	} else {
 		return false;
 	}
-	evhttp_send_reply(call->request, is_well ? 200 : 503, NULL, body);
+	reply(call->request, is_well ? 200 : 503);
 	return true;
 }
 
@@ -196,7 +214,7 @@ void answer(struct call *call)
 		evhttp_add_header(headers, "Content-Type", "application/octet-stream");
 		put_bytes(evhttp_request_get_output_buffer(request), query_number(request, "n", 0, 0, ANSWER_MAX_BYTES));
 		count(call, status);
-		evhttp_send_reply(request, status, NULL, evhttp_request_get_output_buffer(request));
+		reply(request, status);
 	} else if (status != 200 || service->clinic == NULL || !answer_clinic(call)) {
 		send_story(call, status, NULL);
 	}

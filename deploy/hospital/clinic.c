@@ -29,12 +29,16 @@ static bool on_event(void *context, const char *topic, const char *id, long pati
 {
 	struct clinic *clinic = context;
 	bool is_check_in = strcmp(topic, CHECK_IN) == 0;
+	enum records_outcome outcome = records_add_event(clinic->heard_in, topic, id, patient_id, clinic->settings.replica);
 
-	if (!records_add_event(clinic->heard_in, topic, id, patient_id, clinic->settings.replica))
+	if (outcome == RECORDS_REFUSED)
+		fprintf(stderr, "service: the event %s of %s is passed over: the database refuses it\n", id, topic);
+	if (outcome != RECORDS_KEPT)
+		return outcome == RECORDS_REFUSED;
+	if (is_check_in && strcmp(clinic->settings.service, "ward") == 0 && !events_send_now(clinic->events, INVOICE, id, patient_id))
 		return false;
 	metrics_count_event(is_check_in ? CHECK_IN : INVOICE);
-	return !is_check_in || strcmp(clinic->settings.service, "ward") != 0 ||
-	       events_send_now(clinic->events, INVOICE, id, patient_id);
+	return true;
 }
 
 static void make_id(char id[EVENT_ID_MAX + 1])
@@ -47,7 +51,6 @@ static void make_id(char id[EVENT_ID_MAX + 1])
 }
 
 struct check_in {
-	struct clinic *clinic;
 	char id[EVENT_ID_MAX + 1];
 	long patient_id;
 	clinic_done *on_done;
@@ -57,24 +60,20 @@ struct check_in {
 static void on_sent(void *context, bool is_kept)
 {
 	struct check_in *check_in = context;
-	struct clinic *clinic = check_in->clinic;
-	const char *trouble = NULL;
 
-	if (!is_kept)
-		trouble = "Kafka does not answer";
-	else if (!records_add_event(clinic->records, CHECK_IN, check_in->id, check_in->patient_id, clinic->settings.replica))
-		trouble = "the database does not answer";
-	if (trouble == NULL)
+	if (is_kept)
 		check_in->on_done(check_in->context, 200, json_pack("{s:s, s:s, s:I}", "event", CHECK_IN, "id", check_in->id, "patientId",
 		                                                    (json_int_t)check_in->patient_id));
 	else
-		check_in->on_done(check_in->context, 503, json_pack("{s:s}", "error", trouble));
+		check_in->on_done(check_in->context, 503, json_pack("{s:s}", "error", "Kafka does not answer"));
 	free(check_in);
 }
 
+/* The record comes first: a gateway that gets 503 asks again, and would make a second event beside one that is on its way. */
 static void check_in_patient(struct clinic *clinic, long patient_id, struct clinic_answer *answer, clinic_done *on_done,
                              void *context)
 {
+	const char *trouble = "the event can't be sent";
 	struct check_in *check_in;
 
 	if (patient_id <= 0) {
@@ -84,14 +83,16 @@ static void check_in_patient(struct clinic *clinic, long patient_id, struct clin
 	}
 	check_in = calloc(1, sizeof *check_in);
 	if (check_in != NULL) {
-		*check_in = (struct check_in){ .clinic = clinic, .patient_id = patient_id, .on_done = on_done, .context = context };
+		*check_in = (struct check_in){ .patient_id = patient_id, .on_done = on_done, .context = context };
 		make_id(check_in->id);
-		if (events_send(clinic->events, CHECK_IN, check_in->id, patient_id, on_sent, check_in))
+		if (records_add_event(clinic->records, CHECK_IN, check_in->id, patient_id, clinic->settings.replica) != RECORDS_KEPT)
+			trouble = "the database does not answer";
+		else if (events_send(clinic->events, CHECK_IN, check_in->id, patient_id, on_sent, check_in))
 			return;
 	}
 	free(check_in);
 	answer->status = 503;
-	answer->value = json_pack("{s:s}", "error", "the event can't be sent");
+	answer->value = json_pack("{s:s}", "error", trouble);
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------------ */
@@ -161,7 +162,7 @@ static bool begin_records(struct clinic *clinic)
 	}
 	for (int try = 1; !records_prepare(clinic->records); try++) {
 		if (try == DATABASE_TRIES) {
-			fprintf(stderr, "service: the database does not answer\n");
+			fprintf(stderr, "service: the database was of no use in %d tries\n", DATABASE_TRIES);
 			return false;
 		}
 		sleep(1);

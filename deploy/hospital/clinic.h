@@ -6,7 +6,7 @@
  *   reception   /reception/check_in_patient?patientId=7    sends check_in_completed
  *   ward        hears check_in_completed, and when a bed is made sends open_invoice
  *   finance     hears check_in_completed and open_invoice
- *   all but patient   /NAME/events                         what was sent or handled, by topic and replica
+ *   all but patient   /NAME/events                         what was to be sent or was handled, by topic and replica
  *
  * Each has a database of its own: the others learn of something by events only.
  */

@@ -6,12 +6,13 @@
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { POLL_MS = 200, AGAIN_US = 500 * 1000, END_WAIT_MS = 2000, EVENT_TEXT_MAX = 200 };
+enum { POLL_MS = 200, AGAIN_US = 500 * 1000, END_WAIT_MS = 2000 };
 
 struct events {
 	struct events_settings settings;
@@ -64,6 +65,21 @@ static rd_kafka_t *make(const struct events_settings *settings, rd_kafka_type_t 
 	return NULL;
 }
 
+/* Why no database ever takes this event; NULL: one does. */
+static const char *flaw_of(const char *id, json_int_t patient_id)
+{
+	size_t length = id == NULL ? 0 : strlen(id);
+
+	if (length == 0)
+		return "it has no id";
+	if (length > EVENT_ID_MAX)
+		return "its id is too long";
+	for (size_t i = 0; i < length; i++)
+		if (id[i] <= ' ' || id[i] > '~')
+			return "its id has characters other than printable ASCII";
+	return patient_id < INT32_MIN || patient_id > INT32_MAX ? "its patientId is too large" : NULL;
+}
+
 /* ---- sending ------------------------------------------------------------------------------------------------------ */
 
 static void on_reports(evutil_socket_t fd, short what, void *context)
@@ -80,19 +96,21 @@ static void on_reports(evutil_socket_t fd, short what, void *context)
 bool events_send(struct events *events, const char *topic, const char *id, long patient_id, events_done *on_done, void *context)
 {
 	struct sending *sending = malloc(sizeof *sending);
-	char text[EVENT_TEXT_MAX];
-	int length = snprintf(text, sizeof text, "{\"id\":\"%s\",\"patientId\":%ld}", id, patient_id);
-	rd_kafka_resp_err_t error;
+	json_t *event = flaw_of(id, patient_id) == NULL ? json_pack("{s:s, s:I}", "id", id, "patientId", (json_int_t)patient_id) : NULL;
+	char *text = json_dumps(event, JSON_COMPACT);
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__INVALID_ARG;
 
-	if (sending == NULL)
-		return false;
-	*sending = (struct sending){ on_done, context };
-	error = rd_kafka_producev(events->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY((void *)id, strlen(id)),
-	                          RD_KAFKA_V_VALUE(text, (size_t)length), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-	                          RD_KAFKA_V_OPAQUE(sending), RD_KAFKA_V_END);
+	if (sending != NULL && text != NULL) {
+		*sending = (struct sending){ on_done, context };
+		error = rd_kafka_producev(events->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY((void *)id, strlen(id)),
+		                          RD_KAFKA_V_VALUE(text, strlen(text)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+		                          RD_KAFKA_V_OPAQUE(sending), RD_KAFKA_V_END);
+	}
+	json_decref(event);
+	free(text);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	fprintf(stderr, "service: kafka: %s\n", rd_kafka_err2str(error));
+	fprintf(stderr, "service: kafka: an event can't be sent: %s\n", rd_kafka_err2str(error));
 	free(sending);
 	return false;
 }
@@ -132,15 +150,19 @@ bool events_send_now(struct events *events, const char *topic, const char *id, l
 static void handle(struct events *events, rd_kafka_message_t *message)
 {
 	json_t *event = json_loadb(message->payload, message->len, 0, NULL);
-	const char *id = json_string_value(json_object_get(event, "id"));
-	long patient_id = (long)json_integer_value(json_object_get(event, "patientId"));
+	const char *topic = rd_kafka_topic_name(message->rkt), *id = json_string_value(json_object_get(event, "id"));
+	json_int_t patient_id = json_integer_value(json_object_get(event, "patientId"));
+	const char *flaw = flaw_of(id, patient_id);
+	bool is_over = flaw != NULL;
 
-	if (id == NULL)
-		fprintf(stderr, "service: kafka: an event of %s is passed over: it has no id\n", rd_kafka_topic_name(message->rkt));
-	while (id != NULL && !atomic_load(&events->is_ending) &&
-	       !events->handle(events->context, rd_kafka_topic_name(message->rkt), id, patient_id))
-		usleep(AGAIN_US);
-	if (!atomic_load(&events->is_ending) || id == NULL)
+	if (is_over)
+		fprintf(stderr, "service: kafka: an event of %s is passed over: %s\n", topic, flaw);
+	while (!is_over && !atomic_load(&events->is_ending)) {
+		is_over = events->handle(events->context, topic, id, (long)patient_id);
+		if (!is_over)
+			usleep(AGAIN_US);
+	}
+	if (is_over)
 		rd_kafka_commit_message(events->consumer, message, 0);
 	json_decref(event);
 }
@@ -190,7 +212,8 @@ bool events_hear(struct events *events, const char *const *topics, events_handle
 
 static bool begin(struct events *events, struct event_base *base)
 {
-	static const char *const pairs[] = { "acks", "all", "enable.idempotence", "true", "message.timeout.ms", "5000",
+	/* The gateway waits five seconds for a check-in's answer, and librdkafka looks for late messages only once a second. */
+	static const char *const pairs[] = { "acks", "all", "enable.idempotence", "true", "message.timeout.ms", "3000",
 		                             "linger.ms", "0", NULL };
 
 	events->producer = make(&events->settings, RD_KAFKA_PRODUCER, pairs);

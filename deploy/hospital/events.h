@@ -1,7 +1,8 @@
 /*
  * Events between the services, through Kafka. The room of librdkafka.
  *
- * An event is {"id": TEXT, "patientId": NUMBER}; its id is the message's key, so that events spread over a topic's partitions.
+ * An event is {"id": TEXT, "patientId": NUMBER}; its id is the message's key, so that events spread over a topic's partitions. Its
+ * id has at most EVENT_ID_MAX characters of printable ASCII, and its patientId is an INT of SQL.
  * A service that hears events has a thread for them. An event is handled at least once: its place in the topic is only given
  * back to Kafka after the service has handled it, so when a replica dies in between, another handles it again.
  */
@@ -9,6 +10,8 @@
 #define HOSPITAL_EVENTS_H
 
 #include <stdbool.h>
+
+enum { EVENT_ID_MAX = 36 };
 
 struct event_base;
 struct events;
@@ -24,7 +27,8 @@ struct events *events_new(struct event_base *base, const struct events_settings 
 /* The consumer leaves its group, so that the others take over at once. */
 void events_free(struct events *events);
 
-/* Sends one. `on_done` is called on the loop of `base` when Kafka has it for good, or won't have it. False: no memory. */
+/* Sends one. `on_done` is called on the loop of `base` when Kafka has it for good, or won't have it. False: it is no such
+   event, or no memory. */
 typedef void events_done(void *context, bool is_kept);
 bool events_send(struct events *events, const char *topic, const char *id, long patient_id, events_done *on_done, void *context);
 /* On the thread of the consumer: sends one and waits. */

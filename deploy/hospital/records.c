@@ -9,15 +9,15 @@ struct records {
 	MYSQL *mysql; /* NULL: not connected */
 	char user[64], password[64], host[128], database[64];
 	unsigned port;
+	char trouble[256]; /* the last that was said, until a statement succeeds */
 };
 
 enum { STATEMENT_MAX = 1024, TEXT_MAX = 256 };
 
-static bool take(char *to, size_t size, const char **from, char until)
+/* Takes what stands before `end`, and goes on behind it. NULL: the mark that ends it is not there. */
+static bool take(char *to, size_t size, const char **from, const char *end)
 {
-	const char *end = strchr(*from, until);
-
-	if (end == NULL || end == *from || (size_t)(end - *from) >= size)
+	if (end == NULL || end <= *from || (size_t)(end - *from) >= size)
 		return false;
 	memcpy(to, *from, (size_t)(end - *from));
 	to[end - *from] = '\0';
@@ -25,16 +25,19 @@ static bool take(char *to, size_t size, const char **from, char until)
 	return true;
 }
 
+/* The host begins behind the last @ and ends at the last slash: so a password may have both, and colons. */
 static bool parse_url(struct records *records, const char *url)
 {
 	static const char scheme[] = "mysql://";
+	const char *slash = strrchr(url, '/'), *at = slash == NULL ? NULL : memrchr(url, '@', (size_t)(slash - url));
 	char place[160], *port;
 
 	if (strncmp(url, scheme, strlen(scheme)) != 0)
 		return false;
 	url += strlen(scheme);
-	if (!take(records->user, sizeof records->user, &url, ':') || !take(records->password, sizeof records->password, &url, '@') ||
-	    !take(place, sizeof place, &url, '/') || *url == '\0' || strlen(url) >= sizeof records->database)
+	if (!take(records->user, sizeof records->user, &url, strchr(url, ':')) ||
+	    !take(records->password, sizeof records->password, &url, at) || !take(place, sizeof place, &url, slash) || *url == '\0' ||
+	    strlen(url) >= sizeof records->database)
 		return false;
 	strcpy(records->database, url);
 	records->port = 3306;
@@ -74,6 +77,15 @@ void records_free(struct records *records)
 	free(records);
 }
 
+/* A database that is away for an hour is told of once. */
+static void complain(struct records *records, MYSQL *mysql)
+{
+	if (strncmp(records->trouble, mysql_error(mysql), sizeof records->trouble - 1) == 0)
+		return;
+	snprintf(records->trouble, sizeof records->trouble, "%s", mysql_error(mysql));
+	fprintf(stderr, "service: database: %s\n", records->trouble);
+}
+
 static bool connect_again(struct records *records)
 {
 	unsigned timeout_s = RECORDS_TIMEOUT_S;
@@ -89,6 +101,7 @@ static bool connect_again(struct records *records)
 	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	if (mysql_real_connect(mysql, records->host, records->user, records->password, records->database, records->port, NULL, 0) ==
 	    NULL) {
+		complain(records, mysql);
 		mysql_close(mysql);
 		return false;
 	}
@@ -96,23 +109,35 @@ static bool connect_again(struct records *records)
 	return true;
 }
 
+/* SQLSTATE's classes for values that do not fit their columns. Any other error may pass, such as a full disk or a deadlock. */
+static bool is_refusal(MYSQL *mysql)
+{
+	const char *state = mysql_sqlstate(mysql);
+
+	return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0;
+}
+
 /* Once more on a new connection: an idle one may have been closed by the database since. */
-static bool execute(struct records *records, const char *statement)
+static enum records_outcome execute(struct records *records, const char *statement)
 {
 	for (int try = 0; try < 2; try++) {
 		if (!connect_again(records))
-			return false;
-		if (mysql_query(records->mysql, statement) == 0)
-			return true;
-		fprintf(stderr, "service: database: %s\n", mysql_error(records->mysql));
+			return RECORDS_AWAY;
+		if (mysql_query(records->mysql, statement) == 0) {
+			records->trouble[0] = '\0';
+			return RECORDS_KEPT;
+		}
+		complain(records, records->mysql);
+		if (is_refusal(records->mysql))
+			return RECORDS_REFUSED;
 		disconnect(records);
 	}
-	return false;
+	return RECORDS_AWAY;
 }
 
 static MYSQL_RES *select_rows(struct records *records, const char *statement)
 {
-	return execute(records, statement) ? mysql_store_result(records->mysql) : NULL;
+	return execute(records, statement) == RECORDS_KEPT ? mysql_store_result(records->mysql) : NULL;
 }
 
 bool records_prepare(struct records *records)
@@ -127,7 +152,7 @@ bool records_prepare(struct records *records)
 	};
 
 	for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
-		if (!execute(records, statements[i]))
+		if (execute(records, statements[i]) != RECORDS_KEPT)
 			return false;
 	return true;
 }
@@ -176,17 +201,21 @@ static void escape(struct records *records, char to[2 * TEXT_MAX + 1], const cha
 	mysql_real_escape_string(records->mysql, to, text, length);
 }
 
-bool records_add_event(struct records *records, const char *topic, const char *id, long patient_id, const char *replica)
+enum records_outcome records_add_event(struct records *records, const char *topic, const char *id, long patient_id,
+                                       const char *replica)
 {
-	char texts[3][2 * TEXT_MAX + 1], statement[STATEMENT_MAX + sizeof texts];
+	char texts[3][2 * TEXT_MAX + 1], statement[STATEMENT_MAX + 2 * sizeof texts];
 
 	if (!connect_again(records))
-		return false;
+		return RECORDS_AWAY;
 	escape(records, texts[0], topic);
 	escape(records, texts[1], id);
 	escape(records, texts[2], replica);
-	snprintf(statement, sizeof statement, "INSERT INTO events (topic, id, patient_id, replica) VALUES ('%s', '%s', %ld, '%s')",
-	         texts[0], texts[1], patient_id, texts[2]);
+	/* An event comes again when its invoice could not be sent, and a statement when its answer was lost. */
+	snprintf(statement, sizeof statement,
+	         "INSERT INTO events (topic, id, patient_id, replica) SELECT '%s', '%s', %ld, '%s' FROM DUAL WHERE NOT EXISTS "
+	         "(SELECT * FROM events WHERE topic = '%s' AND id = '%s' AND replica = '%s')",
+	         texts[0], texts[1], patient_id, texts[2], texts[0], texts[1], texts[2]);
 	return execute(records, statement);
 }
 

@@ -1,8 +1,9 @@
 /*
  * The records that a service of the hospital keeps in its database. The room of MariaDB's client library.
  *
- * A connection is used by one thread. Calls block, for RECORDS_TIMEOUT_S at most; one that was lost is made anew by the next
- * call. JSON values are the caller's.
+ * A connection is used by one thread. Calls block. The library waits up to RECORDS_TIMEOUT_S each time that it connects, writes or
+ * reads, and a call may do all of that twice: on a connection that was lost meanwhile, and on a new one. No timeout bounds the
+ * lookup of the host's name. JSON values are the caller's.
  */
 #ifndef HOSPITAL_RECORDS_H
 #define HOSPITAL_RECORDS_H
@@ -10,7 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-enum { RECORDS_TIMEOUT_S = 2, EVENT_ID_MAX = 36 };
+enum { RECORDS_TIMEOUT_S = 2 };
 
 struct records;
 
@@ -26,8 +27,14 @@ bool records_are_there(struct records *records);
 json_t *records_patient(struct records *records, long id);
 /* How many there are, and the newest. NULL as above. */
 json_t *records_patients(struct records *records);
-/* An event that this service has sent or handled. */
-bool records_add_event(struct records *records, const char *topic, const char *id, long patient_id, const char *replica);
+/* An event that this service is about to send, or handles. A replica's event is added once, however often this is called. */
+enum records_outcome {
+	RECORDS_KEPT,
+	RECORDS_REFUSED, /* the values do not fit: nor will they the next time */
+	RECORDS_AWAY,    /* the database does not answer, or can't keep it now */
+};
+enum records_outcome records_add_event(struct records *records, const char *topic, const char *id, long patient_id,
+                                       const char *replica);
 /* By topic: how many events, how often they were handled, and by which replica. NULL as above. */
 json_t *records_events(struct records *records);
 

@@ -24,6 +24,7 @@
  *
  * SIGTERM is taken as a well-behaved service takes it under swarm: no new connections, what is in flight is finished and
  * says "Connection: close", exit 0. Requests that were on their way on a kept connection are still answered for a moment.
+ * A service that still waits for its database ends at once.
  */
 #include "deploy/hospital/service.h"
 
@@ -124,6 +125,13 @@ static void on_request(struct evhttp_request *request, void *context)
 
 /* ---- stopping --------------------------------------------------------------------------------------------------------- */
 
+/* While the service waits for its database. The kernel drops a signal to a container's first process that has no handler for it. */
+static void on_early_stop(int number)
+{
+	(void)number;
+	_exit(0);
+}
+
 static void on_quiet(evutil_socket_t fd, short what, void *context)
 {
 	struct service *service = context;
@@ -165,6 +173,8 @@ static int serve(struct service *service, const char *listen, const struct clini
 	service->http = service->base != NULL ? evhttp_new(service->base) : NULL;
 	if (service->http == NULL || (service->quiet = evtimer_new(service->base, on_quiet, service)) == NULL)
 		fail("memory", strerror(ENOMEM));
+	signal(SIGTERM, on_early_stop);
+	signal(SIGINT, on_early_stop);
 	if ((settings->database != NULL || settings->brokers != NULL) &&
 	    (service->clinic = clinic_new(service->base, settings)) == NULL)
 		fail(service->name, "could not begin");

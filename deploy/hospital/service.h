@@ -14,7 +14,7 @@ struct evhttp_request;
 
 struct service {
 	const char *name;
-	char replica[256];
+	char replica[100 + 1]; /* as much as the records' column takes */
 	struct event_base *base;
 	struct evhttp *http;
 	struct evconnlistener *listener;

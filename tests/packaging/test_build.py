@@ -16,7 +16,7 @@ def files_below(folder):
 
 
 def test_two_folders_give_the_same_bytes(built, tmp_path):
-    other = unpack(tmp_path / "another" / "and-deeper")
+    other = unpack(tmp_path / "another" / "and deeper")
     make(other, "-j2")
     for name in ("gateway", "autoscaler"):
         one, two = (folder / "build" / name for folder in (built, other))
@@ -31,6 +31,7 @@ def test_the_version_tells_the_commit(built):
 
 
 def test_install_goes_where_it_is_told_and_uninstall_leaves_nothing(built, tmp_path):
+    tmp_path = tmp_path / "a folder"
     into = {"DESTDIR": str(tmp_path), "prefix": "/opt/g", "bindir": "/opt/g/sbin", "mandir": "/opt/man", "datadir": "/opt/data"}
     told = [f"{name}={value}" for name, value in into.items()]
     make(built, "install", *told)
