@@ -223,6 +223,7 @@ static void settle_counted(struct breaker *breaker, const struct breaker_setting
 		reason = BREAKER_REASON_SLOW_RATE;
 	else
 		return;
+	window_sum_slow_failures(&breaker->window, generation, now, &sum);
 	/* A closed word changes only by a transition: if this fails, another thread has decided. */
 	move_on(breaker, &word, state_open(word, now, settings, random), reason, sum, now_ms);
 }

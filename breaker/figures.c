@@ -6,7 +6,7 @@
  * Two words, written before the swap that opens the breaker, so whoever finds it open finds them:
  *
  *     opened_for        generation (16)   calls (24)      failures (24)
- *     opened_for_slow   generation (16)   slow calls (24)
+ *     opened_for_slow   generation (16)   slow calls (24)  failures among these (24)
  *
  * A thread whose swap fails afterwards may leave the figures that it would have opened for. They are of the same moment.
  */
@@ -22,8 +22,10 @@ void figures_keep(struct breaker *breaker, uint32_t generation, struct window_su
 		figures.calls /= 2;
 		figures.failures /= 2;
 		figures.slow /= 2;
+		figures.slow_failures /= 2;
 	}
-	atomic_store_explicit(&breaker->opened_for_slow, name | figures.slow, memory_order_relaxed);
+	atomic_store_explicit(&breaker->opened_for_slow, name | (uint64_t)figures.slow << FIGURE_BITS | figures.slow_failures,
+	                      memory_order_relaxed);
 	atomic_store_explicit(&breaker->opened_for, name | (uint64_t)figures.calls << FIGURE_BITS | figures.failures,
 	                      memory_order_relaxed);
 }
@@ -38,8 +40,13 @@ struct window_sum figures_kept(const struct breaker *breaker, uint32_t generatio
 		return figures; /* it has opened again meanwhile */
 	figures.calls = calls >> FIGURE_BITS & FIGURE_MAX;
 	figures.failures = calls & FIGURE_MAX;
-	figures.slow = slow & FIGURE_MAX;
+	figures.slow = slow >> FIGURE_BITS & FIGURE_MAX;
+	figures.slow_failures = slow & FIGURE_MAX;
 	if (figures.slow > figures.calls)
 		figures.slow = figures.calls;
+	if (figures.slow_failures > figures.slow)
+		figures.slow_failures = figures.slow;
+	if (figures.slow_failures > figures.failures)
+		figures.slow_failures = figures.failures;
 	return figures;
 }

@@ -39,12 +39,14 @@ static inline uint64_t since_birth(const struct breaker *breaker, uint64_t now_m
 	return now_ms > breaker->born_ms ? now_ms - breaker->born_ms : 0;
 }
 
+/* The word has no room for the probes that were both slow and failed: at least those are, for which too few have passed. */
 static inline struct window_sum probe_figures(uint64_t word)
 {
 	struct state_probes probes = state_probes(word);
 
 	return (struct window_sum){
-		.calls = probes.passed + probes.failed, .failures = probes.failed, .slow = probes.slow};
+		.calls = probes.passed + probes.failed, .failures = probes.failed, .slow = probes.slow,
+		.slow_failures = probes.slow > probes.passed ? probes.slow - probes.passed : 0};
 }
 
 /* Fewer calls decide nothing. A count window that can never hold minimum_calls would never open the breaker. */

@@ -15,6 +15,11 @@ enum breaker_state breaker_state_now(const struct breaker *breaker, const struct
 	return settings->enabled ? state_of(atomic_load_explicit(&breaker->word, memory_order_relaxed)) : BREAKER_DISABLED;
 }
 
+enum breaker_state breaker_state_shown(enum breaker_state state, const struct breaker_settings *settings)
+{
+	return settings->observe && state != BREAKER_DISABLED ? BREAKER_METRICS_ONLY : state;
+}
+
 /* A look has no random number of its own and rarely needs one; any spread will do. */
 static uint32_t spread(uint64_t word, uint64_t now_ms)
 {
@@ -28,10 +33,14 @@ static int32_t rate_of(uint32_t part, uint32_t whole, uint32_t minimum)
 
 static struct window_sum figures_of(const struct breaker *breaker, uint64_t word, uint64_t now)
 {
+	struct window_sum sum;
+
 	switch (state_of(word)) {
 	case BREAKER_CLOSED:
 	case BREAKER_METRICS_ONLY:
-		return window_sum(&breaker->window, state_generation(word), now);
+		sum = window_sum(&breaker->window, state_generation(word), now);
+		window_sum_slow_failures(&breaker->window, state_generation(word), now, &sum);
+		return sum;
 	case BREAKER_OPEN:
 		return figures_kept(breaker, state_generation(word));
 	case BREAKER_HALF_OPEN:
@@ -68,6 +77,7 @@ struct breaker_view breaker_look(struct breaker *breaker, const struct breaker_s
 		.calls = figures.calls,
 		.failures = figures.failures,
 		.slow_calls = figures.slow,
+		.slow_failures = figures.slow_failures,
 		.failure_rate_bp = rate_of(figures.failures, figures.calls, minimum),
 		.slow_rate_bp = rate_of(figures.slow, figures.calls, minimum),
 		.open_for_ms = until > now ? until - now : 0,

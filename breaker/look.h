@@ -6,6 +6,9 @@
 
 /* One load, for log lines. BREAKER_DISABLED when settings say so. */
 enum breaker_state breaker_state_now(const struct breaker *breaker, const struct breaker_settings *settings);
+/* The state that people and dashboards read. A breaker that only observes refuses nothing, whatever state it keeps: it is in
+ * BREAKER_METRICS_ONLY, unless it is disabled. */
+enum breaker_state breaker_state_shown(enum breaker_state state, const struct breaker_settings *settings);
 /* A snapshot for people; the figures may be from slightly different moments. */
 struct breaker_view breaker_look(struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_ms);
 

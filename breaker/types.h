@@ -84,6 +84,7 @@ struct breaker_view {
 	uint32_t generation;
 	/* In the window, or of the probes while half-open; while open the figures that opened it. */
 	uint32_t calls, failures, slow_calls;
+	uint32_t slow_failures; /* in both; while half-open at least so many */
 	int32_t failure_rate_bp; /* -1 below minimum_calls, as Resilience4j reports it, or half_open_calls */
 	int32_t slow_rate_bp;    /* likewise */
 	uint64_t open_for_ms;                 /* the rest of the open time; 0 in other states */

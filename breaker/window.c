@@ -16,6 +16,9 @@
  * state what came before is taken out (window_forget_before). Slices come round after
  * 776 days of one second, or after 67 million calls; a slot's first call of a slice takes out what failed in it before.
  *
+ * Only a slow call takes an old count out of `slow_failures`, so a count may be left there until its number comes round again.
+ * It is then read only beside a slow call of the new slice, and decides nothing.
+ *
  * A call is counted in `calls` before `failures` and `slow`, and these are read before `calls`, so a rate is never
  * above one. All of it is sequentially consistent: of two calls that reach the threshold together, the later sees both.
  *
@@ -114,9 +117,20 @@ void window_init(struct window *window, enum breaker_window kind, uint32_t size)
 	for (int slot = 0; slot < WINDOW_RING; slot++) {
 		atomic_init(&window->failures[slot], 0);
 		atomic_init(&window->slow[slot], 0);
+		atomic_init(&window->slow_failures[slot], 0);
 		atomic_init(&window->calls[slot], 0);
 	}
 	atomic_init(&window->position, 0);
+}
+
+/* `slow_failures` keeps what was counted there long ago until the slice's first slow call: before that nobody reads it. So a call
+ * that is not slow pays nothing for it. */
+static void add_slow(struct window *window, uint64_t slot, uint64_t name, bool is_failure)
+{
+	if (numbered_add(&window->slow[slot], name) == 1)
+		numbered_forget_earlier(&window->slow_failures[slot], name);
+	if (is_failure)
+		numbered_add(&window->slow_failures[slot], name);
 }
 
 void window_add(struct window *window, uint32_t generation, uint64_t now, bool is_failure, bool is_slow)
@@ -144,7 +158,7 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
 	if (is_failure)
 		numbered_add(&window->failures[slice % WINDOW_RING], name);
 	if (is_slow)
-		numbered_add(&window->slow[slice % WINDOW_RING], name);
+		add_slow(window, slice % WINDOW_RING, name, is_failure);
 }
 
 void window_forget_before(struct window *window, uint32_t generation)
@@ -155,6 +169,7 @@ void window_forget_before(struct window *window, uint32_t generation)
 		numbered_forget_before(&window->calls[slot], generation);
 		numbered_forget_before(&window->failures[slot], generation);
 		numbered_forget_before(&window->slow[slot], generation);
+		numbered_forget_before(&window->slow_failures[slot], generation);
 	}
 	while (position != 0 && generations_ahead(position, generation) > POSITION_AHEAD &&
 	       !atomic_compare_exchange_weak(&window->position, &position, 0))
@@ -172,4 +187,18 @@ struct window_sum window_sum(const struct window *window, uint32_t generation, u
 	calls = at_most(calls, UINT32_MAX);
 	return (struct window_sum){
 		.calls = (uint32_t)calls, .failures = at_most(failures, calls), .slow = at_most(slow, calls)};
+}
+
+void window_sum_slow_failures(const struct window *window, uint32_t generation, uint64_t now, struct window_sum *sum)
+{
+	struct span span = current_span(window, generation, now);
+	uint64_t found = 0;
+
+	for (uint64_t slice = span.first; slice < span.end; slice++) {
+		uint64_t name = slice_name(generation, slice), slot = slice % WINDOW_RING;
+		uint64_t slow_failures = numbered_count(&window->slow_failures[slot], name);
+
+		found += at_most(slow_failures, numbered_count(&window->slow[slot], name));
+	}
+	sum->slow_failures = at_most(found, sum->failures < sum->slow ? sum->failures : sum->slow);
 }

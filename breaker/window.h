@@ -24,20 +24,22 @@ enum {
 	WINDOW_COUNT_SLICES = 100,
 };
 
-/* Three rings rather than one ring of triples: if nothing fails, `failures` and `slow` are never written and cause no memory
- * traffic. */
+/* Separate rings rather than one ring of structs: if nothing fails, all but `calls` are never written and cause no memory
+ * traffic. `slow_failures` is for people only: no decision reads it. */
 struct window {
 	enum breaker_window kind;
 	uint32_t summed;    /* slices in the window */
 	uint64_t per_slice; /* milliseconds or calls */
 	alignas(64) _Atomic uint64_t failures[WINDOW_RING];
 	alignas(64) _Atomic uint64_t slow[WINDOW_RING];
+	alignas(64) _Atomic uint64_t slow_failures[WINDOW_RING]; /* also in both rings above */
 	alignas(64) _Atomic uint64_t calls[WINDOW_RING];
 	alignas(64) _Atomic uint64_t position; /* count window: generation and calls counted under it */
 };
 
 struct window_sum {
 	uint32_t calls, failures, slow; /* failures and slow are never above calls */
+	uint32_t slow_failures;         /* never above failures and slow */
 };
 
 void window_init(struct window *window, enum breaker_window kind, uint32_t size);
@@ -49,7 +51,9 @@ void window_add(struct window *window, uint32_t generation, uint64_t now, bool i
  * would look like the future, and nothing would be counted in its slot. */
 void window_forget_before(struct window *window, uint32_t generation);
 
-/* The calls under `generation` that are still in the window. */
+/* The calls under `generation` that are still in the window; slow_failures stays 0. */
 struct window_sum window_sum(const struct window *window, uint32_t generation, uint64_t now);
+/* Sets their slow_failures, too: for people, not for each call. */
+void window_sum_slow_failures(const struct window *window, uint32_t generation, uint64_t now, struct window_sum *sum);
 
 #endif

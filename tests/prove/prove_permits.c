@@ -52,6 +52,12 @@ struct window_sum window_sum(const struct window *window, uint32_t generation, u
 	return sum;
 }
 
+void window_sum_slow_failures(const struct window *window, uint32_t generation, uint64_t now_ms, struct window_sum *sum)
+{
+	(void)window, (void)generation, (void)now_ms;
+	sum->slow_failures = nondet_u32();
+}
+
 void figures_keep(struct breaker *any, uint32_t generation, struct window_sum figures)
 {
 	(void)any, (void)generation, (void)figures;

@@ -197,6 +197,30 @@ static void test_slow_calls(void **state)
 	assert_int_equal(look().slow_rate_bp, 8000);
 }
 
+/* While closed, while open, and as far as the probes tell. */
+static void test_slow_failures(void **state)
+{
+	(void)state;
+	begin(BREAKER_WINDOW_TIME, 10000);
+	world.settings.slow_call_ms = 100;
+	for (int i = 0; i < 4; i++)
+		settle_after(admitted(), BREAKER_FAILURE, 101);
+	settle_after(admitted(), BREAKER_SUCCESS, 101);
+	calls(2, BREAKER_FAILURE);
+	assert_int_equal(look().slow_failures, 4);
+	calls(13, BREAKER_FAILURE);
+	expect_state(BREAKER_OPEN);
+	assert_int_equal(look().slow_calls, 5);
+	assert_int_equal(look().slow_failures, 4);
+	world.now_ms += world.last.open_for_ms;
+	settle_after(admitted(), BREAKER_SUCCESS, 1);
+	assert_int_equal(look().slow_failures, 0);
+	settle_after(admitted(), BREAKER_FAILURE, 101); /* perhaps the one that passed was slow */
+	assert_int_equal(look().slow_failures, 0);
+	settle_after(admitted(), BREAKER_FAILURE, 101);
+	assert_int_equal(look().slow_failures, 1);
+}
+
 static void test_slow_calls_off(void **state)
 {
 	(void)state;
@@ -352,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_old_failures_leave_the_count_window),
 		cmocka_unit_test(test_a_count_window_below_the_minimum_still_opens),
 		cmocka_unit_test(test_neither_counts_for_nothing), cmocka_unit_test(test_slow_calls),
+		cmocka_unit_test(test_slow_failures),
 		cmocka_unit_test(test_slow_calls_off), cmocka_unit_test(test_reopening_doubles_up_to_the_limit),
 		cmocka_unit_test(test_an_open_breaker_tells_what_it_opened_for),
 		cmocka_unit_test(test_an_outage_of_any_length),

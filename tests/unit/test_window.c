@@ -54,6 +54,40 @@ static void test_time_window_looks_back_over_ten_slices(void **state)
 	expect(0, 11000, 0, 0, 0);
 }
 
+static uint32_t slow_failures(uint32_t generation, uint64_t now)
+{
+	struct window_sum sum = window_sum(&window, generation, now);
+
+	assert_int_equal(sum.slow_failures, 0);
+	window_sum_slow_failures(&window, generation, now, &sum);
+	return sum.slow_failures;
+}
+
+static void test_calls_that_are_slow_and_fail(void **state)
+{
+	const uint64_t turn = WINDOW_RING * 1000;
+
+	(void)state;
+	window_init(&window, BREAKER_WINDOW_TIME, 10000);
+	add(0, 999, 3, 2, 1);
+	assert_int_equal(slow_failures(0, 999), 0);
+	window_add(&window, 0, 999, true, true);
+	window_add(&window, 0, 1000, true, true);
+	expect(0, 1000, 7, 4, 3);
+	assert_int_equal(slow_failures(0, 1000), 2);
+	assert_int_equal(slow_failures(0, 10000), 1);
+	assert_int_equal(slow_failures(1, 1000), 0); /* another generation has none */
+	add(0, 999 + turn, 1, 1, 1); /* in the same slots */
+	assert_int_equal(slow_failures(0, 1000 + turn), 0);
+	window_add(&window, 0, 999 + turn, true, true);
+	assert_int_equal(slow_failures(0, 1000 + turn), 1);
+	window_init(&window, BREAKER_WINDOW_COUNT, 2);
+	window_add(&window, 0, 0, true, true);
+	window_add(&window, 0, 0, true, true);
+	window_add(&window, 0, 0, true, false);
+	assert_int_equal(slow_failures(0, 0), 1);
+}
+
 static void test_time_window_overwrites_a_slot_after_a_turn(void **state)
 {
 	(void)state;
@@ -270,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_time_window_overwrites_a_slot_after_a_turn),
 		cmocka_unit_test(test_a_thread_a_whole_turn_behind_changes_nothing),
 		cmocka_unit_test(test_a_slightly_slow_clock_still_counts),
+		cmocka_unit_test(test_calls_that_are_slow_and_fail),
 		cmocka_unit_test(test_small_time_windows_round_up),
 		cmocka_unit_test(test_a_generation_sees_only_its_own),
 		cmocka_unit_test(test_count_window_is_exact_up_to_a_hundred),
