@@ -4,14 +4,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "gateway/control/control.h"
 #include "gateway/import/import.h"
 #include "gateway/jose/source.h"
 #include "gateway/net/beacon.h"
-#include "gateway/net/fetch.h"
+#include "gateway/net/livez.h"
 #include "gateway/options.h"
 #include "gateway/replay/replay.h"
 #include "routes/config/complaints.h"
@@ -23,7 +22,7 @@
 #endif
 
 enum { EXIT_FINE = 0, EXIT_CANNOT_RUN = 1, EXIT_USAGE = 2 };
-enum { HEALTHCHECK_TIMEOUT_MS = 3000, BEACONS_MOST = 8 };
+enum { BEACONS_MOST = 8 };
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_PRINT, ACTION_HEALTHCHECK, ACTION_IMPORT, ACTION_REPLAY };
 
@@ -52,32 +51,6 @@ static struct config *read_config(enum action action, const char *file)
 	return config;
 }
 
-static bool is_any_address(const struct address *address)
-{
-	static const uint8_t zeros[16];
-
-	return memcmp(address->ip, zeros, address->family == 4 ? 4 : 16) == 0;
-}
-
-static bool is_alive(struct address admin)
-{
-	char url[ADDRESS_TEXT_MAX + 32], text[ADDRESS_TEXT_MAX], error[256] = "";
-	uint16_t port = admin.port;
-	unsigned status;
-
-	if (is_any_address(&admin))
-		address_parse_ip(&admin, admin.family == 4 ? "127.0.0.1" : "::1");
-	admin.port = port;
-	address_format(&admin, text);
-	snprintf(url, sizeof url, "http://%s/livez", text);
-	status = fetch_once(url, HEALTHCHECK_TIMEOUT_MS, error, sizeof error);
-	if (status == 0)
-		fprintf(stderr, "gateway: %s: %s\n", url, error);
-	else if (status != 200)
-		fprintf(stderr, "gateway: %s answered %u\n", url, status);
-	return status == 200;
-}
-
 /* Asks the gateway that runs with this file, wherever it is; the file, which may be NULL, is the second choice. Of several it is
  * the one that the file, filled in from this environment, means. */
 static int check_health(const char *file, const struct config *config)
@@ -97,13 +70,13 @@ static int check_health(const char *file, const struct config *config)
 	if (count == 0)
 		found[count++] = config->admin;
 	for (size_t i = 0; i < count; i++)
-		if (is_alive(found[i]))
+		if (livez_ask(found[i], "gateway"))
 			return EXIT_FINE;
 	return EXIT_CANNOT_RUN;
 }
 
-/* Without them the gateway would log into its own sockets and pipes: the kernel gives the lowest free number. */
-static bool have_standard_descriptors(void)
+/* The kernel gives the lowest free number. */
+static bool fill_standard_descriptors(void)
 {
 	int fd;
 
@@ -113,6 +86,15 @@ static bool have_standard_descriptors(void)
 	if (fd < 0)
 		return false;
 	close(fd);
+	return true;
+}
+
+/* Without them the gateway would log into its own sockets and pipes. A bare root has no /dev/null, which only this needs. */
+static bool have_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			return fill_standard_descriptors();
 	return true;
 }
 

@@ -301,22 +301,37 @@ bool cors_allows_header(const struct cors *cors, const char *name, size_t length
 	return false;
 }
 
-bool cors_is_same_host(const char *origin, size_t length, const char *host, size_t host_length)
+/* The port of the schemes of web pages, and of those of WebSocket, by which some proxies call a page's request; else 0. */
+static unsigned page_port(const char *scheme, size_t length)
+{
+	if ((length == 4 && strncasecmp(scheme, "http", 4) == 0) || (length == 2 && strncasecmp(scheme, "ws", 2) == 0))
+		return 80;
+	if ((length == 5 && strncasecmp(scheme, "https", 5) == 0) || (length == 3 && strncasecmp(scheme, "wss", 3) == 0))
+		return 443;
+	return 0;
+}
+
+bool cors_is_same_origin(const char *origin, size_t length, const struct cors_own_origin *own)
 {
 	struct origin_parts parts;
-	unsigned own, port;
+	unsigned usual, port;
 	size_t span;
 
 	if (!take_apart(&parts, origin, length))
 		return false;
-	own = own_port(parts.scheme, parts.scheme_length);
-	span = host_length;
-	if (host_length > parts.host_length)
+	usual = own_port(parts.scheme, parts.scheme_length);
+	if (usual == 0 || (own->scheme_length > 0 && page_port(own->scheme, own->scheme_length) != usual))
+		return false;
+	span = own->host_length;
+	if (own->host_length > parts.host_length)
 		span = parts.host_length;
-	if (span != parts.host_length || strncasecmp(parts.host, host, span) != 0)
+	if (span != parts.host_length || strncasecmp(parts.host, own->host, span) != 0)
 		return false;
-	if (span < host_length && host[span] != ':')
+	if (span < own->host_length && own->host[span] != ':')
 		return false;
-	port = span < host_length ? port_of(host + span + 1, host_length - span - 1) : own;
-	return port == (parts.port == 0 ? own : parts.port);
+	if (own->port_length > 0)
+		port = port_of(own->port, own->port_length);
+	else
+		port = span < own->host_length ? port_of(own->host + span + 1, own->host_length - span - 1) : usual;
+	return port == (parts.port == 0 ? usual : parts.port);
 }

@@ -47,8 +47,13 @@ bool cors_allows_origin(const struct cors *cors, const char *origin, size_t leng
 bool cors_allows_method(const struct cors *cors, const char *method, size_t length);
 /* One name of a field. */
 bool cors_allows_header(const struct cors *cors, const char *name, size_t length);
-/* Is this the origin of the request's own host (with port, as in Host)? The scheme is unknown if a proxy in front of the
- * gateway ends TLS. */
-bool cors_is_same_host(const char *origin, size_t length, const char *host, size_t host_length);
+/* The request's own origin, as far as it is known. */
+struct cors_own_origin {
+	const char *scheme, *host, *port; /* the host maybe with a port, as in Host; `port` has precedence */
+	size_t scheme_length, host_length, port_length; /* 0: not known. Without any port it is the scheme's */
+};
+/* While its own scheme is not known, a request has both origins of its host, http and https: a proxy in front of the gateway may
+ * end TLS and say nothing of it. */
+bool cors_is_same_origin(const char *origin, size_t length, const struct cors_own_origin *own);
 
 #endif

@@ -90,7 +90,9 @@ static const char *const KINDS_TEXT[KINDS] = {
 	[KIND_COUNT] = "a number", [KIND_COUNT_OR_AUTO] = "a number or auto", [KIND_COUNT_OR_NONE] = "a number or none",
 	[KIND_DURATION] = "a duration", [KIND_DURATION_OR_OFF] = "a duration or off", [KIND_SIZE] = "a size",
 	[KIND_SIZE_OR_AUTO] = "a size or auto", [KIND_SIZE_OR_NONE] = "a size or none", [KIND_PERCENT] = "a share",
-	[KIND_STATUSES] = "a list of statuses", [KIND_SWITCH] = "off, or a section", [KIND_OPTION] = "off, or a section",
+	[KIND_STATUSES] = "a list of statuses", [KIND_SWITCH] = "on, off or a section", [KIND_OPTION] = "on, off or a section",
+	[KIND_JWT] = "off, or a section", [KIND_CORS] = "off, or a section", [KIND_FALLBACK] = "a text, or a section",
+	[KIND_ADMIN] = "a section, or the value of its listen", [KIND_ACCESS_LOG] = "a section, or the value of its to",
 };
 
 static void print_range(const struct key *key)
@@ -115,11 +117,12 @@ static void print_range(const struct key *key)
 	}
 }
 
+/* "a|b|c" as "a, b or c" */
 static void print_words(const struct key *key)
 {
 	for (const char *letter = key->words; *letter != '\0'; letter++) {
 		if (*letter == '|')
-			fputs(" or ", stdout);
+			fputs(strchr(letter + 1, '|') != NULL ? ", " : " or ", stdout);
 		else
 			putchar(*letter);
 	}
@@ -177,11 +180,11 @@ static void print_file(void)
 	print_title("gateway.yml", 5, "configuration of the gateway");
 	puts(".SH DESCRIPTION\n"
 	     "A YAML file without anchors. It needs\n.BR upstreams ,\neach with its\n.BR url ,\nand\n.BR routes ,\n"
-	     "each with its\n.B path\nand\n.BR upstream ;\neverything else has a default. Unknown keys are errors, and every error is "
-	     "reported\nwith its line and column\n.RB ( \"gateway \\-\\-check\" ).\n.PP\n"
+	     "each with its\n.B path\nand\n.BR upstream ;\neverything else has a default. An unknown key is an error.\n"
+	     ".B gateway \\-\\-check\nreports every error with its line and column.\n.PP\n"
 	     "Durations carry a unit (250ms, 1s, 5m, 1h), sizes too (512B, 16KiB, 1MiB, 1GiB), shares a percent sign (50%, 12.5%).\n"
-	     "Inside values ${NAME} and ${NAME:\\-default} are taken from the environment; $$ is a dollar sign.\n"
-	     "true and false are the same as on and off.\n"
+	     "Inside values, ${NAME} and ${NAME:\\-default} stand for a variable of the environment, and $$ for a dollar sign.\n"
+	     "true and false mean the same as on and off.\n"
 	     ".SH KEYS");
 	print_scope(SCOPE_ROOT, "");
 	puts(".SH EXAMPLE\n.nf\nupstreams:\n  patient: { url: \"http://tasks.patient:2222\" }\nroutes:\n"

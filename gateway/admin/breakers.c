@@ -27,23 +27,27 @@ static json_t *threshold(uint32_t rate_bp)
 	return json_sprintf("%.*f%%", rate_bp % 10 == 0 ? 1 : 2, rate_bp / 100.0);
 }
 
-/* slowFailedCalls is always 0: the breaker's window counts failed and slow calls separately. Counting calls that were both
- * would take another ring, summed up with every failure, for a figure that decides nothing. */
 json_t *breakers_figures(const struct admin_service *service)
 {
 	const struct breaker_settings *settings = &service->settings->breaker;
 	struct breaker_view view = breaker_look(service->settings->upstream->breaker, settings, clock_now_ms());
+	enum breaker_state shown = breaker_state_shown(view.state, settings);
 	char state[PAGE_STATE_MAX];
 	json_t *figures;
 
-	page_format_state(state, view.state);
+	page_format_state(state, shown);
 	figures = json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s}", "failureRate",
 	                 share(view.failure_rate_bp, view.failures, view.calls), "slowCallRate",
 	                 share(view.slow_rate_bp, view.slow_calls, view.calls), "failureRateThreshold",
 	                 threshold(settings->failure_rate_bp), "slowCallRateThreshold",
 	                 threshold(settings->slow_rate_bp), "bufferedCalls", (json_int_t)view.calls,
 	                 "failedCalls", (json_int_t)view.failures, "slowCalls", (json_int_t)view.slow_calls,
-	                 "slowFailedCalls", (json_int_t)0, "notPermittedCalls", (json_int_t)view.not_permitted, "state", state);
+	                 "slowFailedCalls", (json_int_t)view.slow_failures, "notPermittedCalls",
+	                 (json_int_t)view.not_permitted, "state", state);
+	if (shown != view.state) { /* for the search after the right figures, which is what observing is for */
+		page_format_state(state, view.state);
+		json_object_set_new(figures, "wouldBe", json_string(state));
+	}
 	/* Dashboards expect the number; a person reads the sentence. */
 	if (view.failure_rate_bp < 0 && view.state == BREAKER_HALF_OPEN)
 		json_object_set_new(figures, "note", json_sprintf("no rates (-1.0%%) before half_open_calls have ended: %u of %u",
@@ -73,21 +77,25 @@ static void change(struct page_request *request, const struct admin_service *ser
 {
 	const struct upstream_settings *settings = service->settings;
 	json_t *body = page_body(request);
-	enum breaker_state wish;
+	enum breaker_state wish, shown;
 	char state[PAGE_STATE_MAX];
 
 	if (body == NULL)
 		return;
 	if (!override_parse_word(json_string_value(json_object_get(body, "updateState")), &wish)) {
 		page_error(request, 400, "updateState must be CLOSE, FORCE_OPEN, DISABLE or METRICS_ONLY");
+	} else if (json_object_get(body, "for") != NULL || json_object_get(body, "reason") != NULL) {
+		page_error(request, 400, "only /cluster/breakers/NAME takes for and reason");
 	} else if (!settings->breaker.enabled) {
 		page_error(request, 409, "the configuration says that this upstream has no breaker");
 	} else {
 		breaker_force(settings->upstream->breaker, wish, clock_now_ms());
-		page_format_state(state, breaker_state_now(settings->upstream->breaker, &settings->breaker));
+		shown = breaker_state_shown(breaker_state_now(settings->upstream->breaker, &settings->breaker), &settings->breaker);
+		page_format_state(state, shown);
 		page_json(request, 200, PAGE_ACTUATOR,
 		          json_pack("{s:s, s:s, s:o}", "circuitBreakerName", settings->name, "currentState", state, "message",
-		                    json_sprintf("%s state has been changed successfully", settings->name)));
+		                    json_sprintf("%s state has been changed successfully%s", settings->name,
+		                                 shown == wish ? "" : "; but its mode is observe, so it rejects nothing")));
 	}
 	json_decref(body);
 }
@@ -122,15 +130,19 @@ static json_t *describe_transition(const struct admin_event *event, const char *
 {
 	const struct breaker_transition *transition = &event->transition;
 	char from[PAGE_STATE_MAX], to[PAGE_STATE_MAX];
+	json_t *one;
 
 	page_format_state(from, transition->from);
 	page_format_state(to, transition->to);
-	return json_pack("{s:s, s:s, s:s, s:n, s:n, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "circuitBreakerName", event->upstream,
+	one = json_pack("{s:s, s:s, s:s, s:n, s:n, s:o, s:s, s:I, s:I, s:I, s:I, s:I}", "circuitBreakerName", event->upstream,
 	                 "type", breaker_event_name(event->type), "creationTime", time, "errorMessage", "durationInMs",
 	                 "stateTransition", json_sprintf("%s_TO_%s", from, to), "reason", breaker_reason_text(transition->reason),
 	                 "calls", (json_int_t)transition->calls, "failures", (json_int_t)transition->failures, "slowCalls",
 	                 (json_int_t)transition->slow_calls, "openForMs", (json_int_t)transition->open_for_ms, "generation",
 	                 (json_int_t)transition->generation);
+	if (event->only_observes)
+		json_object_set_new(one, "observe", json_true());
+	return one;
 }
 
 static json_t *message_of(const struct breaker_call *call)

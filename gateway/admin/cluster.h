@@ -45,7 +45,8 @@
  *   { "breaker": "patient", "state": "FORCE_OPEN", "stamp": "...", "forMs": 900000, "untilWallMs": ..., "complete": true,
  *     "gateways": [ { "address", "name", "isSelf", "result": "applied" } ] }
  *
- *   result: applied, over, no such breaker, breaker is off, has not said yet, or why that gateway does not answer.
+ *   result: applied, over, no such breaker, breaker is off, only observes, has not said yet, or why that gateway does not
+ *   answer.
  */
 #ifndef GATEWAY_ADMIN_CLUSTER_H
 #define GATEWAY_ADMIN_CLUSTER_H

@@ -1,8 +1,8 @@
 /*
- * Limits the number of connections to the admin listener, and the time that one may spend without sending a request and
- * without reading of its answer. evhttp limits neither. Its timeout begins anew with every byte that a client sends, but not
- * with those that it reads; and clients that open connections faster than they end would take the descriptors that proxying
- * needs.
+ * Limits the number of connections to the admin listener, the time that one may spend without sending a request and without
+ * reading of its answer, and the bytes of answers that wait for their clients. evhttp limits none of them. Its timeout begins
+ * anew with every byte that a client sends, but not with those that it reads; clients that open connections faster than they end
+ * would take the descriptors that proxying needs, and clients that read nothing the memory.
  *
  * evhttp owns the connections and does not tell when one has ended. So each one's bufferevent is made here, and a second
  * reference to it is kept. Giving that reference back tells: if it was the last, the connection is gone; if not, the
@@ -19,7 +19,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/net/own.h"
 
-enum { CONNECTIONS_MAX = 128, TIMEOUT_MS = 15000, SWEEP_S = 1 };
+enum { CONNECTIONS_MAX = 128, TIMEOUT_MS = 15000, SWEEP_S = 1, PENDING_MAX_BYTES = 16 * 1024 * 1024 };
 
 struct connections {
 	struct event *timer;
@@ -102,6 +102,48 @@ static struct place *make_place(struct connections *connections)
 	return oldest;
 }
 
+static size_t pending_of_all(const struct connections *connections)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		if (connections->places[i].io != NULL)
+			sum += evbuffer_get_length(bufferevent_get_output(connections->places[i].io));
+	return sum;
+}
+
+/* Of the connections on which an answer waits, the one whose client has read nothing for longest. NULL: there is none but that
+ * of `output`, whose client has had no time to read. stream.c bounds what waits for a stream. */
+static struct place *find_slowest(struct connections *connections, const struct evbuffer *output)
+{
+	struct place *slowest = NULL;
+
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+		struct place *place = &connections->places[i];
+		const struct evbuffer *pending = place->io == NULL ? NULL : bufferevent_get_output(place->io);
+
+		if (pending == NULL || place->is_stream || pending == output || evbuffer_get_length(pending) == 0)
+			continue;
+		if (slowest == NULL || place->active_ms < slowest->active_ms ||
+		    (place->active_ms == slowest->active_ms && place->order < slowest->order))
+			slowest = place;
+	}
+	return slowest;
+}
+
+/* An answer is written to `output`. Clients that read none of theirs must not fill the memory. */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *context)
+{
+	struct connections *connections = context;
+	struct place *slowest;
+
+	if (info->n_added == 0 || pending_of_all(connections) <= PENDING_MAX_BYTES)
+		return;
+	sweep(connections); /* some may be gone already, and others may have read */
+	while (pending_of_all(connections) > PENDING_MAX_BYTES && (slowest = find_slowest(connections, output)) != NULL)
+		cut(slowest);
+}
+
 struct bufferevent *connections_accept(struct event_base *base, void *context)
 {
 	struct connections *connections = context;
@@ -110,6 +152,10 @@ struct bufferevent *connections_accept(struct event_base *base, void *context)
 
 	if (io == NULL)
 		return NULL; /* evhttp tries for itself, and gives up */
+	if (evbuffer_add_cb(bufferevent_get_output(io), on_output, connections) == NULL) {
+		bufferevent_free(io);
+		return NULL;
+	}
 	sweep(connections);
 	place = make_place(connections);
 	if (place != NULL) {

@@ -28,7 +28,9 @@ void health_readyz(struct page_request *request)
 
 static enum breaker_state state_of(const struct admin_service *service)
 {
-	return breaker_state_now(service->settings->upstream->breaker, &service->settings->breaker);
+	const struct breaker_settings *settings = &service->settings->breaker;
+
+	return breaker_state_shown(breaker_state_now(service->settings->upstream->breaker, settings), settings);
 }
 
 static const char *status_of(enum breaker_state state)

@@ -157,8 +157,7 @@ static void set_properties(json_t *message, const struct upstream_settings *sett
 	set_number(message, "propertyValue_circuitBreakerErrorThresholdPercentage", (settings->breaker.failure_rate_bp + 50) / 100);
 	set_truth(message, "propertyValue_circuitBreakerEnabled", settings->breaker.enabled);
 	set_truth(message, "propertyValue_circuitBreakerForceOpen", state == BREAKER_FORCED_OPEN);
-	set_truth(message, "propertyValue_circuitBreakerForceClosed",
-	          state == BREAKER_DISABLED || state == BREAKER_METRICS_ONLY || settings->breaker.observe);
+	set_truth(message, "propertyValue_circuitBreakerForceClosed", state == BREAKER_DISABLED || state == BREAKER_METRICS_ONLY);
 	json_object_set_new(message, "propertyValue_executionIsolationStrategy", json_string("SEMAPHORE"));
 	set_number(message, "propertyValue_executionIsolationThreadTimeoutInMilliseconds", settings->response_timeout_ms);
 	set_number(message, "propertyValue_executionTimeoutInMilliseconds", settings->response_timeout_ms);
@@ -175,6 +174,7 @@ static void set_properties(json_t *message, const struct upstream_settings *sett
 json_t *hystrix_message(const struct hystrix_history *history, const struct upstream_settings *settings)
 {
 	struct breaker_view breaker = breaker_look(settings->upstream->breaker, &settings->breaker, clock_now_ms());
+	enum breaker_state state = breaker_state_shown(breaker.state, &settings->breaker);
 	struct hystrix_totals rolling = rolling_totals(history);
 	struct latencies latencies = rolling_latencies(history);
 	json_t *message = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "type", "HystrixCommand", "name", settings->name, "group",
@@ -182,12 +182,12 @@ json_t *hystrix_message(const struct hystrix_history *history, const struct upst
 	                            (json_int_t)clock_wall_ms(), "reportingHosts", 1);
 
 	set_truth(message, "isCircuitBreakerOpen",
-	          breaker.state == BREAKER_OPEN || breaker.state == BREAKER_HALF_OPEN || breaker.state == BREAKER_FORCED_OPEN);
+	          state == BREAKER_OPEN || state == BREAKER_HALF_OPEN || state == BREAKER_FORCED_OPEN);
 	set_number(message, "currentConcurrentExecutionCount", history->ring[(history->turns - 1) % HYSTRIX_RING].in_flight);
 	set_number(message, "rollingMaxConcurrentExecutionCount", rolling.in_flight);
 	set_rolling(message, &rolling.counts);
 	set_latencies(message, &latencies);
-	set_properties(message, settings, breaker.state);
+	set_properties(message, settings, state);
 	return message;
 }
 

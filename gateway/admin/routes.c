@@ -3,6 +3,8 @@
  */
 #include "gateway/admin/routes.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,10 +64,18 @@ static json_t *text_of(void (*put)(FILE *to, const struct route *route), const s
 	return value;
 }
 
-static void add_filter(json_t *filters, const char *words, const char *value)
+static __attribute__((format(printf, 2, 3))) void add_filter(json_t *filters, const char *format, ...)
 {
-	json_array_append_new(filters,
-	                      json_sprintf("[[%s%s], order = %d]", words, value, (int)json_array_size(filters) + 1));
+	json_t *words;
+	va_list values;
+
+	va_start(values, format);
+	words = json_vsprintf(format, values);
+	va_end(values);
+	if (words != NULL)
+		json_array_append_new(filters, json_sprintf("[[%s], order = %d]", json_string_value(words),
+		                                            (int)json_array_size(filters) + 1));
+	json_decref(words);
 }
 
 static void add_edits(json_t *filters, const char *which, const struct header_edits *edits)
@@ -76,37 +86,60 @@ static void add_edits(json_t *filters, const char *which, const struct header_ed
 		const struct header_edit *edit = &edits->edits[i];
 		const char *value = edit->written != NULL ? edit->written : edit->value; /* ${NAME}: secrets come that way */
 
-		json_array_append_new(filters, json_sprintf("[[%s%sHeader %s%s%s], order = %d]", verbs[edit->kind], which,
-		                                            edit->name, value == NULL ? "" : " = ", value == NULL ? "" : value,
-		                                            (int)json_array_size(filters) + 1));
+		add_filter(filters, "%s%sHeader %s%s%s", verbs[edit->kind], which, edit->name, value == NULL ? "" : " = ",
+		           value == NULL ? "" : value);
 	}
 }
 
-static json_t *filters_of(const struct route *route)
+/* In the order in which a request meets them. Spring has names for two of them; the others have those of gateway.yml. A limit of
+ * the body stands there if the route has one of its own. */
+static void add_conditions(json_t *filters, const struct config *config, const struct route *route)
+{
+	const struct rate_limit_settings *limit = &route->rate_limit;
+
+	if (route->cors != NULL)
+		add_filter(filters, "cors");
+	if (route->request_body_bytes != config->limits.request_body_bytes)
+		add_filter(filters, "RequestSize max = %" PRIu64, route->request_body_bytes);
+	if (limit->enabled)
+		add_filter(filters, "RequestRateLimiter rate = %u in %u ms, burst = %u%s", limit->calls, (unsigned)limit->period_ms,
+		           rate_limit_burst(limit), limit->dry_run ? ", dry_run" : "");
+	if (route->jwt != NULL)
+		add_filter(filters, "auth.jwt jwks = %s", route->jwt->jwks);
+	if (route->basic.enabled)
+		add_filter(filters, "auth.basic");
+	if (route->forward.enabled)
+		add_filter(filters, "auth.forward upstream = %s", route->forward.upstream->name);
+	if (route->response_body_bytes != UINT64_MAX)
+		add_filter(filters, "response_body max = %" PRIu64, route->response_body_bytes);
+}
+
+static json_t *filters_of(const struct config *config, const struct route *route)
 {
 	json_t *filters = json_array();
 
+	add_conditions(filters, config, route);
 	if (route->upstream->breaker.enabled)
-		add_filter(filters, "SpringCloudCircuitBreakerResilience4J name = ", route->upstream->name);
+		add_filter(filters, "SpringCloudCircuitBreakerResilience4J name = %s", route->upstream->name);
 	if (route->strip_prefix != NULL)
-		add_filter(filters, "StripPrefix ", route->strip_prefix);
+		add_filter(filters, "StripPrefix %s", route->strip_prefix);
 	if (route->add_prefix != NULL)
-		add_filter(filters, "PrefixPath prefix = ", route->add_prefix);
+		add_filter(filters, "PrefixPath prefix = %s", route->add_prefix);
 	if (route->expression != NULL)
-		json_array_append_new(filters, json_sprintf("[[RewritePath %s = '%s'], order = %d]", route->regex, route->replacement,
-		                                            (int)json_array_size(filters) + 1));
+		add_filter(filters, "RewritePath %s = '%s'", route->regex, route->replacement);
 	add_edits(filters, "Request", &route->request_headers);
 	add_edits(filters, "Response", &route->response_headers);
 	if (route->upstream->retry_attempts > 0)
-		json_array_append_new(filters, json_sprintf("[[Retry retries = %u], order = %d]", route->upstream->retry_attempts,
-		                                            (int)json_array_size(filters) + 1));
+		add_filter(filters, "Retry retries = %u", route->upstream->retry_attempts);
 	return filters;
 }
 
-static json_t *describe(const struct route *route, size_t index)
+static json_t *describe(const struct config *config, size_t index)
 {
+	const struct route *route = &config->routes[index];
+
 	return json_pack("{s:o, s:s, s:o, s:s, s:i, s:{s:s, s:i}}", "predicate", text_of(put_predicate, route), "route_id",
-	                 route->id, "filters", filters_of(route), "uri", route->upstream->url, "order", (int)index,
+	                 route->id, "filters", filters_of(config, route), "uri", route->upstream->url, "order", (int)index,
 	                 "metadata", "upstream", route->upstream->name, "fallbackStatus", (int)route->fallback.status);
 }
 
@@ -116,7 +149,7 @@ void routes_page(struct page_request *request)
 	json_t *all = json_array(), *one = NULL;
 
 	for (size_t i = 0; config != NULL && i < config->route_count; i++)
-		json_array_append_new(all, describe(&config->routes[i], i));
+		json_array_append_new(all, describe(config, i));
 	if (request->rest[0] == '\0') {
 		page_json(request, 200, PAGE_ACTUATOR, all);
 		return;

@@ -50,7 +50,12 @@ const char *self_override_result(const struct admin_view *view, const struct ove
 		return "no such breaker";
 	if (!service.settings->breaker.enabled)
 		return "breaker is off";
-	return entry->state == BREAKER_CLOSED || override_holds(entry, now_ms) ? "applied" : "over";
+	if (entry->state == BREAKER_CLOSED)
+		return "applied";
+	if (!override_holds(entry, now_ms))
+		return "over";
+	/* It is forced open, and lets every request through. */
+	return entry->state == BREAKER_FORCED_OPEN && service.settings->breaker.observe ? "only observes" : "applied";
 }
 
 json_t *self_describe_override(const struct override_entry *entry, uint64_t now_ms)

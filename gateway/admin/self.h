@@ -17,7 +17,8 @@
  *                      "untilWallMs": 1700000900000,                       by the clock of the gateway where it was set
  *                      "reason": "...", "by": "10.0.1.7", "at": "gateway.node2", "origin": "gateway-...",
  *                      "stamp": "018bcfe568000000",
- *                      "result": "applied" } ],   applied, over, no such breaker, breaker is off
+ *                      "result": "applied" } ],   applied, over, no such breaker, breaker is off, only observes
+ *                                                                          (forced open in mode observe: it rejects nothing)
  *
  *     "second": 77,                       number of the newest sample below
  *     "upstreams": [ {

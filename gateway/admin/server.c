@@ -1,6 +1,8 @@
 #include "gateway/admin/server.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,18 @@ static void on_request(struct evhttp_request *request, void *context)
 
 	connections_note(server->connections, evhttp_connection_get_bufferevent(evhttp_request_get_connection(request)), false);
 	server->settings.on_request(request, server->settings.context);
+}
+
+static struct bufferevent *on_accept(struct event_base *base, void *context)
+{
+	const struct server *server = context;
+	struct bufferevent *io = connections_accept(base, server->connections);
+
+	/* While a request waits for its answer, or the answer for its client, evhttp goes on reading and keeps all that comes. With
+	 * this bound the rest stays with the client. A whole request has room. */
+	if (io != NULL)
+		bufferevent_setwatermark(io, EV_READ, 0, server->settings.head_bytes + server->settings.body_bytes);
+	return io;
 }
 
 static bool bind_to(struct server *server, const struct address *address, char *error, size_t size)
@@ -59,7 +73,7 @@ struct server *server_new(struct event_base *base, const struct address *address
 	evhttp_set_timeout(server->http, TIMEOUT_S);
 	evhttp_set_allowed_methods(server->http, (ev_uint32_t)settings->methods);
 	evhttp_set_gencb(server->http, on_request, server);
-	evhttp_set_bevcb(server->http, connections_accept, server->connections);
+	evhttp_set_bevcb(server->http, on_accept, server);
 	if (!bind_to(server, address, error, size)) {
 		server_free(server);
 		return NULL;

@@ -37,6 +37,7 @@ struct admin_event {
 	uint64_t wall_ms;
 	enum breaker_event type;
 	struct breaker_transition transition; /* of STATE_TRANSITION */
+	bool only_observes;                   /* likewise: the breaker rejects nothing, whatever its state */
 	struct breaker_call call;             /* of the others */
 };
 

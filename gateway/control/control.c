@@ -19,6 +19,7 @@
 #include "gateway/net/listener.h"
 #include "gateway/net/own.h"
 #include "gateway/net/reserve.h"
+#include "gateway/net/timer.h"
 #include "gateway/worker/loop.h"
 
 /* ---- the beginning ------------------------------------------------------------------------------------------- */
@@ -248,8 +249,10 @@ static bool init(struct control *control, const struct config *config)
 	event_assign(&control->inbox_event, control->base, control->shared.control.descriptor, EV_READ | EV_PERSIST, on_message,
 	             control);
 	evtimer_assign(&control->drain_timer, control->base, drain_on_timer, control);
+	evtimer_assign(&control->minute_timer, control->base, control_on_minute, control);
 	control->discovery = discovery_new(control->base, &events, control);
-	if (control->discovery == NULL || event_add(&control->inbox_event, NULL) != 0) {
+	if (control->discovery == NULL || event_add(&control->inbox_event, NULL) != 0 ||
+	    !timer_set(&control->minute_timer, METRICS_TURN_MS)) {
 		log_error("can't start: out of memory");
 		return false;
 	}
@@ -276,6 +279,8 @@ static void block_signals(void)
 
 static void destroy(struct control *control)
 {
+	bool is_overdue = control->state == CONTROL_OVERDUE;
+
 	block_signals();
 	control->state = CONTROL_STOPPED; /* messages that come yet begin nothing */
 	if (control->admin != NULL)
@@ -286,15 +291,17 @@ static void destroy(struct control *control)
 			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	for (unsigned i = 0; i < control->workers_started; i++)
 		loop_join(&control->workers[i]);
+	if (is_overdue)
+		drain_tell_cut(control);
 	passwords_stop();
 	stores_leave(control->workers, control->worker_count);
 	for (unsigned i = 0; i < control->worker_count; i++)
 		loop_destroy(&control->workers[i]);
+	if (control->discovery != NULL)
+		on_message(-1, 0, control); /* while it knows the configuration */
 	reload_forget(control);
-	if (control->discovery != NULL) {
-		on_message(-1, 0, control);
+	if (control->discovery != NULL)
 		discovery_free(control->discovery);
-	}
 	jwks_destroy(control);
 	control_state_destroy(control);
 	client_counts_destroy(&control->shared.client_counts);
@@ -308,6 +315,7 @@ static void destroy(struct control *control)
 			delete_event(&control->signals[i]);
 		delete_event(&control->inbox_event);
 		delete_event(&control->drain_timer);
+		delete_event(&control->minute_timer);
 		delete_event(&control->log_timer);
 		event_base_free(control->base);
 	}

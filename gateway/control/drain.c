@@ -1,5 +1,6 @@
 #include "gateway/control/drain.h"
 
+#include <inttypes.h>
 #include <signal.h>
 
 #include "gateway/base/log.h"
@@ -63,8 +64,28 @@ void drain_on_timer(evutil_socket_t fd, short what, void *context)
 		drain(control);
 		return;
 	}
-	log_warn("drain.timeout is over: the gateway cuts the requests that are still in flight");
-	drain_stop(control);
+	control->state = CONTROL_OVERDUE;
+	event_base_loopbreak(control->base);
+}
+
+static uint64_t count_cut(const struct control *control)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < control->route_count; i++)
+		count += metrics_sum_outcome(control->routes[i].metrics, OUTCOME_DRAINED);
+	return count;
+}
+
+void drain_tell_cut(const struct control *control)
+{
+	uint64_t count = count_cut(control);
+
+	if (count == 0)
+		log_info("drain.timeout is over: the gateway closed the idle connections; no request was in flight");
+	else
+		log_warn("drain.timeout is over: the gateway cut %" PRIu64 " request%s that %s still in flight", count,
+		         count == 1 ? "" : "s", count == 1 ? "was" : "were");
 }
 
 void drain_on_drained(struct control *control, const struct worker *worker)

@@ -12,6 +12,8 @@
 void drain_begin(struct control *control, int signal_number);
 /* control->drain_timer has fired. */
 void drain_on_timer(evutil_socket_t fd, short what, void *context);
+/* drain.timeout was over, and the workers have ended: only now the gateway knows how many requests it cut. */
+void drain_tell_cut(const struct control *control);
 /* A worker has nothing under way any more. */
 void drain_on_drained(struct control *control, const struct worker *worker);
 /* Ends the control thread's loop. */

@@ -39,14 +39,16 @@ static struct event_calls *find_or_make(struct event_log *log, const char *upstr
 	return &log->calls[log->call_count++];
 }
 
-void event_log_add_transition(struct event_log *log, const char *upstream, const struct breaker_transition *transition)
+void event_log_add_transition(struct event_log *log, const char *upstream, const struct breaker_transition *transition,
+                              bool only_observes)
 {
 	size_t index = log->transition_total++ % EVENT_LOG_TRANSITIONS;
 
 	snprintf(log->names[index], sizeof log->names[index], "%s", upstream);
 	fill(log, &log->transitions[index], (struct admin_event){ .upstream = log->names[index],
 	                                                          .type = BREAKER_EVENT_STATE_TRANSITION,
-	                                                          .transition = *transition });
+	                                                          .transition = *transition,
+	                                                          .only_observes = only_observes });
 }
 
 void event_log_add_call(struct event_log *log, const char *upstream, const struct breaker_call *call)

@@ -32,7 +32,8 @@ struct event_log {
 	size_t call_count;
 };
 
-void event_log_add_transition(struct event_log *log, const char *upstream, const struct breaker_transition *transition);
+void event_log_add_transition(struct event_log *log, const char *upstream, const struct breaker_transition *transition,
+                              bool only_observes);
 /* Without memory the event is lost. */
 void event_log_add_call(struct event_log *log, const char *upstream, const struct breaker_call *call);
 /* Forgets the calls of upstreams that are not in `config`. */

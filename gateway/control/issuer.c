@@ -32,10 +32,18 @@ void issuer_set_timer(struct issuer *issuer)
 	set_timer(issuer, issuer->failures == 0 || issuer->refresh_ms < retry_ms ? issuer->refresh_ms : retry_ms);
 }
 
+static void tell(struct issuer *issuer)
+{
+	issuer->is_unsent = !issuer->room->on_keys(issuer->room->context, issuer);
+}
+
+/* The workers hear of a fetch that changed nothing, too, if they wait for it. */
 static void settle(struct issuer *issuer)
 {
 	bool was_settled = issuer->is_settled;
 
+	if (issuer->is_unsent && issuer->keys != NULL)
+		tell(issuer);
 	issuer->is_settled = true;
 	if (!was_settled)
 		issuer->room->on_settled(issuer->room->context);
@@ -58,7 +66,7 @@ static void take(struct issuer *issuer, struct key_set *keys)
 		log_info("jwks: %s answers again", issuer->url);
 	issuer->failures = 0;
 	issuer_set_timer(issuer);
-	if (is_same && !issuer->is_unsent) { /* tokens that were verified with them stay remembered */
+	if (is_same) { /* tokens that were verified with them stay remembered */
 		key_set_release(keys);
 	} else {
 		key_set_warm_up(keys);
@@ -67,7 +75,7 @@ static void take(struct issuer *issuer, struct key_set *keys)
 		log_write(keys->count == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "jwks: %zu keys from %s, %zu left out%s%s", keys->count,
 		          issuer->url, keys->left_out, keys->why_left_out == NULL ? "" : ": ",
 		          keys->why_left_out == NULL ? "" : keys->why_left_out);
-		issuer->is_unsent = !issuer->room->on_keys(issuer->room->context, issuer);
+		issuer->is_unsent = true;
 	}
 	settle(issuer);
 }
@@ -147,9 +155,14 @@ void issuer_want(struct issuer *issuer)
 {
 	uint64_t now_ms = clock_now_ms();
 
-	if (issuer->query != NULL || issuer->fetch != NULL ||
-	    (issuer->wanted_ms != 0 && now_ms - issuer->wanted_ms < ISSUER_WANTED_GAP_MS))
+	issuer->is_unsent = true;
+	if (issuer->query != NULL || issuer->fetch != NULL)
 		return;
+	if (issuer->wanted_ms != 0 && now_ms - issuer->wanted_ms < ISSUER_WANTED_GAP_MS) {
+		if (issuer->keys != NULL)
+			tell(issuer);
+		return;
+	}
 	issuer->wanted_ms = now_ms;
 	issuer_fetch(issuer);
 }

@@ -20,7 +20,8 @@ struct issuer_room {
 	struct fetcher *fetcher;
 	struct resolver *resolver;
 	struct random random;
-	bool (*on_keys)(void *context, const struct issuer *issuer); /* issuer->keys are new; false: again after the next fetch */
+	/* issuer->keys are new, or a token wanted newer ones and there are none; false: again after the next fetch */
+	bool (*on_keys)(void *context, const struct issuer *issuer);
 	void (*on_settled)(void *context); /* an issuer's first fetch has ended, well or not */
 	void *context;
 };
@@ -39,7 +40,8 @@ struct issuer {
 	unsigned failures;    /* in a row */
 	uint64_t fetched_ms;  /* when the last fetch began */
 	uint64_t wanted_ms;   /* when a token last caused a fetch; 0: never */
-	bool is_settled, is_unsent; /* is_unsent: on_keys wants its keys again */
+	bool is_settled;
+	bool is_unsent; /* on_keys is called after the next fetch, also for the same keys */
 };
 
 /* Has no keys yet. NULL: memory is short. */
@@ -47,7 +49,7 @@ struct issuer *issuer_new(struct issuer_room *room, const struct jwt_settings *s
 void issuer_free(struct issuer *issuer);
 /* Fetches now; no fetch may be under way. */
 void issuer_fetch(struct issuer *issuer);
-/* A token named an unknown key. */
+/* A token named an unknown key: on_keys() tells at once or after a fetch how things stand; not while there are no keys. */
 void issuer_want(struct issuer *issuer);
 /* Sets the time of the next fetch, by refresh_ms and by how the last fetch ended. */
 void issuer_set_timer(struct issuer *issuer);

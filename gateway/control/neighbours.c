@@ -62,7 +62,8 @@ struct admin_gateway neighbours_describe(const struct control *control)
 
 void neighbours_configure(struct control *control, const struct config *config)
 {
-	if (config->peers.written == NULL)
+	/* Nobody looks an address up, so neighbours_on_peers() does not come; a name may have stood here before. */
+	if (config->peers.written == NULL || config->peers.address.family != 0)
 		stores_set_gateways(1);
 	if (control->admin != NULL)
 		cluster_configure(admin_cluster(control->admin), &config->peers);

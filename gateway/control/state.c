@@ -5,6 +5,7 @@
 #include "breaker/names.h"
 #include "gateway/base/cgroup.h"
 #include "gateway/base/log.h"
+#include "gateway/net/timer.h"
 
 /* ---- counters ------------------------------------------------------------------------------------------------ */
 
@@ -45,6 +46,16 @@ struct route_metrics *control_counters(struct control *control, const struct rou
 	return add_route(control, route->id, route->path, route->upstream->name);
 }
 
+void control_on_minute(evutil_socket_t fd, short what, void *context)
+{
+	struct control *control = context;
+
+	(void)fd, (void)what;
+	for (size_t i = 0; i < control->route_count; i++)
+		metrics_turn(control->routes[i].metrics);
+	timer_set(&control->minute_timer, METRICS_TURN_MS);
+}
+
 /* ---- messages ------------------------------------------------------------------------------------------------ */
 
 void control_send_endpoints(struct control *control, struct upstream *upstream, struct endpoint_set *set)
@@ -73,25 +84,42 @@ static bool refuses(enum breaker_state state)
 	return state == BREAKER_OPEN || state == BREAKER_HALF_OPEN || state == BREAKER_FORCED_OPEN;
 }
 
+static bool only_observes(const struct control *control, const struct upstream *upstream)
+{
+	for (size_t i = 0; control->config != NULL && i < control->config->upstream_count; i++)
+		if (strcmp(control->config->upstreams[i].name, upstream->name) == 0)
+			return control->config->upstreams[i].breaker.observe;
+	return false;
+}
+
+/* "closed -> open", or "would go closed -> open, but only observes". An operator's disabling works in every mode. */
+static void write_change(char *text, size_t size, const struct breaker_transition *transition, bool only_observes)
+{
+	bool is_wish = only_observes && (refuses(transition->from) || refuses(transition->to));
+
+	snprintf(text, size, "%s%s -> %s%s", is_wish ? "would go " : "", breaker_state_name(transition->from),
+	         breaker_state_name(transition->to), is_wish ? ", but only observes" : "");
+}
+
 void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition)
 {
-	char rest[40] = "";
+	bool is_observer = only_observes(control, upstream);
+	char change[80], rest[40] = "";
 
+	write_change(change, sizeof change, transition, is_observer);
 	if (transition->to == BREAKER_OPEN)
 		snprintf(rest, sizeof rest, "; for %u ms", transition->open_for_ms);
 	log_write(transition->to == BREAKER_OPEN ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-	          "breaker %s: %s -> %s: %s; %u calls, %u failed, %u slow%s", upstream->name, breaker_state_name(transition->from),
-	          breaker_state_name(transition->to), breaker_reason_text(transition->reason), transition->calls,
-	          transition->failures, transition->slow_calls, rest);
+	          "breaker %s: %s: %s; %u calls, %u failed, %u slow%s", upstream->name, change,
+	          breaker_reason_text(transition->reason), transition->calls, transition->failures, transition->slow_calls, rest);
 	if (transition->to == BREAKER_OPEN || transition->to == BREAKER_FORCED_OPEN)
 		send_opened(control, upstream);
 	upstream->changed_ms = transition->at_ms;
 	if (!refuses(transition->from))
 		upstream->refuses_ms = transition->at_ms;
-	event_log_add_transition(&control->events, upstream->name, transition);
-	timeline_add(&control->timeline, TIMELINE_TRANSITION, upstream->name, "%s -> %s: %s; %u calls, %u failed, %u slow%s",
-	             breaker_state_name(transition->from), breaker_state_name(transition->to), breaker_reason_text(transition->reason),
-	             transition->calls, transition->failures, transition->slow_calls, rest);
+	event_log_add_transition(&control->events, upstream->name, transition, is_observer);
+	timeline_add(&control->timeline, TIMELINE_TRANSITION, upstream->name, "%s: %s; %u calls, %u failed, %u slow%s", change,
+	             breaker_reason_text(transition->reason), transition->calls, transition->failures, transition->slow_calls, rest);
 }
 
 /* Without memory the log misses this report; the breaker itself has changed all the same. */

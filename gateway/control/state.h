@@ -11,7 +11,15 @@
 
 enum { CONTROL_SIGNALS = 4, CONTROL_LIVE_MS = 5000, CONTROL_NAME = 65, CONTROL_DIGEST = 17 };
 
-enum control_state { CONTROL_STARTING, CONTROL_SERVING, CONTROL_LEAVING, CONTROL_FINISHING, CONTROL_DRAINING, CONTROL_STOPPED };
+enum control_state {
+	CONTROL_STARTING,
+	CONTROL_SERVING,
+	CONTROL_LEAVING,
+	CONTROL_FINISHING,
+	CONTROL_DRAINING,
+	CONTROL_OVERDUE, /* drain.timeout is over: the loop ends, and the workers cut what is left */
+	CONTROL_STOPPED,
+};
 
 /* Counters outlive the configuration that had their route, because counters must never fall. */
 struct counted_route {
@@ -36,7 +44,7 @@ struct beginning {
 struct control {
 	enum control_state state;
 	struct event_base *base;
-	struct event signals[CONTROL_SIGNALS], inbox_event, drain_timer;
+	struct event signals[CONTROL_SIGNALS], inbox_event, drain_timer, minute_timer;
 	struct shared shared;
 	struct worker *workers;
 	unsigned worker_wanted, worker_count, workers_started;
@@ -70,6 +78,8 @@ void control_state_destroy(struct control *control);
 
 /* The counters of a route like this one, whichever configuration had it first. NULL: out of memory. */
 struct route_metrics *control_counters(struct control *control, const struct route *route);
+/* The minute timer has fired: the metrics' maxima forget the oldest of their minutes. */
+void control_on_minute(evutil_socket_t fd, short what, void *context);
 /* Logs it and keeps it for the timeline. Takes both. */
 void control_ejection(struct control *control, struct upstream *upstream, char *text);
 /* Hands over a worker's list of failed requests. Takes it. */

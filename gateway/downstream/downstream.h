@@ -83,8 +83,7 @@ struct downstream {
 	struct deadline deadline;  /* for the exchange while one is under way: for what the client must send or read next */
 	struct address peer;
 	char peer_text[ADDRESS_IP_MAX];
-	char port_text[5]; /* of the listener */
-	uint8_t peer_text_length, port_text_length;
+	uint8_t peer_text_length;
 	uint8_t version_minor;  /* of the request, as HTTP/1 counts */
 	bool takes_chunks;      /* a body of unknown length goes in chunks; else its end is shown otherwise */
 	bool keeps;             /* the client may send another request after this one */

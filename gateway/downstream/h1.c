@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "gateway/base/text.h"
 #include "gateway/downstream/h1_client.h"
 #include "gateway/downstream/h1_request.h"
 #include "gateway/downstream/h1_response.h"
@@ -249,7 +248,7 @@ static const struct downstream_operations operations = {
 
 /* ---- birth ----------------------------------------------------------------------------------------- */
 
-bool h1_open(struct worker *worker, int fd, const struct address *peer, uint16_t listener_port)
+bool h1_open(struct worker *worker, int fd, const struct address *peer)
 {
 	struct client *client = calloc(1, sizeof *client);
 
@@ -265,8 +264,6 @@ bool h1_open(struct worker *worker, int fd, const struct address *peer, uint16_t
 	client->downstream.worker = worker;
 	client->downstream.peer = *peer;
 	client->downstream.peer_text_length = (uint8_t)address_format_ip(peer, client->downstream.peer_text);
-	client->downstream.port_text_length = (uint8_t)(text_put_number(client->downstream.port_text,
-	                                                                listener_port) - client->downstream.port_text);
 	ring_init(&client->ring);
 	counter_add(&worker->counters.connections_accepted, 1);
 	counter_add(&worker->counters.connections_open, 1);

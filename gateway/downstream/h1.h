@@ -5,6 +5,6 @@
 #include "gateway/worker/worker.h"
 
 /* Takes the descriptor. False: memory is short; the descriptor is closed. */
-bool h1_open(struct worker *worker, int fd, const struct address *peer, uint16_t listener_port);
+bool h1_open(struct worker *worker, int fd, const struct address *peer);
 
 #endif

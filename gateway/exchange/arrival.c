@@ -8,6 +8,7 @@
 #include "gateway/exchange/filtering.h"
 #include "gateway/exchange/intake.h"
 #include "gateway/exchange/request_body.h"
+#include "gateway/exchange/timeouts.h"
 
 /* Up to the route and everything that the route checks. */
 static struct step take_up(struct exchange *exchange, const struct request *request, const char *head, struct pieces *pieces,
@@ -70,5 +71,9 @@ struct step arrival_resume(struct exchange *exchange)
 	const struct request *request = intake_saved(exchange, &found);
 	struct step said = filtering_resume(exchange, request);
 
+	if (said.kind == STEP_NEXT && worker_now_ms(exchange->worker) >= timeouts_total_due_ms(exchange)) {
+		exchange->why = "timeouts.total is over";
+		return step_fail(OUTCOME_OVERLOADED);
+	}
 	return said.kind == STEP_NEXT ? go_on(exchange, request, NULL, &kept, &found) : said;
 }

@@ -44,7 +44,7 @@ static void leave_endpoint(struct exchange *exchange, struct endpoint *endpoint,
 	atomic_fetch_sub_explicit(&endpoint->in_flight, 1, memory_order_relaxed);
 	if (outcome_table[outcome].verdict == BREAKER_SUCCESS)
 		ejection_success(&endpoint->ejection);
-	else
+	else if (outcome_table[outcome].fault != FAULT_GATEWAY)
 		judge_failure(exchange, endpoint, outcome);
 }
 
@@ -210,6 +210,7 @@ static void reset_attempt(struct exchange *exchange)
 	exchange->timeline.connected_us = exchange->timeline.sent_us = exchange->timeline.response_us = 0;
 	exchange->attempt.heard_ms = 0;
 	exchange->download.interim_count = 0;
+	exchange->download.is_whole = false;
 	exchange->attempt.is_client_late = false;
 	exchange->attempt.is_clean = false;
 	exchange_enter(exchange, EXCHANGE_CONNECTING);
@@ -247,7 +248,10 @@ static struct step connect_to(struct exchange *exchange, struct endpoint *endpoi
 		reading_resume(exchange);
 		return step(STEP_WAIT);
 	}
-	outcome = upstreams_is_shortage(error) ? OUTCOME_OUT_OF_MEMORY : OUTCOME_CONNECT_FAILED;
+	if (upstreams_is_shortage(error))
+		outcome = OUTCOME_OUT_OF_MEMORY;
+	else
+		outcome = upstreams_is_without_port(error, endpoint) ? OUTCOME_NO_FREE_PORT : OUTCOME_CONNECT_FAILED;
 	leave_endpoint(exchange, endpoint, outcome);
 	return step_fail(outcome);
 }

@@ -12,14 +12,12 @@
 #include "gateway/exchange/call_events.h"
 #include "gateway/exchange/intake.h"
 #include "gateway/exchange/places.h"
-#include "gateway/exchange/timeouts.h"
 
 bool detour_may(const struct exchange *exchange, enum outcome outcome)
 {
 	if (outcome_table[outcome].answer != ANSWER_FALLBACK || exchange->saved == NULL || exchange->upload.is_lost)
 		return false;
-	return (exchange->timeline.sent_us == 0 || method_is_idempotent(exchange->request.method)) &&
-	       worker_now_ms(exchange->worker) < timeouts_total_due_ms(exchange);
+	return exchange->timeline.sent_us == 0 || method_is_idempotent(exchange->request.method);
 }
 
 static void take(struct exchange *exchange)
@@ -32,6 +30,7 @@ static void take(struct exchange *exchange)
 	exchange->attempt.retries = 0;
 	exchange->attempt.must_connect = exchange->attempt.is_endpoint_out = exchange->attempt.is_client_late = false;
 	exchange->attempt.endpoint_text_length = 0;
+	exchange->timeline.asked_us = io_now_us(&exchange->worker->io); /* timeouts.total is each upstream's own */
 	exchange->timeline.attempt_us = exchange->timeline.connected_us = 0;
 	exchange->timeline.sent_us = exchange->timeline.response_us = 0;
 }

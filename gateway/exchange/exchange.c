@@ -219,7 +219,6 @@ static void on_body(struct lease *lease, struct pieces *pieces)
 {
 	struct exchange *exchange = lease->owner;
 
-	exchange->attempt.heard_ms = worker_now_ms(exchange->worker);
 	if (exchange->state == EXCHANGE_STREAMING)
 		advance(exchange, response_body_take(exchange, pieces));
 	else if (exchange->state == EXCHANGE_TUNNEL)
@@ -230,17 +229,13 @@ static void on_filtered_body(struct lease *lease, struct pieces *pieces)
 {
 	struct exchange *exchange = lease->owner;
 
-	exchange->attempt.heard_ms = worker_now_ms(exchange->worker);
 	if (exchange->state == EXCHANGE_STREAMING)
 		advance(exchange, filtering_take(exchange, pieces));
 }
 
 static void on_readable(struct lease *lease)
 {
-	struct exchange *exchange = lease->owner;
-
-	exchange->attempt.heard_ms = worker_now_ms(exchange->worker);
-	advance(exchange, response_body_splice(exchange));
+	advance(lease->owner, response_body_splice(lease->owner));
 }
 
 static void on_writable(struct lease *lease)
@@ -255,7 +250,10 @@ static void on_end(struct lease *lease, enum lease_end end)
 {
 	struct exchange *exchange = lease->owner;
 
-	if (end == LEASE_NO_MEMORY)
+	if (exchange->state == EXCHANGE_BREAKING_OFF) {
+		if (end != LEASE_ENDED)
+			exchange_abort(exchange, exchange->outcome);
+	} else if (end == LEASE_NO_MEMORY)
 		advance(exchange, step_fail(OUTCOME_OUT_OF_MEMORY));
 	else if (exchange->state == EXCHANGE_CONNECTING)
 		advance(exchange, step_fail(OUTCOME_CONNECT_FAILED));
@@ -266,8 +264,6 @@ static void on_end(struct lease *lease, enum lease_end end)
 	else if (exchange->state == EXCHANGE_TUNNEL)
 		advance(exchange, end == LEASE_ENDED ? tunnel_ended(exchange, TUNNEL_UPSTREAM)
 		                                     : tunnel_broken(exchange, TUNNEL_UPSTREAM, OUTCOME_UPGRADED));
-	else if (exchange->state == EXCHANGE_BREAKING_OFF && end == LEASE_BROKEN)
-		exchange_abort(exchange, exchange->outcome);
 }
 
 static void on_due(struct lease *lease)

@@ -17,6 +17,25 @@ static inline char *put_field(char *to, struct slice name, struct slice value)
 	return text_put_literal(to, "\r\n");
 }
 
+/* The gateway's own element of Forwarded (RFC 7239 section 4). The parser has checked the host: it holds nothing that ends a
+ * quoted string, a pair or an element. Common readers look for the first "proto=" and ignore quotes, so no text of the client's
+ * may come before ours. */
+static inline char *put_own_element(char *to, struct slice peer, bool is_ipv6, struct slice host)
+{
+	to = text_put_literal(to, "proto=http;for=");
+	if (is_ipv6)
+		to = text_put_literal(to, "\"[");
+	to = text_put_slice(to, peer);
+	if (is_ipv6)
+		to = text_put_literal(to, "]\"");
+	if (host.length > 0) {
+		to = text_put_literal(to, ";host=\"");
+		to = text_put_slice(to, host);
+		*to++ = '"';
+	}
+	return to;
+}
+
 /*
  * Fields on their way into a head. Neighbouring fields of the message that are already written as we would write them are
  * copied in one go: the bytes from `from` until `until` are not yet at `to`.

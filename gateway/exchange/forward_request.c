@@ -6,7 +6,11 @@
 #include "gateway/exchange/forward_request.h"
 
 #include "gateway/exchange/forward_parts.h"
+#include "gateway/exchange/forward_told.h"
+#include "gateway/http/characters.h"
 #include "gateway/http/lookalikes.h"
+#include "gateway/http/target.h"
+#include "gateway/http/told.h"
 #include "routes/expression.h"
 #include "routes/path.h"
 #include "routes/route.h"
@@ -23,87 +27,59 @@ size_t forward_request_bound(const struct request *request, const struct route *
 	       (request->host.length > 0 ? 3 * request->host.length : strlen(route->upstream->host)) +
 	       (route->add_prefix == NULL ? 0 : strlen(route->add_prefix)) +
 	       (route->strip_prefix == NULL ? 0 : strlen(route->strip_prefix)) +
-	       (route->has_wild_strip ? 3 * request->path.length : 0) + (route->expression == NULL ? 0 : EXPRESSION_RESULT_MAX) +
+	       (route->has_wild_strip ? 3 * request->path.length : 0) +
+	       (route->expression == NULL ? 0 : EXPRESSION_RESULT_MAX + 3 * request->path.length) +
 	       (size_t)2 * ADDRESS_TEXT_MAX + REQUEST_ID_MAX +
+	       (fields_have(&request->fields, TOLD_FIELDS) ? forward_told_bound(request) : 0) +
 	       edits_bound(&route->request_headers);
 }
 
-static bool is_between_elements(char c)
+static char *put_port(char *to, const struct request *request)
 {
-	return c == ',' || c == ' ' || c == '\t';
+	struct slice port = target_port(request->host, request->host_name);
+
+	return port.length == 0 ? text_put_literal(to, "80") : text_put_bytes(to, port.data, port.length);
 }
 
-/* All values of one field, joined as RFC 9110 section 5.3 allows, without making empty elements (section 5.6.1). Returns `to`
- * when there was none. */
-static char *put_joined(char *to, const struct request *request, enum field_id id)
+/* The client's connection and the request, as the gateway sees them: it speaks no TLS. */
+static __attribute__((noinline)) char *put_seen_edited(char *to, const struct request *request, const struct origin *origin,
+                                                       const struct header_edits *edits)
 {
-	char *begin = to;
+	struct slice name;
 
-	for (size_t i = 0; i < request->fields.count; i++) {
-		struct slice value = request->fields.list[i].value;
-
-		if (request->fields.list[i].id != id)
-			continue;
-		for (; value.length > 0 && is_between_elements(value.data[0]); value.length--)
-			value.data++;
-		while (value.length > 0 && is_between_elements(value.data[value.length - 1]))
-			value.length--;
-		if (value.length == 0)
-			continue;
-		if (to != begin)
-			to = text_put_literal(to, ", ");
-		to = text_put_slice(to, value);
+	if (!is_edited(edits, name = SLICE("X-Forwarded-For")))
+		to = put_field(to, name, origin->peer);
+	if (!is_edited(edits, SLICE("X-Forwarded-Proto")))
+		to = text_put_literal(to, "X-Forwarded-Proto: http\r\n");
+	if (request->host.length > 0 && !is_edited(edits, name = SLICE("X-Forwarded-Host")))
+		to = put_field(to, name, request->host);
+	if (!is_edited(edits, SLICE("X-Forwarded-Port")))
+		to = text_put_literal(put_port(text_put_literal(to, "X-Forwarded-Port: "), request), "\r\n");
+	if (!is_edited(edits, SLICE("Forwarded"))) {
+		to = text_put_literal(to, "Forwarded: ");
+		to = put_own_element(to, origin->peer, origin->is_ipv6, request->host);
+		to = text_put_literal(to, "\r\n");
 	}
 	return to;
 }
 
-static char *put_forwarded_for(char *to, const struct request *request, const struct origin *origin)
+/* The same in one go, as nearly every request has it. */
+static inline char *put_seen(char *to, const struct request *request, const struct origin *origin,
+                             const struct header_edits *edits)
 {
-	char *begin;
-
-	to = begin = text_put_literal(to, "X-Forwarded-For: ");
-	if (origin->is_trusted)
-		to = put_joined(to, request, FIELD_X_FORWARDED_FOR);
-	if (to != begin)
-		to = text_put_literal(to, ", ");
-	to = text_put_slice(to, origin->peer);
-	return text_put_literal(to, "\r\n");
-}
-
-/* RFC 7239 section 4. The parser has checked the host: it holds nothing that ends a quoted string, a pair or an element.
- * Common readers look for the first "proto=" and ignore quotes, so no text of the client's may come before ours. */
-static char *put_forwarded(char *to, const struct request *request, const struct origin *origin)
-{
-	char *begin;
-
-	to = begin = text_put_literal(to, "Forwarded: ");
-	if (origin->is_trusted)
-		to = put_joined(to, request, FIELD_FORWARDED);
-	if (to != begin)
-		to = text_put_literal(to, ", ");
-	to = text_put_literal(to, "proto=http;for=");
-	if (origin->is_ipv6)
-		to = text_put_literal(to, "\"[");
-	to = text_put_slice(to, origin->peer);
-	if (origin->is_ipv6)
-		to = text_put_literal(to, "]\"");
-	if (request->host.length > 0) {
-		to = text_put_literal(to, ";host=\"");
-		to = text_put_slice(to, request->host);
-		*to++ = '"';
-	}
-	return text_put_literal(to, "\r\n");
-}
-
-/* One value that a trusted proxy may have set; its first wins. */
-static char *put_believed(char *to, const struct request *request, const struct origin *origin, enum field_id id,
-                          struct slice name, struct slice own)
-{
-	if (origin->is_trusted)
-		for (size_t i = 0; i < request->fields.count; i++)
-			if (request->fields.list[i].id == id)
-				return put_field(to, name, request->fields.list[i].value);
-	return own.length == 0 ? to : put_field(to, name, own);
+	if (edits->count > 0 || request->host.length == 0 || origin->is_ipv6)
+		return put_seen_edited(to, request, origin, edits);
+	to = text_put_literal(to, "X-Forwarded-For: ");
+	to = text_put_bytes(to, origin->peer.data, origin->peer.length);
+	to = text_put_literal(to, "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ");
+	to = text_put_bytes(to, request->host.data, request->host.length);
+	to = text_put_literal(to, "\r\nX-Forwarded-Port: ");
+	to = put_port(to, request);
+	to = text_put_literal(to, "\r\nForwarded: proto=http;for=");
+	to = text_put_bytes(to, origin->peer.data, origin->peer.length);
+	to = text_put_literal(to, ";host=\"");
+	to = text_put_bytes(to, request->host.data, request->host.length);
+	return text_put_literal(to, "\"\r\n");
 }
 
 static char *put_via(char *to, const struct request *request, struct slice name)
@@ -112,26 +88,26 @@ static char *put_via(char *to, const struct request *request, struct slice name)
 	return text_put_literal(text_put_slice(to, name), "\r\n");
 }
 
-/* The removed prefix, without parameters. A "*" matched text that the client chose, and a comma in the field would begin
- * another prefix; so everything in it but letters, digits and marks is percent-encoded. */
-static char *put_prefix(char *to, const struct route *route, struct slice path)
+/* So that the service can tell its clients where it is. */
+static bool has_prefix(const struct route *route, const struct origin *origin)
 {
-	static const char plain[] = "/%-._~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	return route->strip_prefix != NULL || origin->removed.length > 0;
+}
+
+/* A removed part of the path, without parameters. The client chose it, and a comma in the field would begin another prefix; so
+ * everything in it but letters, digits and marks is percent-encoded. */
+static char *put_removed(char *to, struct slice part)
+{
 	static const char digits[] = "0123456789ABCDEF";
-	size_t length;
 
-	if (!route->has_wild_strip)
-		return put_field(to, SLICE("X-Forwarded-Prefix"), (struct slice){ route->strip_prefix, strlen(route->strip_prefix) });
-	to = text_put_literal(to, "X-Forwarded-Prefix: ");
-	length = path_skip(path.data, path.length, route->strip_segments);
-	for (size_t i = 0; i < length; i++) {
-		unsigned char byte = (unsigned char)path.data[i];
+	for (size_t i = 0; i < part.length; i++) {
+		unsigned char byte = (unsigned char)part.data[i];
 
-		while (byte == ';' && i + 1 < length && path.data[i + 1] != '/')
+		while (byte == ';' && i + 1 < part.length && part.data[i + 1] != '/')
 			i++;
 		if (byte == ';')
 			continue;
-		if (memchr(plain, byte, sizeof plain - 1) != NULL) {
+		if (char_is(part.data[i], CHAR_HOST) || byte == '/' || byte == '%') {
 			*to++ = (char)byte;
 			continue;
 		}
@@ -139,6 +115,22 @@ static char *put_prefix(char *to, const struct route *route, struct slice path)
 		*to++ = digits[byte >> 4];
 		*to++ = digits[byte & 15];
 	}
+	return to;
+}
+
+/* In one field with those that a trusted proxy removed before: Spring reads the first field only. */
+static __attribute__((noinline)) char *put_prefix(char *to, const struct request *request, const struct route *route,
+                                                  struct slice path, const struct origin *origin)
+{
+	to = text_put_literal(to, "X-Forwarded-Prefix: ");
+	if (origin->is_trusted && fields_have(&request->fields, FIELD_BIT(FIELD_X_FORWARDED)))
+		to = forward_told_prefixes(to, request);
+	if (route->strip_prefix == NULL)
+		to = put_removed(to, origin->removed);
+	else if (route->has_wild_strip) /* a "*" in it matched text of the client's */
+		to = put_removed(to, (struct slice){ path.data, path_skip(path.data, path.length, route->strip_segments) });
+	else
+		to = text_put_bytes(to, route->strip_prefix, strlen(route->strip_prefix));
 	return text_put_literal(to, "\r\n");
 }
 
@@ -148,20 +140,12 @@ static char *put_origin(char *to, const struct request *request, const struct ro
 	const struct header_edits own = route->request_headers, *edits = &own; /* what is written can't change it */
 	struct slice name;
 
-	if (!is_edited(edits, SLICE("X-Forwarded-For")))
-		to = put_forwarded_for(to, request, origin);
-	if (!is_edited(edits, name = SLICE("X-Forwarded-Proto")))
-		to = put_believed(to, request, origin, FIELD_X_FORWARDED_PROTO, name, SLICE("http"));
-	if (!is_edited(edits, name = SLICE("X-Forwarded-Host")))
-		to = put_believed(to, request, origin, FIELD_X_FORWARDED_HOST, name, request->host);
-	if (!is_edited(edits, name = SLICE("X-Forwarded-Port")))
-		to = put_believed(to, request, origin, FIELD_X_FORWARDED_PORT, name, origin->port);
-	/* So that the service can tell its clients where it is. A prefix that a trusted proxy removed is in a field before
-	 * it. */
-	if (route->strip_prefix != NULL && !is_edited(edits, SLICE("X-Forwarded-Prefix")))
-		to = put_prefix(to, route, path);
-	if (!is_edited(edits, SLICE("Forwarded")))
-		to = put_forwarded(to, request, origin);
+	if (origin->is_trusted && fields_have(&request->fields, TOLD_FIELDS))
+		to = forward_told(to, request, origin, edits);
+	else
+		to = put_seen(to, request, origin, edits);
+	if (has_prefix(route, origin) && !is_edited(edits, SLICE("X-Forwarded-Prefix")))
+		to = put_prefix(to, request, route, path, origin);
 	if (!is_edited(edits, name = SLICE("X-Request-Id")))
 		to = put_field(to, name, origin->request_id);
 	if (!is_edited(edits, SLICE("Via")))
@@ -189,7 +173,7 @@ static bool is_taken_out(const struct field *field, const struct header_edits *e
 	return is_edited_or_alike(edits, field) || (changes != NULL && changes_remove_alike(changes, field));
 }
 
-static bool request_field_goes_on(const struct field *field, const struct origin *origin)
+static bool request_field_goes_on(const struct field *field, const struct route *route, const struct origin *origin)
 {
 	if (field->is_hop_by_hop)
 		return false;
@@ -209,7 +193,7 @@ static bool request_field_goes_on(const struct field *field, const struct origin
 	case FIELD_LOOKALIKE:
 		return false; /* left out, or written by the gateway itself */
 	case FIELD_X_FORWARDED:
-		return origin->is_trusted;
+		return origin->is_trusted && !(has_prefix(route, origin) && FIELD_IS(field, "x-forwarded-prefix"));
 	default:
 		return true;
 	}
@@ -240,7 +224,7 @@ char *forward_request(char *to, const struct request *request, const struct rout
 	for (size_t i = 0; i < request->fields.count; i++) {
 		const struct field *field = &request->fields.list[i];
 
-		if (request_field_goes_on(field, origin) && !(has_edits && is_taken_out(field, edits, changes)))
+		if (request_field_goes_on(field, route, origin) && !(has_edits && is_taken_out(field, edits, changes)))
 			pass_field(&passing, field);
 	}
 	to = put_origin(passing_end(&passing), request, route, path, origin);

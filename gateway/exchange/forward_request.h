@@ -5,6 +5,7 @@
 #ifndef GATEWAY_EXCHANGE_FORWARD_REQUEST_H
 #define GATEWAY_EXCHANGE_FORWARD_REQUEST_H
 
+#include "gateway/exchange/origin.h"
 #include "gateway/http/changes.h"
 #include "gateway/http/request.h"
 #include "gateway/http/response.h"
@@ -12,16 +13,6 @@
 #include "routes/config/config.h"
 
 enum { REQUEST_ID_MAX = 128 };
-
-/* The gateway's knowledge of a request besides its own bytes. */
-struct origin {
-	struct slice peer;          /* the client's address without port and brackets */
-	bool is_ipv6;
-	bool is_trusted;            /* in trusted_proxies: its X-Forwarded-... are believed */
-	struct slice port;          /* of the listener */
-	struct slice request_id;
-	struct slice name;          /* the gateway's own, for Via */
-};
 
 size_t forward_request_bound(const struct request *request, const struct route *route, const struct upstream_protocol *protocol);
 /* Writes the head in the upstream's protocol; returns its end. `path` is normalised, with no prefix removed or added yet.

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 #include "gateway/base/text.h"
-#include "routes/expression.h"
+#include "gateway/exchange/named_client.h"
 #include "gateway/filter/cors.h"
+#include "routes/expression.h"
 #include "routes/path.h"
 
 /* ---- what is kept of the request ----------------------------------------------------------------------------- */
@@ -43,70 +44,6 @@ static struct slice trace_id_of(struct slice traceparent)
 	if (traceparent.length < 55 || traceparent.data[2] != '-' || traceparent.data[35] != '-')
 		return (struct slice){ NULL, 0 };
 	return (struct slice){ traceparent.data + 3, 32 };
-}
-
-/* Takes the last element of "1.2.3.4, 5.6.7.8"; the rest stays in the list. */
-static struct slice take_last(struct slice *list)
-{
-	const char *end = list->data + list->length, *from = end;
-
-	while (from > list->data && from[-1] != ',')
-		from--;
-	list->length = from > list->data ? (size_t)(from - 1 - list->data) : 0;
-	while (from < end && (*from == ' ' || *from == '\t'))
-		from++;
-	while (end > from && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	return (struct slice){ from, (size_t)(end - from) };
-}
-
-/* Some proxies write the port as well: 192.0.2.1:80, [2001:db8::1]:80. Removes it from `text`. */
-static bool parse_ip(struct address *address, struct slice *text)
-{
-	char copy[ADDRESS_TEXT_MAX];
-	bool has_brackets;
-	const char *end;
-
-	if (text->length == 0 || text->length >= sizeof copy)
-		return false;
-	memcpy(copy, text->data, text->length);
-	copy[text->length] = '\0';
-	if (!address_parse(address, copy, 1))
-		return false;
-	has_brackets = copy[0] == '[';
-	end = has_brackets ? strchr(copy, ']') : address->family == 4 ? strchr(copy, ':') : NULL;
-	if (end != NULL)
-		*text = (struct slice){ text->data + has_brackets, (size_t)(end - copy) - has_brackets };
-	return true;
-}
-
-/* The client that a trusted proxy names: the last element of X-Forwarded-For that is not a trusted proxy itself. An element
- * that is not an address ends the search, because nobody vouches for those before it; empty elements don't count (RFC 9110
- * section 5.6.1). */
-static struct slice find_client(const struct exchange *exchange, const struct request *request)
-{
-	struct slice found = { NULL, 0 };
-	struct address address;
-
-	for (size_t i = request->fields.count; i-- > 0;) {
-		const struct field *field = &request->fields.list[i];
-		struct slice list = field->value;
-
-		if (field->id != FIELD_X_FORWARDED_FOR)
-			continue;
-		while (list.length > 0) {
-			struct slice last = take_last(&list);
-
-			if (last.length == 0)
-				continue;
-			if (!parse_ip(&address, &last))
-				return found;
-			found = last;
-			if (!config_trusts(exchange->snapshot->config, &address))
-				return found;
-		}
-	}
-	return found;
 }
 
 bool intake_keep(struct exchange *exchange, const struct request *request, const char *begin)
@@ -147,8 +84,9 @@ bool intake_keep(struct exchange *exchange, const struct request *request, const
 	}
 	if (!is_id_believed)
 		make_request_id(exchange);
-	if (exchange->request.is_trusted && fields_have(&request->fields, FIELD_BIT(FIELD_X_FORWARDED_FOR)))
-		exchange->request.asked_for = rebase(find_client(exchange, request), begin, exchange->raw.data);
+	if (exchange->request.is_trusted &&
+	    fields_have(&request->fields, FIELD_BIT(FIELD_X_FORWARDED_FOR) | FIELD_BIT(FIELD_FORWARDED)))
+		exchange->request.asked_for = rebase(named_client_find(exchange->snapshot->config, request), begin, exchange->raw.data);
 	return true;
 }
 
@@ -288,7 +226,9 @@ struct step intake_check_route(struct exchange *exchange, const struct request *
 	return step(STEP_NEXT);
 }
 
-struct step intake_rewrite(struct exchange *exchange, const struct request *request, struct intake_route *found)
+/* Out of line: few routes have an expression. */
+__attribute__((noinline)) struct step intake_rewrite(struct exchange *exchange, const struct request *request,
+                                                     struct intake_route *found)
 {
 	struct path_result *normal = &found->normal;
 	char *room = room_for_path(exchange, request);
@@ -298,7 +238,11 @@ struct step intake_rewrite(struct exchange *exchange, const struct request *requ
 		return stop(exchange, OUTCOME_REQUEST_REFUSED, result.why);
 	if (result.verdict == EXPRESSION_NO_MEMORY)
 		return stop(exchange, OUTCOME_OUT_OF_MEMORY, NULL);
+	found->removed = (struct slice){ NULL, 0 };
 	if (result.verdict == EXPRESSION_MATCHED) {
+		if (result.length < normal->length &&
+		    memcmp(normal->path + normal->length - result.length, room, result.length) == 0)
+			found->removed = (struct slice){ normal->path, normal->length - result.length };
 		normal->path = room;
 		normal->length = result.length;
 	}
@@ -362,7 +306,6 @@ bool intake_write_head(struct exchange *exchange, const struct request *request,
 		.peer = { client->peer_text, client->peer_text_length },
 		.is_ipv6 = client->peer.family == 6,
 		.is_trusted = exchange->request.is_trusted,
-		.port = { client->port_text, client->port_text_length },
 		.request_id = { exchange->request_id, exchange->request.id_length },
 		.name = { client->worker->shared->name, sizeof client->worker->shared->name },
 	};
@@ -373,6 +316,8 @@ bool intake_write_head(struct exchange *exchange, const struct request *request,
 
 	if (!buffer_reserve(&exchange->head, bound))
 		return false;
+	if (exchange->route->expression != NULL)
+		origin.removed = found->removed;
 	end = forward_request(exchange->head.data, request, exchange->route, path, &origin, changes, protocol);
 	exchange->head.to = (size_t)(end - exchange->head.data);
 	return true;

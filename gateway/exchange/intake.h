@@ -12,6 +12,7 @@ void intake_keep_line(struct exchange *exchange, const struct request *request);
 /* The route of a request. */
 struct intake_route {
 	struct path_result normal; /* the path for matching and for the upstream */
+	struct slice removed; /* by intake_rewrite(): the part before the new path, if the old one ended with it */
 	enum route_verdict verdict;
 };
 /* STEP_NEXT, or STEP_FAIL: it has none. */

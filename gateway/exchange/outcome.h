@@ -44,6 +44,7 @@ enum answer {
 	X(NO_ENDPOINT,          "no_endpoint",          503, FAULT_UPSTREAM, BREAKER_NEITHER, RETRY_NEVER,      ANSWER_FALLBACK, "destination_unavailable", "no endpoint is known") \
 	X(CONNECT_FAILED,       "connect_failed",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT,     ANSWER_FALLBACK, "connection_refused", "the gateway could not connect") \
 	X(CONNECT_TIMEOUT,      "connect_timeout",      503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_UNSENT_LATE,ANSWER_FALLBACK, "connection_timeout", "connecting took too long") \
+	X(NO_FREE_PORT,         "no_free_port",         503, FAULT_GATEWAY,  BREAKER_NEITHER, RETRY_UNSENT,     ANSWER_FALLBACK, "connection_limit_reached", "all local ports for connections to the endpoint are in use") \
 	X(STALE_CONNECTION,     "stale_connection",     503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_STALE,      ANSWER_FALLBACK, "connection_terminated", "the upstream closed an idle connection as the request was sent") \
 	X(UPSTREAM_RESET,       "upstream_reset",       503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "the upstream closed the connection before it responded") \
 	X(UPSTREAM_UNREACHABLE, "upstream_unreachable", 503, FAULT_UPSTREAM, BREAKER_FAILURE, RETRY_IDEMPOTENT, ANSWER_FALLBACK, "connection_terminated", "the upstream's host acknowledges nothing") \

@@ -73,6 +73,16 @@ static uint64_t blocks_since_ms(const struct exchange *exchange, uint64_t pace_n
 	                                                                    : exchange->admission.awaited_since_ms;
 }
 
+/* Its client does not read a 1xx, but the upstream still works on the request: to end it frees no place. If more has come from
+ * the upstream, or its time is over, only the client keeps the gateway from giving the place back. */
+static bool is_upstreams(const struct exchange *exchange, uint64_t now_ms)
+{
+	const struct lease *lease = exchange->attempt.lease;
+
+	return exchange->state == EXCHANGE_AWAITING && exchange->upload.is_whole && !lease->operations->holds(lease, 1) &&
+	       now_ms < exchange->timeline.sent_us / 1000 + exchange_upstream(exchange)->response_timeout_ms;
+}
+
 static struct exchange *find_most_blocked(struct worker *worker, const struct upstream *upstream, bool is_last_resort)
 {
 	uint64_t now_ms = worker_now_ms(worker), least = UINT64_MAX;
@@ -86,7 +96,7 @@ static struct exchange *find_most_blocked(struct worker *worker, const struct up
 		uint64_t pace_now;
 
 		is_over = &exchange->admission.held == last;
-		if (exchange_upstream(exchange)->upstream != upstream)
+		if (exchange_upstream(exchange)->upstream != upstream || is_upstreams(exchange, now_ms))
 			continue;
 		pace_now = pace_of(exchange, now_ms);
 		if (now_ms - blocks_since_ms(exchange, pace_now) < BLOCKED_LEAST_MS)

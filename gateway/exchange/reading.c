@@ -17,6 +17,8 @@ void reading_resume(struct exchange *exchange)
 	case EXCHANGE_CONNECTING: /* its body waits in the kernel until the upstream takes more */
 		if (!exchange->upload.is_whole)
 			exchange->downstream->operations->pause(exchange->downstream);
+		else /* it was paused, if another request came before this one: its end must be seen */
+			exchange->downstream->operations->resume(exchange->downstream);
 		timeouts_watch_client(exchange); /* the gateway waits for it no longer */
 		return;
 	case EXCHANGE_AWAITING:

@@ -51,6 +51,7 @@ struct step response_body_take(struct exchange *exchange, const struct pieces *p
 	bool was_blocked = client->is_blocked;
 	struct step said;
 
+	exchange->attempt.heard_ms = worker_now_ms(exchange->worker);
 	if (pieces->result == PIECES_NO_MEMORY)
 		return step_fail(OUTCOME_OUT_OF_MEMORY);
 	response_body_note(exchange, pieces);
@@ -94,7 +95,8 @@ static struct step lose_remainder(struct exchange *exchange, ssize_t taken)
 {
 	struct lease *lease = exchange->attempt.lease;
 	struct worker *worker = exchange->worker;
-	int error = taken < 0 ? errno : ECONNRESET;
+	/* splice() also says that it has come to the end when an urgent byte stands before it. */
+	int error = taken < 0 ? errno : lease->operations->holds(lease, 1) ? EAGAIN : ECONNRESET;
 	bool is_short = error == ENOMEM || error == EMFILE || error == ENFILE;
 
 	if (!is_short && !is_refused(error) && error != EAGAIN && error != EINTR)
@@ -104,7 +106,7 @@ static struct step lose_remainder(struct exchange *exchange, ssize_t taken)
 	worker->io.cannot_splice |= is_refused(error);
 	if (exchange->downstream->is_blocked) /* its pipe may be full, and a copy would overtake the bytes in it */
 		lease->operations->pause(lease);
-	else if (error != EAGAIN && error != EINTR)
+	else if (error != EINTR) /* also if splice() stops at an urgent byte, where a copy goes on */
 		lease->operations->set_splicing(lease, false); /* the read event comes again */
 	return step(STEP_WAIT);
 }
@@ -120,6 +122,7 @@ struct step response_body_splice(struct exchange *exchange)
 
 	if (taken <= 0)
 		return lose_remainder(exchange, taken);
+	exchange->attempt.heard_ms = worker_now_ms(exchange->worker);
 	exchange->download.bytes += (uint64_t)taken;
 	exchange->download.is_whole = exchange->download.bytes == exchange->download.framing.length;
 	if (sent == SEND_FAILED)

@@ -182,6 +182,13 @@ static bool is_about_idleness(const struct exchange *exchange, const struct resp
 	       !timeouts_is_client_late(exchange) && (!response->keep_alive || attempt_may_replay(exchange, 0));
 }
 
+/* The client does not get this response. If all of it came with its head, its connection can be used again. */
+static void drop(struct exchange *exchange, const struct pieces *pieces)
+{
+	exchange->download.is_whole = pieces->result == PIECES_END;
+	exchange->attempt.is_clean = exchange->upload.is_whole;
+}
+
 struct step response_head_take(struct exchange *exchange, const struct response *response, struct pieces *pieces,
                                bool has_headroom)
 {
@@ -192,11 +199,14 @@ struct step response_head_take(struct exchange *exchange, const struct response 
 		return step_fail(OUTCOME_STALE_CONNECTION);
 	exchange->outcome = outcome_of(exchange, response->status);
 	exchange->attempt.is_client_late = timeouts_is_client_late(exchange);
-	if (retry_may(exchange, exchange->outcome))
+	if (retry_may(exchange, exchange->outcome)) {
+		drop(exchange, pieces);
 		return step(STEP_REPEAT);
+	}
 	if (!exchange->route->has_fallback_on_statuses ||
 	    !has_status(exchange->route->fallback_on_statuses, response->status))
 		return pass(exchange, response, pieces, has_headroom);
+	drop(exchange, pieces);
 	/* The breaker and the endpoint are judged by the upstream's answer, which the client does not see. */
 	exchange->download.replaced_status = response->status;
 	return (struct step){ STEP_REPLY, OUTCOME_REPLACED };

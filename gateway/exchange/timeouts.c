@@ -21,10 +21,16 @@ static uint64_t streaming_due_ms(const struct exchange *exchange)
 	return due_ms;
 }
 
+/* A client that waits for a 100 does as it should: the upstream decides when it comes. */
+static bool waits_for_100(const struct exchange *exchange)
+{
+	return exchange->request.expects_continue && exchange->upload.bytes == 0;
+}
+
 /* Otherwise the gateway waits for the client. */
 static bool is_upstreams_turn(const struct exchange *exchange)
 {
-	return exchange->upload.is_whole || (exchange->request.expects_continue && exchange->upload.bytes == 0);
+	return exchange->upload.is_whole || waits_for_100(exchange);
 }
 
 uint64_t timeouts_total_due_ms(const struct exchange *exchange)
@@ -215,8 +221,7 @@ struct step timeouts_client_due(struct exchange *exchange)
 
 	if (client->is_blocked && client->operations->taken(client) == exchange->download.took)
 		return step_abort(OUTCOME_CLIENT_STALLED);
-	/* A client that waits for a 100 does as it should. */
-	if (!client->is_blocked && !(exchange->request.expects_continue && exchange->upload.bytes == 0))
+	if (!client->is_blocked && !waits_for_100(exchange))
 		return step_fail(OUTCOME_REQUEST_TIMEOUT);
 	timeouts_watch_client(exchange); /* slow, but alive */
 	return step(STEP_WAIT);
@@ -228,7 +233,7 @@ static bool is_awaited(const struct exchange *exchange)
 {
 	return !exchange->upload.is_whole && exchange->state != EXCHANGE_WAITING &&
 	       exchange->state != EXCHANGE_FILTERING && exchange->state != EXCHANGE_CONNECTING &&
-	       exchange->state <= EXCHANGE_STREAMING &&
+	       exchange->state <= EXCHANGE_STREAMING && !(exchange->state == EXCHANGE_AWAITING && waits_for_100(exchange)) &&
 	       !(exchange->attempt.lease != NULL && exchange->attempt.lease->is_blocked);
 }
 
@@ -295,8 +300,25 @@ static bool is_cut_after_waiting(const struct exchange *exchange, enum outcome o
 	       client_pending_ms(exchange) >= SLOW_MS;
 }
 
+/* timeouts.total had run before the first try began, and left it less than half of the time that it may have: one that had more
+ * and stayed silent is slow. */
+static bool is_cut_short(const struct exchange *exchange, enum outcome outcome)
+{
+	const struct upstream_settings *settings;
+	uint64_t now_ms = worker_now_ms(exchange->worker), may_have_ms;
+
+	if ((outcome != OUTCOME_CONNECT_TIMEOUT && outcome != OUTCOME_RESPONSE_TIMEOUT) || exchange->attempt.retries > 0 ||
+	    exchange->avoid.count > 1 || now_ms < timeouts_total_due_ms(exchange))
+		return false;
+	settings = exchange_upstream(exchange);
+	may_have_ms = outcome == OUTCOME_CONNECT_TIMEOUT ? settings->connect_timeout_ms : settings->response_timeout_ms;
+	if (settings->total_timeout_ms < may_have_ms)
+		may_have_ms = settings->total_timeout_ms;
+	return (now_ms - exchange->timeline.attempt_us / 1000) * 2 < may_have_ms;
+}
+
 bool timeouts_blame_client(const struct exchange *exchange, enum outcome outcome)
 {
 	return (timeouts_is_client_late(exchange) && !is_upstream_late(exchange, outcome)) ||
-	       is_cut_after_waiting(exchange, outcome);
+	       is_cut_after_waiting(exchange, outcome) || is_cut_short(exchange, outcome);
 }

@@ -17,7 +17,7 @@ uint64_t timeouts_total_due_ms(const struct exchange *exchange);
 /* The event that timeouts_set() and timeouts_watch_client() waited for has not come. */
 struct step timeouts_upstream_due(struct exchange *exchange);
 struct step timeouts_client_due(struct exchange *exchange);
-/* Does its end say nothing about the upstream, because the upstream waited for the client? */
+/* Does its end say nothing about the upstream, because the upstream waited for the client, or had little time? */
 bool timeouts_blame_client(const struct exchange *exchange, enum outcome outcome);
 
 #endif

@@ -81,6 +81,7 @@ static enum breaker_verdict verdict_of(const struct call *call, enum call_state 
 	case CALL_CROWDED:
 	case CALL_NOWHERE:
 	case CALL_NO_MEMORY:
+	case CALL_NO_PORT:
 		break;
 	}
 	return BREAKER_NEITHER;
@@ -281,6 +282,8 @@ static bool fail_to_connect(struct call *call, struct endpoint *endpoint, int er
 		finish(call, CALL_NO_MEMORY);
 		return false;
 	}
+	if (upstreams_is_without_port(error, endpoint))
+		return try_elsewhere(call, CALL_NO_PORT);
 	blame(call, endpoint, OUTCOME_CONNECT_FAILED, true);
 	return try_elsewhere(call, CALL_LOST);
 }

@@ -24,6 +24,7 @@ enum call_state {
 	CALL_GARBAGE,   /* the response is invalid */
 	CALL_TOO_LONG,  /* the body is longer than CALL_BODY_MAX */
 	CALL_NO_MEMORY,
+	CALL_NO_PORT,   /* all local ports are in use */
 };
 enum { CALL_BODY_MAX = 64 * 1024 };
 

@@ -3,7 +3,7 @@
  * place of the upstream's. That includes fallbacks, refusals and errors: otherwise a browser would hide from its page why a
  * request failed.
  *
- * A request without Origin, or with the origin of the request's own host, comes from no other origin. If answers differ by
+ * A request without Origin, or with the request's own origin, comes from no other origin. If answers differ by
  * origin, Vary tells caches so, also in answers to requests without Origin.
  */
 #include "gateway/filter/cors.h"
@@ -13,6 +13,7 @@
 #include "gateway/base/bytes.h"
 #include "gateway/base/text.h"
 #include "gateway/http/request.h"
+#include "gateway/http/told.h"
 
 /* The answer repeats them if any may be sent; all fields of an answer must fit into FILTER_RESPONSE_BYTES_MAX. */
 enum { REQUESTED_HEADERS_MAX = 2048 };
@@ -205,9 +206,19 @@ static enum filter_verdict answer_preflight(struct filter_run *run, const struct
 	return FILTER_ANSWER;
 }
 
-static bool is_same_host(const struct request *request, struct slice origin)
+/* By the word of a trusted proxy, if there is one: the Host may be a name that only the proxy knows. */
+static bool is_same_origin(const struct filter_run *run, const struct request *request, struct slice origin)
 {
-	return cors_is_same_host(origin.data, origin.length, request->host.data, request->host.length);
+	struct told told = { .host = { NULL, 0 } };
+	struct cors_own_origin own;
+
+	if (run->origin.is_trusted)
+		told = told_read(request);
+	if (told.host.length == 0)
+		told.host = request->host;
+	own = (struct cors_own_origin){ told.scheme.data, told.host.data,   told.port.data,
+		                        told.scheme.length, told.host.length, told.port.length };
+	return cors_is_same_origin(origin.data, origin.length, &own);
 }
 
 /* For one that fits a pattern. */
@@ -222,7 +233,7 @@ static struct slice make_lines(struct filter_run *run, const struct filter *filt
 static enum filter_verdict refuse_origin(struct filter_run *run, struct cors_state *state, const struct request *request,
                                          struct slice origin, bool is_preflight)
 {
-	if (!is_preflight && is_same_host(request, origin))
+	if (!is_preflight && is_same_origin(run, request, origin))
 		return FILTER_CONTINUE;
 	state->verdict = is_preflight ? CORS_REFUSED_PREFLIGHT : CORS_NONE;
 	return refuse(run, "cors: pages of this origin may not use the route");
@@ -244,8 +255,8 @@ static __attribute__((noinline)) enum filter_verdict judge(struct filter_run *ru
 	}
 	if (is_preflight)
 		return answer_preflight(run, cors, state, request);
-	/* A page of its own host may use any method. */
-	if (!cors_allows_method(cors, request->method_text.data, request->method_text.length) && !is_same_host(request, origin))
+	/* A page of the same origin may use any method. */
+	if (!cors_allows_method(cors, request->method_text.data, request->method_text.length) && !is_same_origin(run, request, origin))
 		return refuse(run, "cors: pages of other origins may not use this method");
 	return FILTER_CONTINUE;
 }

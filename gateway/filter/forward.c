@@ -10,6 +10,7 @@
 #include "gateway/base/container.h"
 #include "gateway/base/text.h"
 #include "gateway/filter/call.h"
+#include "gateway/http/told.h"
 #include "routes/path.h"
 
 enum { OWN_FIELDS_MAX = 512 };
@@ -49,22 +50,17 @@ static bool is_wanted(const struct forward_settings *settings, struct slice name
 	return false;
 }
 
-static struct slice believed(const struct filter_run *run, const struct request *request, enum field_id id, struct slice own)
-{
-	for (size_t i = 0; run->origin.is_trusted && i < request->fields.count; i++)
-		if (request->fields.list[i].id == id)
-			return request->fields.list[i].value;
-	return own;
-}
-
 static char *put_origin(char *to, const struct filter_run *run, const struct request *request, struct slice path)
 {
 	const struct filter_origin *origin = &run->origin;
 	struct slice client = origin->asked_for.length > 0 ? origin->asked_for : origin->peer_text;
+	struct told told = { .port = { NULL, 0 } };
 
+	if (origin->is_trusted)
+		told = told_read(request);
 	to = put_field(to, SLICE("X-Forwarded-Method"), request->method_text);
-	to = put_field(to, SLICE("X-Forwarded-Proto"), believed(run, request, FIELD_X_FORWARDED_PROTO, SLICE("http")));
-	to = put_field(to, SLICE("X-Forwarded-Host"), believed(run, request, FIELD_X_FORWARDED_HOST, request->host));
+	to = put_field(to, SLICE("X-Forwarded-Proto"), told.scheme.length > 0 ? told.scheme : SLICE("http"));
+	to = put_field(to, SLICE("X-Forwarded-Host"), told.host.length > 0 ? told.host : request->host);
 	to = text_put_slice(text_put_literal(to, "X-Forwarded-Uri: "), path);
 	if (request->has_query)
 		to = text_put_slice(text_put_literal(to, "?"), request->query);
@@ -222,6 +218,8 @@ static const char *no_answer(const struct state *state)
 	case CALL_WAITING:
 	case CALL_NO_MEMORY:
 		return "out of memory";
+	case CALL_NO_PORT:
+		return "no local port for a connection to the authentication service is free";
 	case CALL_TOO_LONG:
 		break;
 	}

@@ -3,18 +3,27 @@
  * challenge with the scheme; one with a bad token also gets the reason (RFC 6750 section 3).
  *
  * Most tokens come again and again, so the worker remembers verified ones for a while (gateway/jose/cache.h). If the gateway
- * has never had the issuer's keys, no request passes: 503.
+ * has never had the issuer's keys, no request passes: 503. A request whose token names an unknown key waits while the control
+ * thread looks for newer keys, so that no client notices that the issuer changed its key.
  */
 #include "gateway/filter/jwt.h"
 
+#include "gateway/base/container.h"
 #include "gateway/base/text.h"
 #include "gateway/worker/issuers.h"
 
 #define INVALID "Bearer error=\"invalid_token\", error_description=\""
 #define AUTHENTICATE SLICE("WWW-Authenticate")
 
+/* A token with an unknown key does not wait longer, though a fetch may take longer (gateway/control/issuer.h). */
+enum { KEYS_TIMEOUT_MS = 5000 };
+
 struct state {
 	struct token_claims *claims; /* a use; NULL: none is verified */
+	struct filter_run *run;
+	struct issuer_wait wait;
+	struct deadline deadline;
+	bool has_waited;
 };
 
 enum found { FOUND_NONE, FOUND_ONE, FOUND_MANY };
@@ -83,14 +92,6 @@ static uint64_t wall_ms(struct worker *worker)
 	return wall->s * 1000 + wall->ms;
 }
 
-/* Tells the control thread, which may fetch newer keys. */
-static void want_key(struct worker *worker, struct key_source *source)
-{
-	if (issuers_may_ask(&worker->issuers, source, worker_now_ms(worker)) &&
-	    !inbox_send(&worker->shared->control, CONTROL_KEYS, key_source_reference(source), NULL))
-		key_source_release(source);
-}
-
 /* A token that the worker does not know. */
 static struct token_result verify(struct worker *worker, const struct jwt_settings *settings, const struct key_set *keys,
                                   struct slice token, const struct token_mark *mark)
@@ -99,8 +100,6 @@ static struct token_result verify(struct worker *worker, const struct jwt_settin
 
 	if (result.verdict == TOKEN_GOOD)
 		token_cache_keep(issuers_tokens(&worker->issuers), mark, result.claims);
-	else if (result.verdict == TOKEN_KEY_UNKNOWN)
-		want_key(worker, settings->source);
 	return result;
 }
 
@@ -128,6 +127,45 @@ static struct token_result judge(struct worker *worker, const struct jwt_setting
 	result.claims->uses++;
 	result.verdict = TOKEN_GOOD;
 	return result;
+}
+
+/* ---- an unknown key -------------------------------------------------------------------------------------------- */
+
+static void on_keys(struct issuer_wait *wait)
+{
+	struct state *state = container_of(wait, struct state, wait);
+
+	deadline_clear(&state->deadline);
+	filter_resume(state->run);
+}
+
+static void on_due(struct deadline *deadline)
+{
+	struct state *state = container_of(deadline, struct state, deadline);
+
+	ring_leave(&state->wait.entry);
+	filter_resume(state->run);
+}
+
+/* False: the keys are as new as they can be. */
+static bool await_keys(struct filter_run *run, struct state *state, struct key_source *source)
+{
+	struct worker *worker = run->origin.worker;
+	uint64_t now_ms = worker_now_ms(worker);
+	bool must_ask;
+
+	if (state->has_waited)
+		return false;
+	state->wait = (struct issuer_wait){ .source = source, .on_keys = on_keys };
+	if (!issuers_await(&worker->issuers, &state->wait, now_ms, &must_ask))
+		return false;
+	if (must_ask && !inbox_send(&worker->shared->control, CONTROL_KEYS, key_source_reference(source), NULL))
+		key_source_release(source);
+	state->run = run;
+	state->has_waited = true;
+	deadline_init(&state->deadline, on_due);
+	deadline_set(&worker->io.deadlines, &state->deadline, now_ms + KEYS_TIMEOUT_MS);
+	return true;
 }
 
 /* ---- hooks ----------------------------------------------------------------------------------------------------- */
@@ -166,6 +204,8 @@ static enum filter_verdict on_request(struct filter_run *run, const struct filte
 	result = judge(worker, settings, keys, token);
 	if (result.verdict == TOKEN_NO_MEMORY)
 		return filter_answer(run, OUTCOME_OUT_OF_MEMORY, NULL);
+	if (result.verdict == TOKEN_KEY_UNKNOWN && await_keys(run, state, settings->source))
+		return FILTER_WAIT;
 	if (result.verdict != TOKEN_GOOD)
 		return refuse(run, result.why);
 	state->claims = result.claims;
@@ -175,7 +215,13 @@ static enum filter_verdict on_request(struct filter_run *run, const struct filte
 
 static void on_end(struct filter_run *run, const struct filter *filter)
 {
-	claims_release(((struct state *)filter_state(run, filter))->claims);
+	struct state *state = filter_state(run, filter);
+
+	if (state->has_waited) {
+		ring_leave(&state->wait.entry);
+		deadline_remove(&run->origin.worker->io.deadlines, &state->deadline);
+	}
+	claims_release(state->claims);
 }
 
 const struct filter_type filter_jwt = {
@@ -183,6 +229,7 @@ const struct filter_type filter_jwt = {
 	.state_size = sizeof(struct state),
 	.settings_of = settings_of,
 	.on_request = on_request,
+	.on_resume = on_request,
 	.on_end = on_end,
 };
 

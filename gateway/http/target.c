@@ -38,8 +38,7 @@ static struct slice name_until(struct slice host, const char *end)
 	return (struct slice){host.data, length - (length > 1 && end[-1] == '.')};
 }
 
-/* `host` without its port; an empty slice if it is not an authority, or one with userinfo (RFC 3986 section 3.2). */
-static struct slice host_name_of(struct slice host, unsigned *port)
+struct slice target_host_name(struct slice host, unsigned *port)
 {
 	const struct slice none = {NULL, 0};
 	const char *at = host.data, *end = host.data + host.length, *name_end;
@@ -83,7 +82,7 @@ static struct slice host_name_of_usual(struct slice host)
 
 	if (host.length == last.length && memcmp(host.data, last.text, host.length) == 0)
 		return (struct slice){ host.data, last.name_length };
-	name = host_name_of(host, &port);
+	name = target_host_name(host, &port);
 	if (name.length > 0 && host.length <= sizeof last.text) {
 		memcpy(last.text, host.data, host.length);
 		last.length = host.length;
@@ -155,10 +154,10 @@ static const char *judge_host(struct request *request, struct slice authority)
 	}
 	if (authority.data == NULL)
 		return NULL;
-	name = host_name_of(authority, &authority_port);
+	name = target_host_name(authority, &authority_port);
 	if (name.length == 0)
 		return "malformed authority in the target";
-	if (hosts == 1 && (host_name_of(host, &port).length == 0 || !slice_equal_nocase(name, request->host_name) ||
+	if (hosts == 1 && (target_host_name(host, &port).length == 0 || !slice_equal_nocase(name, request->host_name) ||
 	                   port != authority_port))
 		return "Host differs from the target";
 	request->host = authority;

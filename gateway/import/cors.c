@@ -212,12 +212,12 @@ static void place(struct import *import, struct property *from, const struct pat
                   struct property *route_origin)
 {
 	bool is_default = pattern != NULL && !pattern->is_exact && *pattern->path == '\0' && !has_any(import);
-	bool is_taken = is_default, has_slash = false;
+	bool is_taken = is_default, is_left_out = false, has_slash = false;
 	const struct draft_route *in_part = NULL;
 	struct lines lines = { 0 };
 
 	if (!read_section(import, from, &lines)) {
-		verdict_below(import->arena, from, VERDICT_REFUSED, "cors without an origin that it could be for lets nobody in");
+		verdict_below(import->arena, from, VERDICT_REFUSED, "no origin could be imported, so cors would refuse every page");
 		return;
 	}
 	if (draft_has(&import->route_defaults, "cors:")) {
@@ -234,13 +234,16 @@ static void place(struct import *import, struct property *from, const struct pat
 		if (part != PART_ALL)
 			continue;
 		take(import, &route->lines, &lines);
-		is_taken = true;
+		draft_use(import, route, from);
+		is_taken = is_taken || route->why_refused == NULL;
+		is_left_out = is_left_out || route->why_refused != NULL;
 		has_slash = has_slash || (pattern != NULL && pattern->is_exact && route->takes_slash);
 	}
 	refuse_unknown(import, from);
 	if (!is_taken)
 		verdict_below(import->arena, from, VERDICT_REFUSED,
 		              in_part != NULL ? LINE("no route gets it: %s also takes other paths", draft_name(in_part))
+		              : is_left_out   ? "its route is left out"
 		                              : "no route gets it: below this path there is none, or none without cors");
 	else if (in_part != NULL)
 		verdict_below(import->arena, from, VERDICT_DIFFERENT,

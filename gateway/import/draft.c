@@ -57,7 +57,7 @@ void draft_make_unique(const struct import *import, char *name, size_t length,
 		snprintf(name + length, DRAFT_NUMBER_MAX, "-%u", number);
 }
 
-/* ---- what this build knows ----------------------------------------------------------------------------------------
+/* ---- what the gateway knows ----------------------------------------------------------------------------------------
  */
 
 /* A route for each, with an upstream `a`. What config_parse() takes is printed alive from then on. */
@@ -90,6 +90,17 @@ bool shape_is_known(struct import *import, enum shape shape)
 /* ---- values -------------------------------------------------------------------------------------------------------
  */
 
+void draft_use(struct import *import, const struct draft_route *by, struct property *of)
+{
+	struct use *use;
+
+	if (by == NULL || of == NULL)
+		return;
+	use = property_allocate(import->arena, sizeof(*use));
+	*use = (struct use){ of, by, import->uses };
+	import->uses = use;
+}
+
 const char *draft_text(struct import *import, struct property *from)
 {
 	return from != NULL ? value_fixed(&import->values, from, from->value) : NULL;
@@ -102,7 +113,7 @@ struct property *draft_gateway(struct import *import, const char *path)
 	return found != NULL ? found : property_find(import->old_gateway, path);
 }
 
-/* Within the key's limits, with the verdict for that; NULL: this build has no such key. */
+/* Within the key's limits, with the verdict for that; NULL: there is no such key. */
 static const struct key *fit(struct import *import, enum key_scope scope, const char *name, struct property *from,
                              uint64_t *value)
 {
@@ -126,7 +137,7 @@ static bool put(struct import *import, struct lines *lines, const char *name, st
 {
 	add(import, lines, from, LINE("%s: %s", name, value))->is_comment = key == NULL;
 	if (key == NULL)
-		verdict_refused(import->arena, from, "this build does not know %s", name);
+		verdict_refused(import->arena, from, "the gateway has no %s", name);
 	return key != NULL;
 }
 
@@ -154,13 +165,28 @@ bool draft_duration(struct import *import, struct lines *lines, enum key_scope s
 	return draft_ms(import, lines, scope, key, from, ms);
 }
 
+bool draft_limit(struct import *import, struct lines *lines, enum key_scope scope, const char *key, struct property *from)
+{
+	const struct key *known = keys_find(scope, key);
+	char text[KEY_VALUE_TEXT_MAX];
+	int64_t ms;
+
+	if (known == NULL || !value_duration(draft_text(import, from), 1, &ms) || ms != 0)
+		return draft_duration(import, lines, scope, key, from);
+	verdict_different(import->arena, from, "0 is no limit in Spring; %s is at most %s here", key,
+	                  key_format(known, known->most, text));
+	return draft_ms(import, lines, scope, key, from, (int64_t)known->most);
+}
+
 int64_t draft_time_limit(struct import *import, struct property *limit, struct property *breaker_at, const char *remark)
 {
 	int64_t limit_ms;
 
 	if (limit != NULL && value_duration(draft_text(import, limit), 1, &limit_ms) && limit_ms > 0) {
-		verdict_exact(import->arena, limit);
-		return limit_ms;
+		uint64_t fitting = (uint64_t)limit_ms;
+
+		fit(import, SCOPE_TIMEOUTS, "response", limit, &fitting);
+		return (int64_t)fitting;
 	}
 	if (limit != NULL)
 		verdict_refused(import->arena, limit, "not a duration");

@@ -14,7 +14,7 @@
 
 enum { DRAFT_ROUTES_MAX = 2000, DRAFT_SEGMENTS_MAX = 64, DRAFT_NUMBER_MAX = 16 };
 
-/* One line. A comment is printed with "# " before it; a line whose key this build does not know is made one. */
+/* One line. A comment is printed with "# " before it; a line whose key the reader of gateway.yml does not know is made one. */
 struct line {
 	const char *text;
 	struct property *origin; /* gets the verdict when the reader of gateway.yml refuses the line; may be NULL */
@@ -53,6 +53,13 @@ struct draft_route {
 	struct draft_route *next;
 };
 
+/* A property outside of the routes, and one of those that have read it. It has no effect if all of them are left out. */
+struct use {
+	struct property *of;
+	const struct draft_route *by;
+	struct use *next;
+};
+
 struct import {
 	struct arena *arena;
 	struct property *root, *replaced, *gateway, *old_gateway; /* the sections of the two prefixes; NULL = not there */
@@ -60,7 +67,10 @@ struct import {
 	struct lines top, defaults, route_defaults; /* top: whole keys of the file; defaults: of every upstream */
 	struct draft_upstream *upstreams, *last_upstream;
 	struct draft_route *routes, *last_route;
+	const struct draft_route *reader; /* the route that is read now; NULL = none */
+	struct use *uses;
 	size_t route_count;
+	bool is_dropped, is_bare; /* all routes are left out, and not even comments tell of them */
 	const char *unguarded; /* what guarded the routes and does so no more; NULL = nothing did */
 	int shapes[16];        /* what the reader said; 0 = not asked yet */
 };
@@ -76,7 +86,7 @@ bool draft_has(const struct lines *lines, const char *start); /* a line that beg
 void draft_make_unique(const struct import *import, char *name, size_t length,
                        bool (*is_taken)(const struct import *import, const char *name));
 
-/* ---- what this build knows --------------------------------------------------------------------------------------- */
+/* ---- what the gateway knows -------------------------------------------------------------------------------------- */
 enum shape {
 	SHAPE_EXACT,
 	SHAPE_REGEX,
@@ -89,12 +99,16 @@ bool shape_is_known(struct import *import, enum shape shape);
 
 /* ---- values with their verdict ------------------------------------------------------------------------------------
  */
+/* Notes that a route depends on the property; `by` or `of` NULL: nothing is noted. */
+void draft_use(struct import *import, const struct draft_route *by, struct property *of);
 /* The value of `from`, fixed; NULL when there is none. */
 const char *draft_text(struct import *import, struct property *from);
 /* "key: value" within what the key takes; a value out of range is different, one that can't be read is refused. A
- * key that this build does not know becomes a comment. False: nothing was written. */
+ * key that the reader does not know becomes a comment. False: nothing was written. */
 bool draft_duration(struct import *import, struct lines *lines, enum key_scope scope, const char *key,
                     struct property *from);
+/* The same, of a setting whose 0 is no limit in Spring: it becomes the longest that the key takes. */
+bool draft_limit(struct import *import, struct lines *lines, enum key_scope scope, const char *key, struct property *from);
 bool draft_count(struct import *import, struct lines *lines, enum key_scope scope, const char *key,
                  struct property *from);
 bool draft_ms(struct import *import, struct lines *lines, enum key_scope scope, const char *key, struct property *from,

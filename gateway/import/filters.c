@@ -174,6 +174,7 @@ void filters_apply(struct import *import, struct draft_route *route, struct prop
 	struct property *of_all = first_of(import, route, defaults), *of_route = first_of(import, route, own);
 
 	while (of_all != NULL || of_route != NULL) {
+		draft_use(import, route, of_all);
 		apply_one(import, route, of_all, policy);
 		apply_one(import, route, of_route, policy);
 		of_all = next_of(defaults, of_all);

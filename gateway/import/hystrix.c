@@ -7,12 +7,15 @@
 
 static struct property *setting(struct import *import, const char *command, const char *name)
 {
-	struct property *commands = property_find(import->root, "hystrix.command");
+	struct property *commands = property_find(import->root, "hystrix.command"), *found = NULL;
 
-	for (struct property *of = commands != NULL ? commands->first : NULL; of != NULL; of = of->next)
-		if (strcmp(of->name, command) == 0 && property_find(of, name) != NULL)
-			return property_find(of, name);
-	return property_find(commands, LINE("default.%s", name));
+	for (struct property *of = commands != NULL ? commands->first : NULL; of != NULL && found == NULL; of = of->next)
+		if (strcmp(of->name, command) == 0)
+			found = property_find(of, name);
+	if (found == NULL)
+		found = property_find(commands, LINE("default.%s", name));
+	draft_use(import, import->reader, found);
+	return found;
 }
 
 static void count(struct import *import, struct lines *lines, enum key_scope scope, const char *key,
@@ -32,9 +35,11 @@ static void duration(struct import *import, struct lines *lines, const char *key
 		ms = otherwise_ms;
 	}
 	if (strcmp(key, "window") == 0) {
+		verdict_exact(import->arena, at);
+		if (ms < 1000 || ms > 3600000)
+			verdict_different(import->arena, at, "window is %s here", ms < 1000 ? "at least 1s" : "at most 1h");
 		ms = ms < 1000 ? 1000 : ms > 3600000 ? 3600000 : ms;
 		draft_line(import, lines, at, LINE("window: %s", value_ms(import->arena, (uint64_t)ms)));
-		verdict_exact(import->arena, at);
 	} else {
 		draft_ms(import, lines, SCOPE_BREAKER, key, at, ms);
 	}
@@ -47,6 +52,7 @@ static void breaker(struct import *import, const struct policy *policy, struct l
 	struct property *buckets = setting(import, policy->breaker, "metrics.rollingStats.numBuckets");
 	const char *text = draft_text(import, share);
 	uint32_t bp = 5000;
+	char rate[KEY_VALUE_TEXT_MAX];
 
 	duration(import, lines, "window", setting(import, policy->breaker, "metrics.rollingStats.timeInMilliseconds"),
 	         10000);
@@ -58,7 +64,7 @@ static void breaker(struct import *import, const struct policy *policy, struct l
 		bp = 5000;
 	}
 	verdict_exact(import->arena, share);
-	draft_line(import, lines, share, LINE("failure_rate: %u%%", bp / 100));
+	draft_line(import, lines, share, LINE("failure_rate: %s", key_format(keys_find(SCOPE_BREAKER, "failure_rate"), bp, rate)));
 	duration(import, lines, "open_for", sleep, 5000);
 	draft_line(import, lines, NULL, LINE("open_for_max: %s", lines->last->text + strlen("open_for: ")));
 	if (sleep != NULL && sleep->verdict == VERDICT_EXACT)

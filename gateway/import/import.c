@@ -75,14 +75,27 @@ static bool drop(struct import *import, const struct complaint *complaint)
 	return false;
 }
 
+static void refuse_origins(struct import *import, struct lines *lines, const struct complaint *complaint)
+{
+	for (const struct line *line = lines->first; line != NULL; line = line->next)
+		verdict_refused(import->arena, line->origin, "%s", complaint->text);
+	*lines = (struct lines){ 0 };
+}
+
 /* A complaint of the file as a whole, or one that nothing can be left out for: no route is left then, and the file
  * is complete with the one that stands in. */
 static void drop_all(struct import *import, const struct complaint *complaint)
 {
 	for (struct draft_route *route = import->routes; route != NULL; route = route->next)
-		if (route->why_refused == NULL)
+		if (route->why_refused == NULL) {
 			route->why_refused = LINE("%s", complaint->text);
-	import->top = import->defaults = import->route_defaults = (struct lines){ 0 };
+			verdict_refused(import->arena, route->origin, "%s", complaint->text);
+		}
+	import->is_bare = import->is_dropped; /* the comments alone are too large to read */
+	import->is_dropped = true;
+	refuse_origins(import, &import->top, complaint);
+	refuse_origins(import, &import->defaults, complaint);
+	refuse_origins(import, &import->route_defaults, complaint);
 }
 
 static char *write_checked(struct import *import, size_t *length)
@@ -134,15 +147,30 @@ static void collect(struct said *said, struct property *property)
 		collect(said, child);
 }
 
-/* The gateway takes nothing from the lines of a route that is left out. NOLINTNEXTLINE(misc-no-recursion) */
-static void refuse_below(struct import *import, struct property *property)
+/* The gateway takes nothing from the lines of a route that is left out, nor from those that only such a route reads. `cause`:
+ * why the route is left out. NOLINTNEXTLINE(misc-no-recursion) */
+static void refuse_below(struct import *import, struct property *property, const char *start, const char *cause)
 {
-	if (property->verdict == VERDICT_EXACT || property->verdict == VERDICT_DIFFERENT) {
+	const char *why = property->why;
+
+	if (property->verdict != VERDICT_NONE && (why == NULL || strstr(why, "left out") == NULL)) {
 		property->verdict = VERDICT_REFUSED;
-		property->why = property->why == NULL ? "its route is left out" : LINE("its route is left out; %s", property->why);
+		property->why = why == NULL ? start : LINE("%s%s %s", start, strstr(cause, why) != NULL ? ":" : ";", why);
 	}
 	for (struct property *child = property->first; child != NULL; child = child->next)
-		refuse_below(import, child);
+		refuse_below(import, child, start, cause);
+}
+
+static void refuse_unused(struct import *import)
+{
+	for (const struct use *use = import->uses; use != NULL; use = use->next)
+		use->of->is_unused = true;
+	for (const struct use *use = import->uses; use != NULL; use = use->next)
+		if (use->by->why_refused == NULL)
+			use->of->is_unused = false;
+	for (const struct use *use = import->uses; use != NULL; use = use->next)
+		if (use->of->is_unused)
+			refuse_below(import, use->of, "each route that it is for is left out", use->by->why_refused);
 }
 
 static void refuse_with_routes(struct import *import)
@@ -153,7 +181,7 @@ static void refuse_with_routes(struct import *import)
 		while (other != NULL && (other->origin != route->origin || other->why_refused != NULL))
 			other = other->next;
 		if (other == NULL && route->origin != NULL)
-			refuse_below(import, route->origin);
+			refuse_below(import, route->origin, "its route is left out", route->why_refused);
 	}
 }
 
@@ -187,11 +215,20 @@ static void tell(struct import *import, struct said *said, const struct property
 	fputc('\n', to);
 }
 
+static bool has_route(const struct import *import)
+{
+	for (const struct draft_route *route = import->routes; route != NULL; route = route->next)
+		if (route->why_refused == NULL)
+			return true;
+	return false;
+}
+
 static void tell_all(struct import *import, FILE *to)
 {
 	struct said said = { 0 };
 
 	refuse_with_routes(import);
+	refuse_unused(import);
 	collect(&said, import->root);
 	collect(&said, import->replaced);
 	said.list = property_allocate(import->arena, (said.count + 1) * sizeof(*said.list));
@@ -203,6 +240,8 @@ static void tell_all(struct import *import, FILE *to)
 		tell(import, &said, said.list[i], to);
 	fprintf(to, "gateway: %zu lines exact, %zu different, %zu refused\n", said.counts[VERDICT_EXACT],
 	        said.counts[VERDICT_DIFFERENT], said.counts[VERDICT_REFUSED]);
+	if (!has_route(import))
+		fputs("gateway: no route could be imported: /replace-me only makes the file complete\n", to);
 }
 
 /* ---- all of it ----------------------------------------------------------------------------------------------------
@@ -249,8 +288,12 @@ bool import_spring(const struct import_file *files, size_t count, const char *pr
 	import.root = property_allocate(import.arena, sizeof(*import.root));
 	import.replaced = property_allocate(import.arena, sizeof(*import.replaced));
 	import.root->name = import.root->file = import.replaced->name = import.replaced->file = "";
-	is_fine = documents_read(import.arena, files, count, profiles, import.root, import.replaced, verdicts) &&
-	          make(&import, to, verdicts);
+	is_fine = documents_read(import.arena, files, count, profiles, import.root, import.replaced, verdicts);
+	if (is_fine && import.root->first == NULL && import.replaced->first == NULL) {
+		fputs("gateway: there is no property in the files: --import takes Spring's application.yml or .properties\n", verdicts);
+		is_fine = false;
+	}
+	is_fine = is_fine && make(&import, to, verdicts);
 	arena_free(import.arena);
 	return is_fine;
 }

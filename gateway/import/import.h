@@ -17,8 +17,8 @@
 enum { IMPORT_FILES_MAX = 64 };
 
 /* `profiles`: those that are active, with commas between, as in SPRING_PROFILES_ACTIVE; NULL or "" = as the files
- * say. A later file has precedence over an earlier one. False: a file can't be read, and nothing was written to
- * `to`; `verdicts` says why. */
+ * say. A later file has precedence over an earlier one. False: a file can't be read, or none of them has a property. Then
+ * nothing was written to `to`, and `verdicts` says why. */
 bool import_spring(const struct import_file *files, size_t count, const char *profiles, FILE *to, FILE *verdicts);
 
 /* The command line's: reads the files, writes to stdout and stderr. 0, or 2 when there is nothing to read. */

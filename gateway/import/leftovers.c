@@ -8,13 +8,17 @@
 #include "gateway/import/leftovers.h"
 #include "routes/config/complaints.h"
 
+static const char no_spans[] = "trace context passes, but the gateway reports no spans",
+				  on_command_line[] = "the importer does not read the files that it names: give them on the command line",
+				  always_there[] = "the admin listener always has health, metrics, breakers and routes";
+
 static const struct {
 	const char *path; /* of the line or of a section above it; "~" = the section of either prefix */
 	enum verdict verdict;
 	const char *why;
 } KNOWN[] = {
 	{ "~.enabled", VERDICT_DIFFERENT, "it always routes" },
-	{ "~.httpclient.ssl", VERDICT_REFUSED, "this build speaks no TLS to upstreams" },
+	{ "~.httpclient.ssl", VERDICT_REFUSED, "the gateway speaks no TLS to upstreams" },
 	{ "~.httpclient.proxy", VERDICT_REFUSED, "upstreams are reached without a proxy" },
 	{ "~.httpclient.pool", VERDICT_REFUSED, "pool.max_idle bounds idle connections, bulkhead.max_in_flight requests" },
 	{ "~.httpclient.websocket", VERDICT_DIFFERENT, "tunnels pass as they are, frames of any size" },
@@ -30,7 +34,7 @@ static const struct {
 	{ "~.streaming-media-types", VERDICT_EXACT, NULL },
 	{ "~.fail-on-route-definition-error", VERDICT_EXACT, NULL },
 	{ "~.redis-rate-limiter", VERDICT_REFUSED, "write rate_limit into the routes, or into route_defaults" },
-	{ "~.filter.remove-hop-by-hop", VERDICT_DIFFERENT, "what belongs to one connection is always removed" },
+	{ "~.filter.remove-hop-by-hop", VERDICT_DIFFERENT, "fields of one connection are always removed" },
 	{ "~.filter.secure-headers", VERDICT_REFUSED, "edit response_headers of the routes instead" },
 	{ "~.default-filters", VERDICT_REFUSED, "no route asked for it" },
 	{ "~.globalcors", VERDICT_REFUSED, "no counterpart in cors" },
@@ -46,28 +50,44 @@ static const struct {
 	{ "hystrix.threadpool", VERDICT_REFUSED, "there are no pools of threads: bulkhead.max_in_flight" },
 	{ "hystrix", VERDICT_REFUSED, "no counterpart" },
 	{ "ribbon", VERDICT_REFUSED, "timeouts and balance of the upstream say that" },
-	{ "spring.config.import", VERDICT_REFUSED, "what it names is not read: name it on the command line" },
-	{ "spring.config.location", VERDICT_REFUSED, "what it names is not read: name it on the command line" },
+	{ "spring.config.import", VERDICT_REFUSED, on_command_line },
+	{ "spring.config.location", VERDICT_REFUSED, on_command_line },
 	{ "spring.config", VERDICT_EXACT, NULL },
 	{ "spring.profiles", VERDICT_EXACT, NULL },
 	{ "spring.application", VERDICT_DIFFERENT, "metrics.tags: { application: NAME } puts it on every series" },
 	{ "spring.main", VERDICT_EXACT, NULL },
 	{ "spring.webflux.base-path", VERDICT_REFUSED, "put it in front of each route's path" },
 	{ "spring.security.oauth2.resourceserver.jwt", VERDICT_REFUSED, "no counterpart in auth.jwt" },
+	{ "spring.security.user", VERDICT_REFUSED,
+	  "auth.basic checks names and passwords, from a file of htpasswd: until you have decided, the gateway listens on loopback" },
 	{ "spring.security", VERDICT_REFUSED,
-	  "the gateway checks no client's identity: until you have decided who does, it listens on "
-	  "loopback" },
+	  "auth.basic, auth.jwt or auth.forward can check clients: until you have decided, the gateway listens on loopback" },
 	{ "spring.cloud.circuitbreaker", VERDICT_REFUSED, "no counterpart" },
 	{ "spring.cloud", VERDICT_REFUSED, "swarm's DNS is the registry, gateway.yml the configuration" },
 	{ "eureka", VERDICT_REFUSED, "swarm's DNS is the registry" },
 	{ "spring.redis", VERDICT_REFUSED, "only rate_limit.store asks Redis, by its host, port and password" },
 	{ "spring.data.redis", VERDICT_REFUSED, "only rate_limit.store asks Redis, by its host, port and password" },
-	{ "server.ssl", VERDICT_REFUSED, "TLS belongs to a proxy in front of this build" },
-	{ "server.http2", VERDICT_REFUSED, "HTTP/2 belongs to a proxy in front of this build" },
+	{ "server.http2", VERDICT_REFUSED, "HTTP/2 belongs to a proxy in front of the gateway" },
 	{ "server.forward-headers-strategy", VERDICT_DIFFERENT, "trusted_proxies says whose X-Forwarded-* are believed" },
 	{ "server.compression", VERDICT_REFUSED, "bodies pass as they are" },
 	{ "server", VERDICT_REFUSED, "no counterpart" },
-	{ "management", VERDICT_DIFFERENT, "the admin listener always has health, metrics, breakers and routes" },
+	{ "management.tracing", VERDICT_REFUSED, no_spans },
+	{ "management.zipkin", VERDICT_REFUSED, no_spans },
+	{ "management.otlp.tracing", VERDICT_REFUSED, no_spans },
+	{ "management.opentelemetry", VERDICT_REFUSED, no_spans },
+	{ "spring.sleuth", VERDICT_REFUSED, no_spans },
+	{ "spring.zipkin", VERDICT_REFUSED, no_spans },
+	{ "management.endpoints.web.path-mapping", VERDICT_REFUSED, "the paths below /actuator have fixed names" },
+	{ "management.endpoints.web.cors", VERDICT_REFUSED, "the admin listener answers no other origin's pages" },
+	{ "management.endpoints.jmx", VERDICT_REFUSED, "there is no JMX here" },
+	{ "management.endpoints", VERDICT_DIFFERENT, always_there },
+	{ "management.endpoint", VERDICT_DIFFERENT, always_there },
+	{ "management.health", VERDICT_DIFFERENT, always_there },
+	{ "management.prometheus", VERDICT_DIFFERENT, "/actuator/prometheus always has the metrics" },
+	{ "management.metrics.export.prometheus", VERDICT_DIFFERENT, "/actuator/prometheus always has the metrics" },
+	{ "management.server.ssl", VERDICT_REFUSED, "TLS belongs to a proxy in front of the admin listener" },
+	{ "management.server.address", VERDICT_REFUSED, "admin listens on loopback until you write another address there" },
+	{ "management", VERDICT_REFUSED, "no counterpart" },
 	{ "logging", VERDICT_REFUSED, "log_level holds for all of the gateway" },
 };
 

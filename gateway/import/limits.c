@@ -23,7 +23,7 @@ static void retry(struct import *import, const struct definition *filter, struct
 	                  "after a "
 	                  "failed connection, a reset, 502, 503 or 504, within retry.budget");
 	verdict_below(import->arena, filter->args, VERDICT_REFUSED,
-	              "what is tried again, and when, is fixed: only retries has a counterpart");
+	              "the gateway itself decides which requests it repeats, and when: only retries has a counterpart");
 	policy->retry = filter->origin;
 	policy->retry_attempts = LINE("attempts: %" PRIu64, retries);
 }
@@ -45,7 +45,7 @@ static void request_size(struct import *import, struct draft_route *route, const
 
 /* Spring fills a bucket with `replenish` tokens a second, and each request takes `tokens` of them: in which time is that a whole
  * number of requests? Else the next smaller one in an hour. */
-static const char *rate_of(struct import *import, uint64_t replenish, uint64_t tokens)
+static const char *rate_of(struct import *import, struct property *at, uint64_t replenish, uint64_t tokens)
 {
 	static const struct {
 		uint64_t seconds;
@@ -56,6 +56,7 @@ static const char *rate_of(struct import *import, uint64_t replenish, uint64_t t
 	for (size_t i = 0; i < sizeof(PERIODS) / sizeof(PERIODS[0]); i++)
 		if (replenish * PERIODS[i].seconds % tokens == 0)
 			return LINE("%" PRIu64 "/%s", replenish * PERIODS[i].seconds / tokens, PERIODS[i].unit);
+	verdict_different(import->arena, at, "the rate is a whole number of requests an hour");
 	return LINE("%" PRIu64 "/h", an_hour == 0 ? 1 : an_hour);
 }
 
@@ -68,6 +69,8 @@ static uint64_t count_of(struct import *import, const struct definition *filter,
 
 	if (!value_count(definition_argument(import, filter, position, name, &at), &count) || count == 0)
 		return otherwise;
+	if (count > most)
+		verdict_different(import->arena, at, "%s is at most %" PRIu64 " here", name, most);
 	return count > most ? most : count;
 }
 
@@ -86,6 +89,9 @@ static const char *redis_of(struct import *import)
 		if (name == NULL || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0' ||
 		    (number != NULL && (!value_count(number, &count) || count == 0 || count > UINT16_MAX)))
 			continue;
+		draft_use(import, import->reader, host);
+		draft_use(import, import->reader, port);
+		draft_use(import, import->reader, password);
 		verdict_exact(import->arena, host);
 		if (port != NULL)
 			verdict_exact(import->arena, port);
@@ -105,14 +111,14 @@ static void rate_limit(struct import *import, struct draft_route *route, const s
 	uint64_t tokens = count_of(import, filter, 2, "redis-rate-limiter.requested-tokens", CALLS_MAX, 1);
 	uint64_t status = count_of(import, filter, WITHOUT_POSITION, "status-code", 599, 429);
 	uint64_t burst = capacity / tokens == 0 ? 1 : capacity / tokens;
-	const char *rate = rate_of(import, replenish, tokens);
+	const char *rate = rate_of(import, filter->origin, replenish, tokens);
 	const char *store = redis_of(import), *shape = status == 429 || status < 400 ? "" : LINE(", status: %" PRIu64, status);
 
 	draft_line(import, &route->lines, filter->origin,
 	           LINE("rate_limit: { rate: %s, burst: %" PRIu64 ", key: client%s%s }", rate, burst, shape,
 	                store == NULL ? "" : LINE(", store: \"%s\"", store)));
-	draft_remark(import, &route->lines, "whose requests are counted together the key resolver in Java says: client, "
-	                                    "header:NAME, jwt:CLAIM or route here");
+	draft_remark(import, &route->lines, "the Java key resolver decides which requests count together; choose key: client, "
+	                                    "header:NAME, jwt:CLAIM or route");
 	if (store == NULL)
 		draft_remark(import, &route->lines, "each gateway counts by itself, unless it has store: \"redis://HOST:6379\"");
 	verdict_different(import->arena, filter->origin,

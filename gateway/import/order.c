@@ -102,7 +102,7 @@ static enum asked ask(struct import *import, const struct place *first, const st
 		return ASKED_NEITHER;
 	*rule = !same_host(a, b)                ? "a route with a host wins"
 	        : relation == LATER_IS_LONGER ? "the longest path wins"
-	        : relation == LATER_IS_TEXT   ? "a text wins over a \"*\""
+	        : relation == LATER_IS_TEXT   ? "a literal segment wins over a \"*\""
 	                                      : "the path alone wins";
 	if (!same_host(a, b))
 		return a->host != NULL ? ASKED_FIRST : ASKED_LATER;
@@ -125,7 +125,7 @@ static void compare(struct import *import, const struct place *first, const stru
 		if (winner->methods != NULL && !same_methods(winner, loser))
 			return; /* the order of the file decides here, too */
 		loser->why_refused = winner->is_exact && !loser->is_exact
-		                         ? LINE("%s (line %zu) has the same path, and this build does not tell the path alone "
+		                         ? LINE("%s (line %zu) has the same path, and the gateway does not tell the path alone "
 		                                "from what is below it",
 		                                who, winner->origin->line)
 		                         : LINE("%s (line %zu) takes all of its requests before it", who, winner->origin->line);

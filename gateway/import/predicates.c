@@ -67,7 +67,7 @@ static bool read_segments(struct import *import, struct matches *matches, struct
 			path = LINE("%s/*", path);
 		} else {
 			refuse(import, matches, at,
-			       star != NULL ? LINE("%s: this build has no `*` in paths", pattern)
+			       star != NULL ? LINE("%s: the gateway has no `*` in paths", pattern)
 			                    : LINE("%s: no pattern of paths is as fine as that", pattern));
 			return false;
 		}
@@ -111,8 +111,7 @@ static void read_path(struct import *import, struct matches *matches, const stru
 			                  patterns[i]);
 		if (matches->is_exact[matches->path_count - 1] && !shape_is_known(import, SHAPE_EXACT))
 			verdict_different(import->arena, predicate->origin,
-			                  "%s is the path alone in Spring; here it is also what is below it, until this build "
-			                  "knows `exact`",
+			                  "%s is the path alone in Spring; here it is also what is below it",
 			                  patterns[i]);
 	}
 }

@@ -26,6 +26,7 @@ struct property {
 	const char *warning; /* added to an `exact`, which turns it into `different`: a default was fixed, say */
 	const char *title;   /* what the verdict calls it; NULL = its whole name */
 	struct property *parent, *first, *last, *next;
+	bool is_unused;      /* only routes that are left out have read it; set when verdicts are told */
 	size_t count;
 	size_t number; /* in the order of the tree; set when verdicts are told */
 };

@@ -7,7 +7,7 @@
 
 #include "gateway/import/resilience4j.h"
 
-enum { CONFIGS_DEEP = 8 };
+enum { CONFIGS_DEEP = 8, CALLS_MOST = 1000000 };
 
 /* ---- where a setting is -------------------------------------------------------------------------------------------
  */
@@ -33,13 +33,18 @@ static struct property *setting(struct import *import, const char *module, const
 	for (unsigned deep = 0; at != NULL && deep < CONFIGS_DEEP; deep++) {
 		struct property *found = property_find(at, name), *base = property_find(at, "base-config");
 
-		if (found != NULL && (found->value != NULL || found->first != NULL))
+		if (found != NULL && (found->value != NULL || found->first != NULL)) {
+			draft_use(import, import->reader, found);
 			return found;
+		}
 		if (base != NULL)
 			verdict_exact(import->arena, base);
+		draft_use(import, import->reader, base);
 		at = base != NULL && base->value != NULL ? child_called(property_find(of, "configs"), base->value) : NULL;
 	}
-	return property_find(of, LINE("configs.default.%s", name));
+	at = property_find(of, LINE("configs.default.%s", name));
+	draft_use(import, import->reader, at);
+	return at;
 }
 
 /* ---- the breaker --------------------------------------------------------------------------------------------------
@@ -58,6 +63,15 @@ static uint64_t number_of(struct import *import, struct property *at, uint64_t o
 	}
 	verdict_exact(import->arena, at);
 	return number;
+}
+
+/* A number of calls from 1 to a million. */
+static uint64_t calls_of(struct import *import, struct property *at, const char *key, uint64_t calls)
+{
+	if (calls >= 1 && calls <= CALLS_MOST)
+		return calls;
+	verdict_different(import->arena, at, calls == 0 ? "%s is at least 1 here" : "%s is at most 1000000 here", key);
+	return calls == 0 ? 1 : CALLS_MOST;
 }
 
 static void window(struct import *import, const struct policy *policy, struct lines *lines)
@@ -83,8 +97,8 @@ static void window(struct import *import, const struct policy *policy, struct li
 		verdict_different(import->arena, size_at, "window is at most 1h here");
 		size = 3600;
 	}
-	size = size == 0 ? 1 : size > 1000000 ? 1000000 : size;
-	minimum = minimum == 0 ? 1 : minimum > 1000000 ? 1000000 : minimum;
+	size = calls_of(import, size_at, "window", size);
+	minimum = calls_of(import, minimum_at, "minimum_calls", minimum);
 	draft_line(import, lines, size_at,
 	           is_time ? LINE("window: %s", value_ms(import->arena, size * 1000))
 	                   : LINE("window: %" PRIu64 " calls", size));
@@ -95,6 +109,7 @@ static bool share(struct import *import, struct lines *lines, const char *key, s
                   const char *otherwise)
 {
 	const char *text = draft_text(import, at);
+	char percent[KEY_VALUE_TEXT_MAX];
 	uint32_t bp = 0;
 
 	if (at != NULL && (!value_share(text, &bp) || bp == 0))
@@ -102,9 +117,7 @@ static bool share(struct import *import, struct lines *lines, const char *key, s
 	else
 		verdict_exact(import->arena, at);
 	if (at != NULL && bp > 0)
-		otherwise = bp % 100 == 0  ? LINE("%u%%", bp / 100)
-		            : bp % 10 == 0 ? LINE("%u.%u%%", bp / 100, bp % 100 / 10)
-		                           : LINE("%u.%02u%%", bp / 100, bp % 100);
+		otherwise = key_format(keys_find(SCOPE_BREAKER, key), bp, percent);
 	if (otherwise != NULL)
 		draft_line(import, lines, at, LINE("%s: %s", key, otherwise));
 	return otherwise != NULL;
@@ -206,6 +219,7 @@ static int64_t time_limit(struct import *import, const struct policy *policy)
 	struct property *off = property_find(import->root, "spring.cloud.circuitbreaker.resilience4j.disable-time-limiter");
 	struct property *cancel = setting(import, "timelimiter", policy->breaker, "cancel-running-future");
 
+	draft_use(import, import->reader, off);
 	verdict_exact(import->arena, off);
 	verdict_exact(import->arena, cancel);
 	if (value_is_true(draft_text(import, off))) {

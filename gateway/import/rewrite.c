@@ -299,7 +299,7 @@ static void use_expression(struct import *import, struct draft_route *route, str
 		else
 			verdict_different(import->arena, at, "it is an expression of PCRE2 here, not of Java");
 	} else {
-		refuse(import, route, at, "what is no prefix and a rest takes rewrite.regex");
+		refuse(import, route, at, "a rewriting that is not a prefix and a rest needs rewrite.regex");
 	}
 }
 

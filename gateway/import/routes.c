@@ -98,8 +98,10 @@ static void add_one(struct import *import, struct property *origin, const struct
 	route->order = order_of(import, origin);
 	if (route->is_exact && shape_is_known(import, SHAPE_EXACT))
 		draft_line(import, &route->lines, origin, "exact: on");
+	import->reader = route;
 	filters_apply(import, route, draft_gateway(import, "default-filters"), property_find(origin, "filters"), &policy);
 	upstream_find(import, route, property_find(origin, "uri"), &policy);
+	import->reader = NULL;
 	name_route(import, route, id, is_first);
 }
 

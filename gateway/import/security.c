@@ -9,8 +9,8 @@
 #include "routes/config/complaints.h"
 #include "routes/config/config.h"
 
-static const char java[] = "every route asks for a token; which paths need none, and what scopes and roles may do, lives in Java: "
-                           "until you have decided, the gateway listens on loopback";
+static const char java[] = "every route asks for a token; your Java code says which paths need none, and what scopes and roles "
+                           "may do: until you have decided, the gateway listens on loopback";
 
 struct guard {
 	struct property *issuer, *keys, *algorithms, *audiences;

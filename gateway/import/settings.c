@@ -2,6 +2,7 @@
  * metrics. */
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gateway/import/settings.h"
 #include "routes/address.h"
@@ -34,11 +35,36 @@ static const char *own_address(struct import *import)
 	return address.family == 6 ? LINE("[%s]", text) : text;
 }
 
+static bool is_off(const char *text)
+{
+	static const char *const WORDS[] = { "false", "no", "off", "0" };
+
+	for (size_t i = 0; text != NULL && i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
+		if (strcasecmp(text, WORDS[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Clients that took the port for an encrypted one would send their passwords in clear text. */
+static bool spoke_tls(struct import *import)
+{
+	struct property *ssl = server(import, "server.ssl"), *enabled = property_find(ssl, "enabled");
+	bool is_on = ssl != NULL && !is_off(draft_text(import, enabled));
+
+	if (!is_on)
+		verdict_below(import->arena, ssl, VERDICT_EXACT, NULL);
+	verdict_below(import->arena, property_find(ssl, "client-auth"), VERDICT_REFUSED,
+	              "the proxy with TLS in front of the gateway has to ask clients for certificates");
+	verdict_below(import->arena, ssl, VERDICT_REFUSED,
+	              "TLS belongs to a proxy in front of the gateway: until there is one, the gateway listens on loopback");
+	return is_on;
+}
+
 static void listen_on(struct import *import)
 {
 	struct property *port = server(import, "server.port");
 	const char *fixed = draft_text(import, port), *text = "8080", *address = own_address(import);
-	bool is_open = false;
+	bool is_open = false, has_lost_tls = spoke_tls(import);
 	uint64_t number;
 
 	if (port == NULL)
@@ -51,13 +77,39 @@ static void listen_on(struct import *import)
 		port->warning = NULL; /* the environment is still asked */
 		verdict_exact(import->arena, port);
 	}
-	if (import->unguarded != NULL)
+	if (address != NULL && (import->unguarded != NULL || has_lost_tls))
+		verdict_different(import->arena, server(import, "server.address"), "until you have decided, it is 127.0.0.1");
+	if (import->unguarded != NULL || has_lost_tls)
 		address = "127.0.0.1";
+	if (has_lost_tls) {
+		draft_remark(import, &import->top,
+		             "this port spoke TLS in Spring (server.ssl) and speaks clear text here: it is on loopback until you "
+		             "put a proxy with TLS in front of it");
+		verdict_different(import->arena, port, "it speaks clear text here, on loopback: see server.ssl");
+	}
 	if (address != NULL)
 		text = LINE("%s:%s", address, text);
 	draft_line(
 		import, &import->top, port,
 		LINE("listen: %s", strspn(text, "0123456789") == strlen(text) ? text : value_quoted(import->arena, text)));
+}
+
+/* Spring's names for what the admin listener has. */
+static void admin_paths(struct import *import)
+{
+	struct property *base = server(import, "management.endpoints.web.base-path");
+	const char *text = draft_text(import, base);
+
+	if (text == NULL)
+		return;
+	text = value_trimmed(import->arena, text);
+	if (strcmp(text, "/actuator") == 0) {
+		verdict_exact(import->arena, base);
+		return;
+	}
+	draft_remark(import, &import->top,
+	             LINE("admin paths begin with /actuator here, with %s in Spring: change the scraper and the probes", text));
+	verdict_refused(import->arena, base, "admin paths begin with /actuator here: change the scraper and the probes");
 }
 
 static void admin(struct import *import)
@@ -111,7 +163,7 @@ static void limits(struct import *import)
 		verdict_below(import->arena, head, VERDICT_REFUSED, "request_head takes 1KiB to 1MiB");
 	}
 	if (idle != NULL)
-		draft_duration(import, &lines, SCOPE_LIMITS, "idle_timeout", idle);
+		draft_limit(import, &lines, SCOPE_LIMITS, "idle_timeout", idle);
 	add_section(import, "limits", &lines);
 }
 
@@ -185,7 +237,7 @@ static void client(struct import *import)
 	int64_t ms;
 
 	if (connect != NULL)
-		draft_duration(import, &timeouts, SCOPE_TIMEOUTS, "connect", connect);
+		draft_limit(import, &timeouts, SCOPE_TIMEOUTS, "connect", connect);
 	if (response != NULL && value_duration(draft_text(import, response), 1, &ms) && ms > 0) {
 		draft_ms(import, &timeouts, SCOPE_TIMEOUTS, "response", response, ms);
 	} else {
@@ -243,6 +295,7 @@ void settings_read(struct import *import)
 {
 	host(import);
 	listen_on(import);
+	admin_paths(import);
 	admin(import);
 	log_level(import);
 	tags(import);

@@ -130,13 +130,13 @@ static bool read_uri(struct import *import, struct draft_route *route, struct pr
 		target->is_tls = true;
 	else
 		return refuse(import, route, uri,
-		              strncmp(text, "forward:", 8) == 0 ? "what it forwards to lives in Java"
+		              strncmp(text, "forward:", 8) == 0 ? "its target is Java code"
 		              : strncmp(text, "no:", 3) == 0    ? "it leads nowhere: its filters answer in Java"
 		                                                : "an upstream is lb://, http:// or https://");
 	if (!takes(&text, "//") || !read_authority(import, route, uri, text, target))
 		return refuse(import, route, uri, "not an address");
 	if (target->is_tls && !shape_is_known(import, SHAPE_HTTPS))
-		return refuse(import, route, uri, "this build speaks no TLS to upstreams");
+		return refuse(import, route, uri, "the gateway speaks no TLS to upstreams");
 	if (strstr(live, "${") != NULL && !target->is_balanced && strpbrk(text, "/?#") == NULL && !target->is_tls)
 		target->url = live;
 	else if (strstr(live, "${") != NULL)
@@ -171,6 +171,8 @@ static int64_t limit_of(struct import *import, struct property *at, int64_t othe
 	}
 	if (ms == 0)
 		verdict_different(import->arena, at, "0 ends each call at once in Spring; here it is taken for off");
+	if (ms < 0)
+		verdict_different(import->arena, at, "there is always a limit: 24h stands in its place");
 	verdict_exact(import->arena, at);
 	return ms > 0 ? ms : -2;
 }
@@ -187,7 +189,7 @@ static void add_timeouts(struct import *import, struct draft_route *route, const
 	struct lines timeouts = { 0 };
 
 	if (connect != NULL)
-		draft_duration(import, &timeouts, SCOPE_TIMEOUTS, "connect", connect);
+		draft_limit(import, &timeouts, SCOPE_TIMEOUTS, "connect", connect);
 	if (global != NULL && value_duration(draft_text(import, global), 1, &global_ms) && global_ms <= 0)
 		global_ms = -1;
 	if (policy->breaker != NULL && breaker_ms > 0) {
@@ -217,8 +219,8 @@ static void add_settings(struct import *import, struct draft_route *route, const
 		draft_line(import, &breaker, policy->breaker_at, LINE("failure_statuses: [%s]", policy->statuses));
 	if (policy->breaker == NULL) {
 		draft_remark(import, &breaker,
-		             "no breaker in Spring: this one counts and reports, but rejects nothing; to let it, "
-		             "take the line out");
+		             "no breaker in Spring: this one counts and reports, but rejects nothing; remove mode to "
+		             "let it reject calls");
 		draft_line(import, &breaker, NULL, "mode: observe");
 	}
 	add_timeouts(import, route, policy, limit_ms, to);
@@ -299,7 +301,7 @@ static struct draft_upstream *make(struct import *import, struct draft_route *ro
 	upstream->origin = uri;
 	if (target->is_guessed)
 		upstream->remark =
-			LINE("the registry knew the port of %s; the one its containers listen on belongs here", target->host);
+			LINE("%d is a guess: write the port on which %s's containers listen", PORT_GUESSED, target->host);
 	upstream->name = free_name(import, name_of(import, route, target));
 	if (import->last_upstream != NULL)
 		import->last_upstream->next = upstream;

@@ -221,13 +221,13 @@ void draft_write(struct import *import, FILE *to)
 	put_section(&writer, 0, "defaults:", &import->defaults);
 	put_section(&writer, 0, "route_defaults:", &import->route_defaults);
 	put_line(&writer, 0, false, "upstreams:");
-	for (struct draft_upstream *upstream = import->upstreams; upstream != NULL; upstream = upstream->next)
+	for (struct draft_upstream *upstream = import->upstreams; upstream != NULL && !import->is_bare; upstream = upstream->next)
 		put_upstream(import, &writer, upstream);
 	/* gateway.yml needs a route and an upstream, also where nothing could be imported. */
 	if (routes == 0)
 		put_line(&writer, 2, false, "replace-me: { url: \"http://replace-me.invalid:80\" }");
 	put_line(&writer, 0, false, "routes:");
-	for (struct draft_route *route = import->routes; route != NULL; route = route->next)
+	for (struct draft_route *route = import->routes; route != NULL && !import->is_bare; route = route->next)
 		put_route(import, &writer, route);
 	if (routes == 0) {
 		put_line(&writer, 2, true,

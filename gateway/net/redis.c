@@ -1,6 +1,5 @@
 #include "gateway/net/redis.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 
 #include "gateway/base/container.h"
 #include "gateway/net/redis_command.h"
+#include "gateway/net/redis_reader.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/stream.h"
 
@@ -18,6 +18,8 @@ enum {
 	PAUSE_LEAST_MS = 50, PAUSE_MOST_MS = 2000,
 	REPLY_BYTES_MAX = 64 * 1024, SHA_LENGTH = 40, WHY_MAX = 160,
 };
+
+_Static_assert((int)REDIS_NUMBERS <= (int)REDIS_READER_ELEMENTS, "the reader takes what the script returns");
 
 struct redis_call {
 	struct ring ring;
@@ -46,40 +48,6 @@ struct redis {
 	uint32_t pause_ms;   /* 0: the last connection was fine */
 	uint64_t retry_ms;
 };
-
-/* ---- the library --------------------------------------------------------------------------------------------- */
-
-static struct {
-	redisReader *(*reader_create)(void);
-	void (*reader_free)(redisReader *reader);
-	int (*reader_feed)(redisReader *reader, const char *bytes, size_t length);
-	int (*reader_get)(redisReader *reader, void **reply);
-	void (*reply_free)(void *reply);
-	bool is_loaded;
-} hiredis;
-
-#define TEXT(name) #name
-#define LIBRARY(version) "libhiredis.so." TEXT(version)
-/* POSIX lets dlsym()'s pointer be a function's; ISO C does not let it be cast. */
-#define LOAD(library, name, member) (*(void **)&(member) = dlsym((library), (name)), (member) != NULL)
-
-bool redis_load(char *error, size_t size)
-{
-	void *opened;
-
-	if (hiredis.is_loaded)
-		return true;
-	/* The layout of replies in memory differs between versions: accept only the version whose header was used. */
-	opened = dlopen(LIBRARY(HIREDIS_SONAME), RTLD_NOW | RTLD_LOCAL);
-	if (opened == NULL || !LOAD(opened, "redisReaderCreate", hiredis.reader_create) ||
-	    !LOAD(opened, "redisReaderFree", hiredis.reader_free) || !LOAD(opened, "redisReaderFeed", hiredis.reader_feed) ||
-	    !LOAD(opened, "redisReaderGetReply", hiredis.reader_get) || !LOAD(opened, "freeReplyObject", hiredis.reply_free)) {
-		snprintf(error, size, "hiredis can't be loaded: %s", opened == NULL ? dlerror() : "it is another one");
-		return false;
-	}
-	hiredis.is_loaded = true;
-	return true;
-}
 
 /* ---- the end of a connection --------------------------------------------------------------------------------- */
 
@@ -244,29 +212,29 @@ static void fail_with_error(struct redis *redis, const redisReply *reply)
 static void on_bytes(struct stream *stream, char *bytes, size_t length)
 {
 	struct redis *redis = container_of(stream, struct redis, stream);
-	void *reply = NULL;
+	redisReply *reply = NULL;
 
 	redis->unread_bytes += length;
-	if (hiredis.reader_feed(redis->reader, bytes, length) != REDIS_OK) {
+	if (!redis_reader_feed(redis->reader, bytes, length)) {
 		fail(redis, "it does not speak as Redis does");
 		return;
 	}
 	/* The callback may cause the connection to fail. */
 	while (redis->state >= REDIS_GREETING) {
-		if (hiredis.reader_get(redis->reader, &reply) != REDIS_OK || (reply == NULL && redis->unread_bytes > REPLY_BYTES_MAX)) {
+		if (!redis_reader_get(redis->reader, &reply) || (reply == NULL && redis->unread_bytes > REPLY_BYTES_MAX)) {
 			fail(redis, "it does not speak as Redis does");
 			return;
 		}
 		if (reply == NULL)
 			return;
 		redis->unread_bytes = 0;
-		if (((redisReply *)reply)->type == REDIS_REPLY_ERROR)
+		if (reply->type == REDIS_REPLY_ERROR)
 			fail_with_error(redis, reply);
 		else if (redis->state == REDIS_GREETING)
 			take_greeting(redis, reply);
 		else
 			take_answer(redis, reply);
-		hiredis.reply_free(reply);
+		redis_reader_free_reply(reply);
 	}
 }
 
@@ -324,8 +292,8 @@ static void begin_connecting(struct redis *redis)
 	const char *why;
 
 	if (redis->reader != NULL)
-		hiredis.reader_free(redis->reader);
-	redis->reader = hiredis.reader_create();
+		redis_reader_free(redis->reader);
+	redis->reader = redis_reader_new();
 	redis->unread_bytes = 0;
 	redis->state = REDIS_CONNECTING;
 	deadline_set(&redis->io->deadlines, &redis->deadline, io_now_ms(redis->io) + SILENCE_MS);
@@ -335,6 +303,11 @@ static void begin_connecting(struct redis *redis)
 }
 
 /* ---- for callers --------------------------------------------------------------------------------------------- */
+
+bool redis_load(char *error, size_t size)
+{
+	return redis_reader_load(error, size);
+}
 
 /* May a call begin now? The first call waits for the connection. If the connection was lost, no call waits. */
 static bool may_call(struct redis *redis)
@@ -395,6 +368,6 @@ void redis_free(struct redis *redis)
 	deadline_remove(&redis->io->deadlines, &redis->deadline);
 	end_calls(&redis->calls, false);
 	if (redis->reader != NULL)
-		hiredis.reader_free(redis->reader);
+		redis_reader_free(redis->reader);
 	free(redis);
 }

@@ -302,7 +302,8 @@ void stream_pause(struct stream *stream)
 
 void stream_resume(struct stream *stream)
 {
-	if (!stream->is_watched && !stream->has_ended && stream->fd >= 0)
+	/* While it connects only the write event counts: finish_connecting() comes back to this. */
+	if (!stream->is_watched && !stream->has_ended && !stream->is_connecting && stream->fd >= 0)
 		watch(stream);
 }
 

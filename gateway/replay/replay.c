@@ -33,7 +33,12 @@ static int report(struct calls *calls)
 		perror("gateway: stdout");
 		return 1;
 	}
-	if (calls->count == 0)
+	if (calls->count == 0 && calls->lines > 0 && calls->unread == calls->lines)
+		fputs("gateway: no line of the log is readable: --replay takes the gateway's own JSON, or a log as nginx, Apache and "
+		      "Spring's Netty write it (... [29/Nov/2026:20:00:10 +0000] \"GET /patient HTTP/1.1\" 200 145 0.012), with the "
+		      "duration at the end of each line\n",
+		      stderr);
+	else if (calls->count == 0)
 		fputs("gateway: no call of an upstream of this file is in the log\n", stderr);
 	return calls->count > 0 ? 0 : 2;
 }

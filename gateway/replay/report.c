@@ -113,6 +113,11 @@ static const char *span(uint64_t ms, char text[TEXT_MOST])
 	return text;
 }
 
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static void put_episodes(const struct replay *replay, FILE *to)
 {
 	char from[TEXT_MOST], until[TEXT_MOST], length[TEXT_MOST];
@@ -120,19 +125,20 @@ static void put_episodes(const struct replay *replay, FILE *to)
 	for (size_t i = 0; i < replay->episode_count; i++) {
 		const struct episode *episode = &replay->episodes[i];
 
-		fprintf(to, "  opens   %s  %s: of %" PRIu32 " calls %" PRIu32 " failed, %" PRIu32 " were slow\n",
-		        when(episode->from_ms, from), breaker_reason_text(episode->reason), episode->calls, episode->failures,
+		fprintf(to, "  opens   %s  %s: failed %" PRIu32 " of %" PRIu32 ", slow %" PRIu32 "\n",
+		        when(episode->from_ms, from), breaker_reason_text(episode->reason), episode->failures, episode->calls,
 		        episode->slow_calls);
 		if (episode->until_ms > 0)
 			fprintf(to, "  closes  %s  after %s", when(episode->until_ms, until),
 			        span((uint64_t)(episode->until_ms - episode->from_ms), length));
 		else
 			fputs("  closes  not in this log", to);
-		fprintf(to, "; opened again %" PRIu32 " times; spared %" PRIu64 ", in vain %" PRIu64 "\n", episode->reopened,
-		        episode->spared, episode->in_vain);
+		fprintf(to, "; opened again %" PRIu32 " time%s; spared %" PRIu64 ", in vain %" PRIu64 "\n", episode->reopened,
+		        plural(episode->reopened), episode->spared, episode->in_vain);
 	}
 	if (replay->opened > replay->episode_count)
-		fprintf(to, "  and %" PRIu64 " times more\n", replay->opened - replay->episode_count);
+		fprintf(to, "  and opens %" PRIu64 " more time%s\n", replay->opened - replay->episode_count,
+		        plural(replay->opened - replay->episode_count));
 }
 
 /* ---- one upstream -------------------------------------------------------------------------------------------------
@@ -146,12 +152,12 @@ static void put_head(const struct calls *calls, size_t from, size_t until, const
 
 	for (size_t i = from; i < until; i++)
 		ends[calls->list[i].end]++;
-	fprintf(to, "\n%s: %zu calls from %s to %s\n", upstream->name, until - from,
+	fprintf(to, "\n%s: %zu call%s from %s to %s\n", upstream->name, until - from, plural(until - from),
 	        when(calls->list[calls->by_begin[from]].begin_ms, begin), when(calls->list[until - 1].end_ms, end));
-	fprintf(to, "  %" PRIu64 " fine, %" PRIu64 " failed, %" PRIu64 " that say nothing of the service", ends[CALL_FINE],
-	        ends[CALL_FAILED], ends[CALL_NEITHER]);
+	fprintf(to, "  %" PRIu64 " fine, %" PRIu64 " failed, %" PRIu64 " neutral", ends[CALL_FINE], ends[CALL_FAILED],
+	        ends[CALL_NEITHER]);
 	if (ends[CALL_UNKNOWN] > 0)
-		fprintf(to, ", %" PRIu64 " whose end the log doesn't tell", ends[CALL_UNKNOWN]);
+		fprintf(to, ", %" PRIu64 " with unknown result", ends[CALL_UNKNOWN]);
 	fprintf(to, "\n  %-32s %7s %10s %10s %14s %16s\n", "settings", "opens", "is open", "spared", "their waiting",
 	        "refused in vain");
 }
@@ -182,14 +188,14 @@ bool report_write(const struct calls *calls, FILE *to)
 	size_t from = 0;
 
 	fprintf(to,
-	        "%" PRIu64 " lines: %zu calls; %" PRIu64 " never were calls, %" PRIu64 " of other upstreams, %" PRIu64
-	        " unreadable\n",
-	        calls->lines, calls->count, calls->no_call, calls->unrouted, calls->unread);
+	        "%" PRIu64 " line%s: %zu call%s; lines that are not calls: %" PRIu64 ", of other upstreams: %" PRIu64
+	        ", unreadable: %" PRIu64 "\n",
+	        calls->lines, plural(calls->lines), calls->count, plural(calls->count), calls->no_call, calls->unrouted,
+	        calls->unread);
 	if (calls->detoured > 0)
-		fprintf(to, "%" PRIu64 " of the calls were followed by one of fallback.upstream, in the same line\n", calls->detoured);
+		fprintf(to, "calls followed by one of fallback.upstream, in the same line: %" PRIu64 "\n", calls->detoured);
 	if (calls->untimed > 0)
-		fprintf(to, "%" PRIu64 " calls don't say how long they took: they count as if they took no time\n",
-		        calls->untimed);
+		fprintf(to, "calls without a duration, which count as if they took no time: %" PRIu64 "\n", calls->untimed);
 	while (from < calls->count) {
 		size_t until = from;
 
@@ -202,6 +208,7 @@ bool report_write(const struct calls *calls, FILE *to)
 	if (calls->count > 0)
 		fputs("\nspared: failed calls that the breaker would have answered at once; their waiting: what clients spent "
 		      "on them.\n"
+		      "neutral: the client or the gateway itself ended the call, which tells nothing of the service.\n"
 		      "refused in vain: calls that were fine. A service that is left alone may recover sooner than the log "
 		      "shows.\n",
 		      to);

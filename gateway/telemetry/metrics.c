@@ -98,3 +98,39 @@ void metrics_count(struct route_metrics *metrics, unsigned shard_index, enum met
 		atomic_store_explicit(place, atomic_load_explicit(place, memory_order_relaxed) + 1, memory_order_relaxed);
 	}
 }
+
+struct series *metrics_series_at(const struct metrics_shard *shard, size_t index)
+{
+	return index >= METRICS_SERIES_MAX
+	               ? NULL
+	               : atomic_load_explicit((_Atomic(struct series *) *)&shard->series[index], memory_order_acquire);
+}
+
+uint64_t metrics_sum_outcome(const struct route_metrics *metrics, enum outcome outcome)
+{
+	const struct series *series;
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < metrics->shard_count; i++)
+		for (size_t j = 0; (series = metrics_series_at(&metrics->shards[i], j)) != NULL; j++)
+			count += series->outcome == outcome ? counter_read(&series->count) : 0;
+	return count;
+}
+
+/* The writer compares and stores without a lock, so that a request pays nothing for the turns. If the exchange comes between the
+ * two, the writer stores what it has just measured: that belongs to the new turn. */
+static void turn_series(struct series *series)
+{
+	for (size_t i = METRICS_TURNS_KEPT; --i > 0;)
+		series->max_before_us[i] = series->max_before_us[i - 1];
+	series->max_before_us[0] = atomic_exchange_explicit(&series->max_us, 0, memory_order_relaxed);
+}
+
+void metrics_turn(struct route_metrics *metrics)
+{
+	struct series *series;
+
+	for (unsigned i = 0; i < metrics->shard_count; i++)
+		for (size_t j = 0; (series = metrics_series_at(&metrics->shards[i], j)) != NULL; j++)
+			turn_series(series);
+}

@@ -15,6 +15,9 @@
 
 enum { METRICS_SERIES_MAX = 96, METRICS_BUCKETS = 14 };
 
+/* A maximum is that of the last minutes, as Micrometer's for Prometheus: of the turn under way and the two before it. */
+enum { METRICS_TURN_MS = 60 * 1000, METRICS_TURNS_KEPT = 2 };
+
 /* Upper bounds in microseconds; a value above the last counts only into the sum and the count. */
 extern const uint32_t metrics_bucket_us[METRICS_BUCKETS];
 
@@ -23,8 +26,10 @@ struct series {
 	unsigned status; /* and what stands above it */
 	enum outcome outcome;
 	bool is_call; /* it got to the upstream, or should have */
-	_Atomic uint64_t count, sum_us, max_us;
+	_Atomic uint64_t count, sum_us;
+	_Atomic uint64_t max_us;                   /* in this turn; beside the writer, metrics_turn() writes it */
 	_Atomic uint64_t buckets[METRICS_BUCKETS]; /* not cumulative */
+	uint64_t max_before_us[METRICS_TURNS_KEPT]; /* the control thread's: in the turns before, the latest first */
 };
 
 struct metrics_shard {
@@ -45,6 +50,12 @@ void metrics_free(struct route_metrics *metrics);
 /* The thread that owns `shard`. `status`: and what stands above it. */
 void metrics_count(struct route_metrics *metrics, unsigned shard, enum method method, unsigned status, enum outcome outcome,
                    uint64_t duration_us);
+/* Any thread. NULL: there are not so many. */
+struct series *metrics_series_at(const struct metrics_shard *shard, size_t index);
+/* How many requests ended so. Any thread. */
+uint64_t metrics_sum_outcome(const struct route_metrics *metrics, enum outcome outcome);
+/* Begins another turn: every METRICS_TURN_MS, on the control thread, which alone reads the maxima. */
+void metrics_turn(struct route_metrics *metrics);
 
 /* Why the gateway closed the connection of a client that had done nothing wrong. */
 enum shed_reason {

@@ -20,14 +20,10 @@ struct figures metrics_read_series(const struct series *series)
 		figures.count = sum;
 	figures.sum_us = counter_read(&series->sum_us);
 	figures.max_us = counter_read(&series->max_us);
+	for (size_t i = 0; i < METRICS_TURNS_KEPT; i++)
+		if (series->max_before_us[i] > figures.max_us)
+			figures.max_us = series->max_before_us[i];
 	return figures;
-}
-
-const struct series *metrics_series_at(const struct metrics_shard *shard, size_t index)
-{
-	return index >= METRICS_SERIES_MAX
-	               ? NULL
-	               : atomic_load_explicit((_Atomic(struct series *) *)&shard->series[index], memory_order_acquire);
 }
 
 void lines_begin(struct lines *lines)

@@ -17,8 +17,6 @@ struct figures {
 };
 
 struct figures metrics_read_series(const struct series *series);
-/* NULL: there are not so many. */
-const struct series *metrics_series_at(const struct metrics_shard *shard, size_t index);
 
 struct line {
 	size_t at;          /* of its labels in the text */

@@ -71,7 +71,7 @@ static void write_cpu_time(FILE *to)
 	double seconds = cpu_seconds();
 
 	write_one(to, "process_cpu_seconds_total", "counter", "CPU time used.", seconds);
-	metrics_head(to, "process_cpu_time_ns_total", "counter", "The same.");
+	metrics_head(to, "process_cpu_time_ns_total", "counter", "CPU time used, in nanoseconds.");
 	fprintf(to, "process_cpu_time_ns_total %.0f\n", seconds * 1e9);
 }
 
@@ -120,7 +120,7 @@ static void write_files(FILE *to)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		write_size(to, "process_max_fds", "Descriptors that may be open.", limit.rlim_cur);
-		write_size(to, "process_files_max_files", "The same.", limit.rlim_cur);
+		write_size(to, "process_files_max_files", "Descriptors that may be open.", limit.rlim_cur);
 	}
 	if (folder == NULL)
 		return;
@@ -128,7 +128,7 @@ static void write_files(FILE *to)
 		open_files += entry->d_name[0] != '.';
 	closedir(folder);
 	write_size(to, "process_open_fds", "Descriptors that are open.", open_files - 1); /* but for the folder's own */
-	write_size(to, "process_files_open_files", "The same.", open_files - 1);
+	write_size(to, "process_files_open_files", "Descriptors that are open.", open_files - 1);
 }
 
 /* Requests that have not ended have neither status nor outcome yet, and no figure tells which of them belongs to which
@@ -149,8 +149,10 @@ static void write_active(const struct metrics_input *input, FILE *to)
 	}
 	metrics_head(to, name, "summary", "Requests in flight at the scrape before this one.");
 	fprintf(to, "%s_count%s %" PRIu64 "\n%s_sum%s %.6f\n", name, labels, count, name, labels, (double)sum_us / 1e6);
-	fprintf(to, "# HELP %s_max The longest of them.\n# TYPE %s_max gauge\n%s_max%s %.6f\n", name, name, name, labels,
-	        (double)longest_us / 1e6);
+	fprintf(to,
+	        "# HELP %s_max Longest time of a request in flight at the scrape before this one.\n# TYPE %s_max gauge\n"
+	        "%s_max%s %.6f\n",
+	        name, name, name, labels, (double)longest_us / 1e6);
 }
 
 static void write_times(const struct metrics_input *input, FILE *to)
@@ -168,7 +170,8 @@ static void write_times(const struct metrics_input *input, FILE *to)
 		return;
 	write_one(to, "application_started_time_seconds", "gauge", "Time from the start until the gateway could serve.",
 	          took);
-	write_one(to, "application_ready_time_seconds", "gauge", "The same.", took);
+	write_one(to, "application_ready_time_seconds", "gauge", "Time from the start until the gateway could serve.",
+	          took);
 }
 
 void metrics_write_process(const struct metrics_input *input, FILE *to)
@@ -190,7 +193,7 @@ void metrics_write_process(const struct metrics_input *input, FILE *to)
 	metrics_head(to, "gateway_reloads_total", "counter", "Reloads of the configuration, by result.");
 	fprintf(to, "gateway_reloads_total{result=\"taken\"} %" PRIu64 "\n", input->reloads);
 	fprintf(to, "gateway_reloads_total{result=\"refused\"} %" PRIu64 "\n", input->reload_failures);
-	metrics_head(to, "gateway_build_info", "gauge", "The version.");
+	metrics_head(to, "gateway_build_info", "gauge", "The gateway's version.");
 	fprintf(to, "gateway_build_info{version=\"%s\"} 1\n", GATEWAY_VERSION);
 	write_times(input, to);
 	write_cpu_time(to);

@@ -43,15 +43,14 @@ static double successful(const struct look *look)
 	return look->breaker.calls > look->breaker.failures ? look->breaker.calls - look->breaker.failures : 0;
 }
 
-static double slow(const struct look *look)
+static double slow_successes(const struct look *look)
 {
-	return look->breaker.slow_calls;
+	return look->breaker.slow_calls - look->breaker.slow_failures;
 }
 
-static double none(const struct look *look)
+static double slow_failures(const struct look *look)
 {
-	(void)look;
-	return 0;
+	return look->breaker.slow_failures;
 }
 
 static double percent_of(int32_t rate_bp)
@@ -158,25 +157,27 @@ static const struct {
 	{ "resilience4j_circuitbreaker_buffered_calls", "gauge", "Calls in the breaker's window.", "name",
 	  ",kind=\"failed\"", failed },
 	{ "resilience4j_circuitbreaker_buffered_calls", "gauge", "", "name", ",kind=\"successful\"", successful },
-	{ "resilience4j_circuitbreaker_slow_calls", "gauge",
-	  "Slow calls in the breaker's window; failed ones are not told apart and stand under successful.", "name",
-	  ",kind=\"successful\"", slow },
-	{ "resilience4j_circuitbreaker_slow_calls", "gauge", "", "name", ",kind=\"failed\"", none },
-	{ "resilience4j_circuitbreaker_failure_rate", "gauge", "Per cent; -1: too few calls.", "name", "", failure_rate },
-	{ "resilience4j_circuitbreaker_slow_call_rate", "gauge", "Per cent; -1: too few calls.", "name", "", slow_rate },
+	{ "resilience4j_circuitbreaker_slow_calls", "gauge", "Slow calls in the breaker's window.", "name",
+	  ",kind=\"successful\"", slow_successes },
+	{ "resilience4j_circuitbreaker_slow_calls", "gauge", "", "name", ",kind=\"failed\"", slow_failures },
+	{ "resilience4j_circuitbreaker_failure_rate", "gauge", "Failed calls in per cent; -1: too few calls.", "name", "",
+	  failure_rate },
+	{ "resilience4j_circuitbreaker_slow_call_rate", "gauge", "Slow calls in per cent; -1: too few calls.", "name", "",
+	  slow_rate },
 	{ "resilience4j_bulkhead_available_concurrent_calls", "gauge", "Further requests the upstream may get at once.",
 	  "name", "", available },
 	{ "resilience4j_bulkhead_max_allowed_concurrent_calls", "gauge", "Requests the upstream may get at once.", "name", "",
 	  max_in_flight },
-	{ "resilience4j_ratelimiter_available_permissions", "gauge", "Of the bulkhead: places that are free.", "name", "", available },
-	{ "resilience4j_ratelimiter_waiting_threads", "gauge", "Of the bulkhead: requests that wait for a place.", "name",
+	{ "resilience4j_ratelimiter_available_permissions", "gauge", "Free places in the bulkhead.", "name", "", available },
+	{ "resilience4j_ratelimiter_waiting_threads", "gauge", "Requests that wait for a place in the bulkhead.", "name",
 	  "", waiting },
-	{ "hystrix_circuit_breaker_open", "gauge", "1: open, forced open or half-open.", "key",
+	{ "hystrix_circuit_breaker_open", "gauge", "1: the breaker is open, forced open or half-open.", "key",
 	  ",group=\"" UPSTREAM_HYSTRIX_GROUP "\"", is_open },
 	{ "hystrix_concurrent_execution_current", "gauge", "Requests in flight to the upstream.", "key",
 	  ",group=\"" UPSTREAM_HYSTRIX_GROUP "\"", in_flight },
 	{ "hystrix_concurrent_execution_rolling_max", "gauge",
-	  "The current number: the gateway keeps no maximum over time.", "key", ",group=\"" UPSTREAM_HYSTRIX_GROUP "\"", in_flight },
+	  "Requests in flight to the upstream now: the gateway keeps no maximum.", "key",
+	  ",group=\"" UPSTREAM_HYSTRIX_GROUP "\"", in_flight },
 	{ "gateway_bulkhead_in_flight", "gauge", "Requests in flight to the upstream.", "upstream", "", in_flight },
 	{ "gateway_bulkhead_waiting", "gauge", "Requests that wait for a place in the bulkhead.", "upstream", "", waiting },
 	{ "gateway_bulkhead_waited_total", "counter", "Requests that waited and got a place.", "upstream", "", waited },
@@ -192,7 +193,7 @@ static const struct {
 	{ "gateway_dns_failures_total", "counter", "DNS queries that got no usable answer.", "upstream", "", dns_failures },
 	{ "gateway_addresses_quarantined", "gauge", "Addresses of the name that belong to another service.", "upstream",
 	  "", quarantined },
-	{ "gateway_quarantines_total", "counter", "Times an address was quarantined.", "upstream", "", quarantines },
+	{ "gateway_quarantines_total", "counter", "Times that the gateway quarantined an address.", "upstream", "", quarantines },
 };
 
 /* Spring Cloud's label beside Resilience4j's own: the breaker's name again, unless somebody groups breakers. */
@@ -218,7 +219,7 @@ static void write_service_rows(const struct look *looks, size_t count, FILE *to)
 
 static void write_states(const char *name, const char *key, const struct look *looks, size_t count, FILE *to)
 {
-	metrics_head(to, name, "gauge", "1 for the state that the breaker is in.");
+	metrics_head(to, name, "gauge", "1 for the state that the breaker is in; metrics_only also if its mode is observe.");
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < sizeof states / sizeof states[0]; j++) {
 			fprintf(to, "%s{", name);
@@ -286,12 +287,12 @@ static const struct {
 	{ "gateway_endpoint_in_flight", "gauge", "Requests in flight to the endpoint.", endpoint_in_flight },
 	{ "gateway_endpoint_ejected", "gauge",
 	  "1: the endpoint is ejected after failures, and others serve in its place.", endpoint_ejected },
-	{ "gateway_endpoint_ejections_total", "counter", "Times it was ejected.", endpoint_ejections },
+	{ "gateway_endpoint_ejections_total", "counter", "Ejections of the endpoint.", endpoint_ejections },
 	{ "gateway_endpoint_requests_total", "counter", "Requests sent to the endpoint.", endpoint_requests },
 	{ "gateway_endpoint_failures_total", "counter", "Failures of the endpoint.", endpoint_failures },
-	{ "gateway_endpoint_healthy", "gauge", "0: its health checks fail.", endpoint_healthy },
+	{ "gateway_endpoint_healthy", "gauge", "1; 0 while the endpoint's health checks fail.", endpoint_healthy },
 	{ "gateway_endpoint_health_checks_total", "counter", "Health checks of the endpoint.", endpoint_checks },
-	{ "gateway_endpoint_health_check_failures_total", "counter", "Health checks that failed.", endpoint_check_failures },
+	{ "gateway_endpoint_health_check_failures_total", "counter", "Failed health checks of the endpoint.", endpoint_check_failures },
 };
 
 static void write_endpoints(const struct look *look, size_t row, uint64_t now_ms, FILE *to)
@@ -314,8 +315,10 @@ void metrics_write_services(const struct metrics_input *input, FILE *to)
 
 		if (settings->upstream == NULL)
 			continue;
-		looks[count++] = (struct look){ settings, settings->upstream, input->services[i].set, &input->services[i],
-			                        breaker_look(settings->upstream->breaker, &settings->breaker, input->now_ms) };
+		looks[count] = (struct look){ settings, settings->upstream, input->services[i].set, &input->services[i],
+			                      breaker_look(settings->upstream->breaker, &settings->breaker, input->now_ms) };
+		looks[count].breaker.state = breaker_state_shown(looks[count].breaker.state, &settings->breaker);
+		count++;
 	}
 	if (count > 0) {
 		write_states("resilience4j_circuitbreaker_state", "name", looks, count, to);

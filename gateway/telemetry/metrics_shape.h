@@ -2,6 +2,7 @@
 #ifndef GATEWAY_TELEMETRY_METRICS_SHAPE_H
 #define GATEWAY_TELEMETRY_METRICS_SHAPE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "gateway/telemetry/metrics_input.h"
@@ -10,8 +11,8 @@
 void metrics_head(FILE *to, const char *name, const char *type, const char *help);
 /* name="value", the value escaped. The name of all labels but the first begins with a comma. */
 void metrics_label(FILE *to, const char *name, const char *value);
-/* "OK", "SERVICE_UNAVAILABLE", as Spring's HttpStatus; the number where Spring has no name for it. */
-void metrics_status_name(char *text, size_t size, unsigned status);
+/* "OK", "SERVICE_UNAVAILABLE", as HttpStatus of Spring Framework 6. False: Spring has no name for it; the text is the number. */
+bool metrics_status_name(char *text, size_t size, unsigned status);
 
 /* NULL: the upstream is one of an earlier configuration. */
 const struct metrics_service *metrics_find_service(const struct metrics_input *input, const char *upstream);

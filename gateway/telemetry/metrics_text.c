@@ -110,7 +110,7 @@ static void write_timer(FILE *to, const char *name, const char *help, bool is_hi
 		fprintf(to, "%s_count{%s} %" PRIu64 "\n%s_sum{%s} ", name, line->labels, line->figures.count, name, line->labels);
 		write_seconds(to, line->figures.sum_us);
 	}
-	fprintf(to, "# HELP %s_max The slowest since the start.\n# TYPE %s_max gauge\n", name, name);
+	fprintf(to, "# HELP %s_max Longest time in the last two to three minutes.\n# TYPE %s_max gauge\n", name, name);
 	for (size_t i = 0; i < lines->count; i++) {
 		fprintf(to, "%s_max{%s} ", name, lines->list[i].labels);
 		write_seconds(to, lines->list[i].figures.max_us);
@@ -190,6 +190,7 @@ static const char *url_of(const struct metrics_input *input, const char *upstrea
 	return service == NULL ? upstream : service->settings->url;
 }
 
+/* As Spring Cloud Gateway's GatewayHttpTagsProvider: CUSTOM stands for a status without a name there, and for no status. */
 static void write_spring_requests(const struct metrics_input *input, const struct samples *samples, FILE *to)
 {
 	struct lines lines;
@@ -197,7 +198,8 @@ static void write_spring_requests(const struct metrics_input *input, const struc
 	lines_begin(&lines);
 	for (size_t i = 0; i < samples->count; i++) {
 		const struct sample *sample = &samples->list[i];
-		char code[16] = "NA", status[32] = "NA";
+		char code[16] = "NA", status[32] = "CUSTOM";
+		const char *outcome = "CUSTOM";
 		FILE *text;
 
 		if (sample->route->upstream == NULL)
@@ -207,18 +209,20 @@ static void write_spring_requests(const struct metrics_input *input, const struc
 			break;
 		if (has_status(sample)) {
 			snprintf(code, sizeof code, "%u", sample->status);
-			metrics_status_name(status, sizeof status, sample->status);
+			if (metrics_status_name(status, sizeof status, sample->status))
+				outcome = outcome_series(sample, "SUCCESSFUL");
 		}
 		metrics_label(text, "httpMethod", method_name(sample->method));
 		metrics_label(text, ",httpStatusCode", code);
-		metrics_label(text, ",outcome", outcome_series(sample, "SUCCESSFUL"));
+		metrics_label(text, ",outcome", outcome);
 		metrics_label(text, ",routeId", sample->route->route);
 		metrics_label(text, ",routeUri", url_of(input, sample->route->upstream));
 		metrics_label(text, ",status", status);
 	}
 	if (lines_merge(&lines)) {
 		write_timer(to, "spring_cloud_gateway_requests_seconds", "Requests that had a route.", false, &lines);
-		write_timer(to, "gateway_requests_seconds", "The same, as Spring Cloud Gateway 2 named it.", false, &lines);
+		write_timer(to, "gateway_requests_seconds",
+		            "Requests that had a route, under the name that Spring Cloud Gateway 2 gave them.", false, &lines);
 	}
 	lines_free(&lines);
 }
@@ -317,7 +321,8 @@ static void write_hystrix_latencies(const struct metrics_input *input, const str
 	}
 	if (lines_merge(&lines)) {
 		write_timer(to, "hystrix_latency_execution_seconds", "Calls of the upstream.", false, &lines);
-		write_timer(to, "hystrix_latency_total_seconds", "The same: there is no thread to wait for.", false, &lines);
+		write_timer(to, "hystrix_latency_total_seconds", "Calls of the upstream; there is no thread to wait for.", false,
+		            &lines);
 	}
 	lines_free(&lines);
 }

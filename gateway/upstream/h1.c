@@ -37,7 +37,8 @@ static void end(struct lease *lease, enum lease_end how)
 
 /* ---- the response --------------------------------------------------------------------------------------------- */
 
-static const struct stream_events body_events, splicing_events;
+static const struct stream_events body_events, splicing_events, abandoned_events;
+static void on_abandoned_bytes(struct stream *stream, char *bytes, size_t length);
 
 /* If more bytes came than the response has, the next bytes of the connection may be more of them. */
 static void decode(struct connection *connection, char *bytes, size_t length, struct pieces *pieces)
@@ -104,8 +105,11 @@ static void read_head(struct stream *stream, char *bytes, size_t length)
 			take_head(connection, bytes, length, !is_partial);
 			return;
 		}
-		if (!lease->events->on_interim(lease, response))
-			return;
+		if (lease->events->on_interim(lease, response))
+			continue;
+		if (length > 0 && stream->events == &abandoned_events) /* the client has left: this is what is still awaited */
+			on_abandoned_bytes(stream, bytes, length);
+		return;
 	}
 	buffer_clear(&connection->partial);
 }

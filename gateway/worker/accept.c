@@ -48,7 +48,7 @@ static int on_accept(struct listener *listener, int fd, const struct address *pe
 	is_over = is_over_share(worker, peer, client_counts_enter(&shared->client_counts, peer));
 	if (is_over)
 		close(fd);
-	if (!is_over && h1_open(worker, fd, peer, listener->address.port))
+	if (!is_over && h1_open(worker, fd, peer))
 		return 0;
 	worker_count_shed(worker, is_over ? SHED_CLIENT_LIMIT : SHED_OUT_OF_MEMORY);
 	client_counts_leave(&shared->client_counts, peer);

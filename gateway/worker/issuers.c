@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 
+#include "gateway/base/container.h"
 #include "gateway/base/log.h"
 #include "routes/config/settings.h"
 
-enum { ASK_GAP_MS = 1000 };
+/* After an answer the keys are taken to be new for this long; after none has come for the second, the worker asks again. */
+enum { ASK_GAP_MS = 1000, ASK_AGAIN_MS = 10000 };
 
 static struct issuer_keys *find(const struct issuers *issuers, const struct key_source *source)
 {
@@ -32,6 +34,27 @@ static bool add(struct issuers *issuers, struct key_source *source, struct key_s
 	return true;
 }
 
+/* One that on_keys() makes wait again waits for the next answer. */
+static void wake(struct issuers *issuers, const struct key_source *source)
+{
+	struct ring woken;
+
+	ring_init(&woken);
+	for (struct ring *entry = issuers->waits.next, *next; entry != &issuers->waits; entry = next) {
+		next = entry->next;
+		if (container_of(entry, struct issuer_wait, entry)->source != source)
+			continue;
+		ring_remove(entry);
+		ring_append(&woken, entry);
+	}
+	while (!ring_is_empty(&woken)) {
+		struct issuer_wait *wait = container_of(woken.next, struct issuer_wait, entry);
+
+		ring_leave(&wait->entry);
+		wait->on_keys(wait);
+	}
+}
+
 void issuers_take_keys(struct issuers *issuers, struct key_source *source, struct key_set *keys)
 {
 	struct issuer_keys *known = find(issuers, source);
@@ -39,6 +62,8 @@ void issuers_take_keys(struct issuers *issuers, struct key_source *source, struc
 	if (known != NULL) {
 		key_set_release(known->keys);
 		known->keys = keys;
+		known->is_asked = false;
+		wake(issuers, source);
 		key_source_release(source);
 	} else if (!add(issuers, source, keys)) {
 		log_error("out of memory: a worker does not get an issuer's keys");
@@ -78,13 +103,20 @@ const struct key_set *issuers_find_keys(const struct issuers *issuers, const str
 	return known == NULL ? NULL : known->keys;
 }
 
-bool issuers_may_ask(struct issuers *issuers, const struct key_source *source, uint64_t now_ms)
+bool issuers_await(struct issuers *issuers, struct issuer_wait *wait, uint64_t now_ms, bool *must_ask)
 {
-	struct issuer_keys *known = find(issuers, source);
+	struct issuer_keys *known = find(issuers, wait->source);
+	bool is_fresh = known != NULL && known->asked_ms != 0 &&
+	                now_ms - known->asked_ms < (known->is_asked ? ASK_AGAIN_MS : ASK_GAP_MS);
 
-	if (known == NULL || (known->asked_ms != 0 && now_ms - known->asked_ms < ASK_GAP_MS))
+	*must_ask = false;
+	if (known == NULL || (is_fresh && !known->is_asked))
 		return false;
-	known->asked_ms = now_ms;
+	if (!is_fresh) {
+		known->asked_ms = now_ms;
+		known->is_asked = *must_ask = true;
+	}
+	ring_append(&issuers->waits, &wait->entry);
 	return true;
 }
 

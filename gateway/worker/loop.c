@@ -263,7 +263,7 @@ static const struct worker_upcalls upcalls = {
 bool loop_init(struct worker *worker, unsigned index, struct shared *shared, struct config *config, const int *listen_fds)
 {
 	struct ring *const rings[] = { &worker->run,     &worker->new_clients, &worker->waiting,  &worker->serving,
-		                       &worker->blocked, &worker->streams,     &worker->abandoned };
+		                       &worker->blocked, &worker->streams,     &worker->abandoned, &worker->issuers.waits };
 
 	*worker = (struct worker){ .upcalls = &upcalls, .index = index, .shared = shared, .log = { .fd = -1 } };
 	for (size_t i = 0; i < sizeof rings / sizeof *rings; i++)

@@ -26,6 +26,12 @@ bool upstreams_is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
+bool upstreams_is_without_port(int error, const struct endpoint *endpoint)
+{
+	/* For IPv6 this error may also mean that the host has no IPv6, and then the endpoint is of no use. */
+	return error == EADDRNOTAVAIL && endpoint->address.family == 4;
+}
+
 /* The control thread logs it, and keeps it for the timeline. */
 static void tell_of_ejection(struct worker *worker, const struct upstream_settings *settings, const struct endpoint *endpoint,
                              const char *reason)

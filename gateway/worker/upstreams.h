@@ -14,6 +14,8 @@ struct lease *upstreams_connect(struct worker *worker, const struct upstream *up
                                 int *error);
 /* Did it fail because this process has no room, and not because of the endpoint? */
 bool upstreams_is_shortage(int error);
+/* Did it fail because all local ports for connections to this endpoint are in use? */
+bool upstreams_is_without_port(int error, const struct endpoint *endpoint);
 /* A request has failed because of this endpoint. `reason` is static. `is_lost`: its connection was; it may be gone, with its
  * container. The failure may eject it, which people are told of. */
 void upstreams_blame(struct worker *worker, const struct upstream_settings *settings, struct endpoint *endpoint, const char *reason,

@@ -38,8 +38,8 @@ void read_htpasswd(struct reader *reader, const struct key *key, const struct ya
 	struct basic_settings *basic = &((struct route *)into)->basic;
 	const char *name = reader_text(reader, node, key->name);
 	struct parsing parsing = {reader, node, name};
+	size_t length, errors = reader->complaints->errors;
 	char *text;
-	size_t length;
 
 	if (name == NULL)
 		return;
@@ -49,7 +49,7 @@ void read_htpasswd(struct reader *reader, const struct key *key, const struct ya
 		if (text == NULL || !htpasswd_parse(&reader->htpasswd_file.users, text, length, allocate, complain, &parsing))
 			return;
 		reader->htpasswd_file.name = basic->file;
-		if (reader->htpasswd_file.users.count == 0)
+		if (reader->htpasswd_file.users.count == 0 && reader->complaints->errors == errors)
 			reader_warn(reader, node, "there is no user in \"%.100s\", so nobody is let through", name);
 	}
 	basic->users = reader->htpasswd_file.users;

@@ -7,6 +7,7 @@
  */
 #include "routes/config/complaints.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -143,7 +144,12 @@ static size_t least_of(size_t a, size_t b, size_t c)
 	return least < c ? least : c;
 }
 
-/* Insertions, deletions, replacements, and neighbours that changed places (optimal string alignment). */
+static bool differ(char a, char b)
+{
+	return tolower((unsigned char)a) != tolower((unsigned char)b);
+}
+
+/* Insertions, deletions, replacements, and neighbours that changed places (optimal string alignment), whatever is a capital. */
 static size_t edit_distance(const char *a, const char *b)
 {
 	size_t rows[3][NAME_MAX_COMPARED + 1];
@@ -159,7 +165,7 @@ static size_t edit_distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= b_length; j++) {
-			row[j] = least_of(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+			row[j] = least_of(above[j] + 1, row[j - 1] + 1, above[j - 1] + differ(a[i - 1], b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j])
 				row[j] = before[j - 2] + 1;
 		}

@@ -43,12 +43,20 @@ static const char *content_type_of(const char *file)
 	return dot != NULL && strcmp(dot, ".json") == 0 ? "application/json" : PLAIN_TEXT;
 }
 
+/* type/subtype, and perhaps parameters (RFC 9110 section 8.3.1). */
 static bool is_content_type(const char *text)
 {
-	for (const char *at = text; *at != '\0'; at++)
+	size_t type = value_token_length(text), subtype = text[type] == '/' ? value_token_length(text + type + 1) : 0;
+	const char *rest;
+
+	if (type == 0 || subtype == 0 || strlen(text) > 256)
+		return false;
+	rest = text + type + 1 + subtype;
+	rest += strspn(rest, " ");
+	for (const char *at = rest; *at != '\0'; at++)
 		if (*at < ' ' || *at > '~')
 			return false;
-	return strchr(text, '/') != NULL && text[0] != '/' && text[0] != ' ' && strlen(text) <= 256;
+	return *rest == '\0' || *rest == ';';
 }
 
 static bool is_bodiless(unsigned status)
@@ -95,6 +103,19 @@ static void check_redirect(struct reader *reader, const struct yaml_node *node, 
 		reader_error(reader, yaml_find(node, "redirect"), "a fallback has a redirect or a body, not both");
 }
 
+/* Spring's "forward:/path" and "redirect:URL". A sentence that begins so has blanks in it. */
+static void refuse_springs(struct reader *reader, const struct yaml_node *node, const char *body)
+{
+	if (body[0] == '\0' || body[strcspn(body, " \n")] != '\0')
+		return;
+	if (strncmp(body, "forward:", 8) == 0)
+		reader_error(reader, node, "\"%.60s\" is Spring's spelling, which clients would get as text; write the text that they "
+		             "shall get, or { upstream: NAME } to have another upstream answer", body);
+	else if (strncmp(body, "redirect:", 9) == 0)
+		reader_error(reader, node, "\"%.60s\" is Spring's spelling, which clients would get as text; write "
+		             "{ redirect: \"%.60s\" }", body, body + 9);
+}
+
 static void check_parts(struct reader *reader, const struct yaml_node *node, const struct fallback_parts *parts)
 {
 	if (is_bodiless(parts->status) && (parts->file != NULL || (parts->body != NULL && parts->body[0] != '\0')))
@@ -105,6 +126,8 @@ static void check_parts(struct reader *reader, const struct yaml_node *node, con
 		reader_error(reader, yaml_find(node, "file"), "a fallback has a body or a file, not both");
 	if (parts->body != NULL && strlen(parts->body) > CONFIG_FALLBACK_BYTES_MAX)
 		reader_error(reader, yaml_find(node, "body"), "the body is larger than 1 MiB");
+	if (parts->body != NULL)
+		refuse_springs(reader, node->kind == YAML_SCALAR ? node : yaml_find(node, "body"), parts->body);
 }
 
 /* A sentence ends its line; otherwise a terminal's prompt would follow it. If the file names a content type, its bytes are

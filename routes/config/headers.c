@@ -4,6 +4,7 @@
  */
 #include "routes/config/headers.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -108,6 +109,22 @@ static bool has_control_bytes(const char *value)
 	return false;
 }
 
+/* As Host is on the wire (RFC 9110 section 7.2): a name, an address or [v6], and perhaps a port. */
+static bool is_host(const char *text)
+{
+	size_t length = strspn(text, "-._~!$&'()*+,;=%" "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+	if (text[0] == '[') {
+		length = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
+		length = length > 1 && text[length] == ']' ? length + 1 : 0;
+	}
+	for (const char *at = text; (at = strchr(at, '%')) != NULL; at++)
+		if (!isxdigit((unsigned char)at[1]) || !isxdigit((unsigned char)at[2]))
+			return false;
+	return length > 0 && (text[length] == '\0' ||
+	                      (text[length] == ':' && text[length + 1 + strspn(text + length + 1, "0123456789")] == '\0'));
+}
+
 void read_header_values(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
 	struct header_draft *draft = into;
@@ -127,6 +144,8 @@ void read_header_values(struct reader *reader, const struct key *key, const stru
 		if (has_control_bytes(value) || strlen(value) > 8192)
 			reader_error(reader, node, "the value of %.60s has control characters or is longer than 8 KiB",
 			             node->key->text);
+		else if (strcasecmp(node->key->text, "Host") == 0 && !is_host(value))
+			reader_error(reader, node, "Host takes a name, as in app.example or app.example:8080, not \"%.60s\"", value);
 		else
 			add_edit(reader, draft, kind, node->key->text, value, node->text);
 	}

@@ -51,8 +51,8 @@ static void complain_of_algorithm(struct reader *reader, const struct yaml_node 
 	if (strcasecmp(text, "none") == 0)
 		reader_error(reader, node, "algorithms: \"none\" would take tokens that nobody signed");
 	else if (strncmp(text, "HS", 2) == 0)
-		reader_error(reader, node, "algorithms: \"%.20s\" signs with a secret that everybody who verifies has, too; the gateway "
-		                           "takes RS, PS and ES algorithms only", text);
+		reader_error(reader, node, "algorithms: \"%.20s\" needs a shared secret, with which every verifier can also sign; the "
+		                           "gateway takes RS, PS and ES algorithms only", text);
 	else if (suggestion.best != NULL)
 		reader_error(reader, node, "there is no algorithm \"%.20s\"; did you mean \"%s\"?", text, suggestion.best);
 	else

@@ -1,6 +1,7 @@
 /* The table of keys.h, laid out, and what can be said of a key without a file at hand. */
 #include "routes/config/keys.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,14 +59,92 @@ const struct key *keys_find(enum key_scope scope, const char *name)
 	return NULL;
 }
 
+bool keys_is_switch(enum key_scope scope)
+{
+	for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++)
+		if (KEYS[i].child == scope && (KEYS[i].kind == KIND_SWITCH || KEYS[i].kind == KIND_OPTION))
+			return true;
+	return false;
+}
+
+/* What users of Spring write. Spring takes "failure-rate-threshold" for "failureRateThreshold". */
+static const struct {
+	enum key_scope scope;
+	const char *springs, *name;
+} SPRINGS[] = {
+	{SCOPE_ADMIN, "port", "listen"},
+	{SCOPE_BREAKER, "failureRateThreshold", "failure_rate"},
+	{SCOPE_BREAKER, "slowCallRateThreshold", "slow_rate"},
+	{SCOPE_BREAKER, "slowCallDurationThreshold", "slow_call"},
+	{SCOPE_BREAKER, "slidingWindowSize", "window"},
+	{SCOPE_BREAKER, "minimumNumberOfCalls", "minimum_calls"},
+	{SCOPE_BREAKER, "waitDurationInOpenState", "open_for"},
+	{SCOPE_BREAKER, "permittedNumberOfCallsInHalfOpenState", "half_open_calls"},
+	{SCOPE_BULKHEAD, "maxConcurrentCalls", "max_in_flight"},
+	{SCOPE_BULKHEAD, "maxWaitDuration", "max_wait"},
+	{SCOPE_ROUTE, "id", "name"},
+	{SCOPE_ROUTE, "uri", "upstream"},
+	{SCOPE_CORS, "allowedOrigins", "origins"},
+	{SCOPE_CORS, "allowedOriginPatterns", "origin_patterns"},
+	{SCOPE_CORS, "allowedMethods", "methods"},
+	{SCOPE_CORS, "allowedHeaders", "headers"},
+	{SCOPE_CORS, "exposedHeaders", "expose"},
+	{SCOPE_CORS, "allowCredentials", "credentials"},
+};
+
+static bool is_springs(const char *name, const char *springs)
+{
+	for (; *name != '\0' && *springs != '\0'; name++)
+		if (*name != '-' && *name != '_' && tolower((unsigned char)*name) != tolower((unsigned char)*springs++))
+			return false;
+	return *name == *springs;
+}
+
 const char *keys_suggest(enum key_scope scope, const char *name)
 {
 	struct suggestion suggestion = suggestion_begin(name);
 
+	for (size_t i = 0; i < sizeof(SPRINGS) / sizeof(SPRINGS[0]); i++)
+		if (SPRINGS[i].scope == scope && is_springs(name, SPRINGS[i].springs))
+			return SPRINGS[i].name;
 	for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++)
 		if (is_in_scope(&KEYS[i], scope))
 			suggestion_offer(&suggestion, KEYS[i].name);
 	return suggestion.best;
+}
+
+/* A value for keys that have no default, or one that shows nothing. */
+static const char *const EXAMPLES[KINDS] = {
+	[KIND_DNS_SERVERS] = "[10.0.0.2]",
+	[KIND_PEERS] = "tasks.gateway:8081",
+	[KIND_URL] = "\"http://tasks.patient:8080\"",
+	[KIND_STRIP_PREFIX] = "/patient",
+	[KIND_HEADER_VALUES] = "{ X-Name: value }",
+	[KIND_RATE] = "10/s",
+	[KIND_HTPASSWD] = "users.htpasswd",
+	[KIND_UPSTREAM_NAME] = "patient",
+};
+
+const char *keys_example(enum key_scope scope, char text[KEY_EXAMPLE_MAX])
+{
+	const struct key *end = KEYS + sizeof(KEYS) / sizeof(KEYS[0]), *key;
+	unsigned depth = 0;
+
+	text[0] = '\0';
+	do {
+		for (key = KEYS; key < end && !is_in_scope(key, scope); key++)
+			;
+		if (key == end)
+			break;
+		strcat(strcat(strcat(text, "{ "), key->name), ": ");
+		scope = key->child;
+		depth++;
+	} while (scope != SCOPE_NONE);
+	if (depth > 0 && scope == SCOPE_NONE)
+		strcat(text, EXAMPLES[key->kind] != NULL ? EXAMPLES[key->kind] : key->default_text[0] != '\0' ? key->default_text : "...");
+	while (depth-- > 0)
+		strcat(text, " }");
+	return text;
 }
 
 /* ---- fields of four widths --------------------------------------------------------------------------------------- */

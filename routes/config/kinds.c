@@ -34,6 +34,7 @@ static void read_section(struct reader *reader, const struct key *key, const str
 
 static void read_switch(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
+	char example[KEY_EXAMPLE_MAX];
 	const char *text;
 
 	if (reader_is_empty(node))
@@ -49,7 +50,8 @@ static void read_switch(struct reader *reader, const struct key *key, const stru
 	if (value_is_on(text) || value_is_off(text) || value_is_nothing(node))
 		key_store(key, into, value_is_on(text));
 	else
-		reader_error(reader, node, "%s takes on, off or a mapping, not \"%.40s\"", key->name, text);
+		reader_error(reader, node, "%s takes on, off or a mapping, as in %s, not \"%.40s\"", key->name,
+		             keys_example(key->child, example), text);
 }
 
 static void read_access_log(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)

@@ -24,7 +24,9 @@ static const char *why_no_stars(const char *text)
 	for (const char *at = text; *at == '/'; segments++) {
 		size_t length = strcspn(++at, "/");
 
-		if (length == 2 && strncmp(at, "**", 2) == 0 && at[2] == '\0')
+		if (strcmp(at, "**") == 0 && at == text + 1)
+			return "it is a prefix, not a pattern: / matches every path";
+		if (strcmp(at, "**") == 0)
 			return "it is a prefix, not a pattern: /patient matches /patient and all below it";
 		if (length > 1 && memchr(at, '*', length) != NULL)
 			return "a * stands for one whole segment, as in /ward/*/beds";
@@ -50,6 +52,8 @@ static const char *why_no_path(const char *text, bool may_have_stars)
 		return "it can't have parameters: the gateway matches paths without them";
 	if (strpbrk(text, "\"<>") != NULL)
 		return "write quotes and angle brackets in percent-encoding";
+	if (strchr(text, ' ') != NULL)
+		return "write a blank as %20";
 	for (const char *at = text; *at != '\0'; at++)
 		if (*at <= ' ' || *at > '~')
 			return "write bytes outside printable ASCII in percent-encoding";
@@ -69,6 +73,9 @@ static char *read_one(struct reader *reader, const char *name, const struct yaml
 	room = why == NULL ? reader_allocate_scratch(reader, strlen(text)) : NULL;
 	if (room != NULL) {
 		result = path_normalise(text, strlen(text), room);
+		if (result.verdict == PATH_NORMALISED)
+			reader_warn(reader, node, "%s \"%.60s\": the gateway reads it as \"%.*s\"; write that", name, text,
+			            result.length > 60 ? 60 : (int)result.length, result.path);
 		if (result.verdict != PATH_REFUSED)
 			return reader_copy(reader, result.path, result.length);
 		why = result.why;

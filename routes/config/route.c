@@ -79,6 +79,19 @@ void read_host(struct reader *reader, const struct key *key, const struct yaml_n
 		reader_error(reader, node, "host takes a name, not \"%.60s\"", text);
 }
 
+/* A method may be anybody's, but one that is a letter away from a usual one is hardly meant. */
+static void warn_of_unusual_method(struct reader *reader, const struct yaml_node *item, const char *text)
+{
+	static const char *const USUAL[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"};
+	struct suggestion suggestion = suggestion_begin(text);
+
+	suggestion.distance = 2;
+	for (size_t i = 0; i < sizeof(USUAL) / sizeof(USUAL[0]); i++)
+		suggestion_offer(&suggestion, USUAL[i]);
+	if (suggestion.best != NULL && strcmp(suggestion.best, text) != 0)
+		reader_warn(reader, item, "methods: \"%.40s\" is no usual method; did you mean \"%s\"?", text, suggestion.best);
+}
+
 /* Keep a wrong method: without it the route would seem to take any method, and to hide other routes. */
 static bool take_method(struct reader *reader, const struct yaml_node *item, const char *text, void *list, size_t count)
 {
@@ -88,6 +101,8 @@ static bool take_method(struct reader *reader, const struct yaml_node *item, con
 		reader_error(reader, item, "methods are written in capital letters, as in [GET, POST], not \"%.40s\"", text);
 	else if (strcmp(text, "CONNECT") == 0)
 		reader_error(reader, item, "CONNECT is refused whatever the path, so it can never match");
+	else
+		warn_of_unusual_method(reader, item, text);
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(methods[i], text) == 0)
 			reader_error(reader, item, "methods has %.40s twice", text);
@@ -300,7 +315,8 @@ void routes_read(struct reader *reader)
 	struct config *config = reader->config;
 
 	if (node == NULL || reader_is_empty(node) || (node->kind == YAML_SEQUENCE && node->count == 0)) {
-		reader_error(reader, node != NULL ? node : reader->root, "routes is missing, so every request would get 404");
+		reader_error(reader, node != NULL ? node : reader->root, "routes is %s, so every request would get 404",
+		             node != NULL ? "empty" : "missing");
 		return;
 	}
 	if (node->kind != YAML_SEQUENCE) {

@@ -273,11 +273,12 @@ static const struct yaml_node *without_strangers(struct reader *reader, const st
 const struct yaml_node *route_defaults_find(struct reader *reader, size_t routes)
 {
 	const struct yaml_node *defaults = yaml_find(reader->root, "route_defaults");
+	char example[KEY_EXAMPLE_MAX];
 
 	if (defaults == NULL || defaults->is_refused || reader_is_empty(defaults))
 		return NULL;
 	if (defaults->kind != YAML_MAPPING) {
-		reader_error(reader, defaults, "route_defaults takes a mapping, as in { key: value }");
+		reader_error(reader, defaults, "route_defaults takes a mapping, as in %s", keys_example(SCOPE_ROUTE_DEFAULTS, example));
 		return NULL;
 	}
 	if (weigh(defaults) > INHERITED_BYTES_MAX / (routes + 1)) {

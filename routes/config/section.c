@@ -18,7 +18,7 @@ static bool is_springs(const char *key)
 	static const char *const KEYS[] = {"spring", "eureka", "management", "resilience4j", "hystrix", "zuul", "ribbon", "server"};
 
 	for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++)
-		if (strcmp(key, KEYS[i]) == 0)
+		if (strncmp(key, KEYS[i], strcspn(key, ".")) == 0 && KEYS[i][strcspn(key, ".")] == '\0')
 			return true;
 	return false;
 }
@@ -31,8 +31,10 @@ static void refuse_unknown(struct reader *reader, const struct yaml_node *value,
 	if (scope == SCOPE_DEFAULTS && strcmp(key->text, "url") == 0)
 		reader_error(reader, key, "url belongs to an upstream, not to defaults");
 	else if (scope == SCOPE_ROOT && is_springs(key->text))
-		reader_error(reader, key, "\"%s\" belongs in a Spring application.yml, which the gateway does not read; README.md, "
-		             "\"Coming from Spring Cloud Gateway\", shows the same in gateway.yml", key->text);
+		reader_error(reader, key, "\"%.60s\" belongs in a Spring application.yml; gateway --import application.yml > gateway.yml "
+		             "translates it (README.md, \"Coming from Spring Cloud Gateway\")", key->text);
+	else if (best == NULL && strcmp(key->text, "enabled") == 0 && keys_is_switch(scope))
+		reader_error(reader, key, "unknown key \"enabled\" in %s; write %s: on, or %s: off", what, what, what);
 	else if (best != NULL)
 		reader_error(reader, key, "unknown key \"%.40s\" in %s; did you mean \"%s\"?", key->text, what, best);
 	else if (reader_is_empty(value) && strchr(key->text, ' ') != NULL)
@@ -44,10 +46,12 @@ static void refuse_unknown(struct reader *reader, const struct yaml_node *value,
 void section_read(struct reader *reader, const struct yaml_node *node, enum key_scope scope, const char *what,
                   void *into)
 {
+	char example[KEY_EXAMPLE_MAX];
+
 	if (reader_is_empty(node))
 		return;
 	if (node->kind != YAML_MAPPING) {
-		reader_error(reader, node, "%s takes a mapping, as in { key: value }", what);
+		reader_error(reader, node, "%s takes a mapping, as in %s", what, keys_example(scope, example));
 		return;
 	}
 	for (const struct yaml_node *value = node->first; value != NULL; value = value->next) {

@@ -124,18 +124,34 @@ static void check_loop(struct reader *reader, const struct yaml_node *node, cons
 		            "url leads to this gateway's admin listener, which refuses forwarded requests");
 }
 
+static void refuse_scheme(struct reader *reader, const struct yaml_node *node, const char *text)
+{
+	if (strncmp(text, "https://", 8) == 0)
+		reader_error(reader, node, "url: https is not supported towards upstreams, only http://host:port");
+	else if (strncmp(text, "lb://", 5) == 0)
+		reader_error(reader, node, "url takes http://host:port, not \"%.60s\": write http://tasks.%.60s:PORT, with the port on "
+		             "which its containers listen", text, text + 5);
+	else if (strstr(text, ":/") == NULL)
+		reader_error(reader, node, "url takes http://host:port, not \"%.60s\": http:// is missing", text);
+	else
+		reader_error(reader, node, "url takes http://host:port, not \"%.60s\"", text);
+}
+
 void read_url(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
 	struct upstream_settings *settings = into;
-	const char *text = reader_text(reader, node, key->name), *why;
+	const char *text, *why;
 	char *host;
 
+	if (node->kind == YAML_SEQUENCE) {
+		reader_error(reader, node, "url takes a single value, not a list: every address of its DNS name is an endpoint");
+		return;
+	}
+	text = reader_text(reader, node, key->name);
 	if (text == NULL)
 		return;
 	if (strncmp(text, "http://", 7) != 0) {
-		reader_error(reader, node, strncmp(text, "https://", 8) == 0
-		                                   ? "url: https is not supported towards upstreams, only http://host:port"
-		                                   : "url takes http://host:port");
+		refuse_scheme(reader, node, text);
 		return;
 	}
 	if (text[7 + strcspn(text + 7, "/?#@")] != '\0') {
@@ -333,7 +349,8 @@ void upstreams_read(struct reader *reader, const struct upstream_settings *defau
 	struct config *config = reader->config;
 
 	if (node == NULL || reader_is_empty(node) || (node->kind == YAML_MAPPING && node->count == 0)) {
-		reader_error(reader, either(node, reader->root), "upstreams is missing, so there is nothing to forward to");
+		reader_error(reader, either(node, reader->root), "upstreams is %s, so there is nothing to forward to",
+		             node != NULL ? "empty" : "missing");
 		return;
 	}
 	if (node->kind != YAML_MAPPING) {

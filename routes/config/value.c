@@ -125,19 +125,23 @@ bool reader_is_empty(const struct yaml_node *node)
 	return node->kind == YAML_SCALAR && node->is_plain && (node->length == 0 || strcmp(node->text, "~") == 0);
 }
 
+static bool is_single(struct reader *reader, const struct yaml_node *node, const char *what)
+{
+	if (node->kind != YAML_SCALAR)
+		reader_error(reader, node, "%s takes a single value, not a %s", what, node->kind == YAML_MAPPING ? "mapping" : "list");
+	else if (reader_is_empty(node))
+		reader_error(reader, node, "%s has no value", what);
+	else
+		return true;
+	return false;
+}
+
 const char *reader_text(struct reader *reader, const struct yaml_node *node, const char *what)
 {
 	struct expansion expansion = {0};
 
-	if (node->kind != YAML_SCALAR) {
-		reader_error(reader, node, "%s takes a single value, not a %s", what,
-		             node->kind == YAML_MAPPING ? "mapping" : "list");
+	if (!is_single(reader, node, what))
 		return NULL;
-	}
-	if (reader_is_empty(node)) {
-		reader_error(reader, node, "%s has no value", what);
-		return NULL;
-	}
 	if (memchr(node->text, '$', node->length) == NULL)
 		return node->text;
 	if (!expand(reader, node, &expansion))
@@ -181,7 +185,8 @@ const struct yaml_node *reader_list(struct reader *reader, const struct yaml_nod
 	if (reader_is_empty(node) && may_be_scalar)
 		reader_error(reader, node, "%s has no value", what);
 	else if (!reader_is_empty(node))
-		reader_error(reader, node, "%s takes a %slist, as in [a, b]", what, may_be_scalar ? "single value or a " : "");
+		reader_error(reader, node, "%s takes a %slist, as in [%.60s]", what, may_be_scalar ? "single value or a " : "",
+		             node->kind == YAML_SCALAR ? node->text : "a, b");
 	return NULL;
 }
 
@@ -218,10 +223,14 @@ bool value_is_nothing(const struct yaml_node *node)
 	return node->kind == YAML_SCALAR && (value_is_off(node->text) || strcmp(node->text, "none") == 0);
 }
 
+size_t value_token_length(const char *text)
+{
+	return strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
 bool value_is_token(const char *text)
 {
-	return text[0] != '\0' && text[strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-	                                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+	return text[0] != '\0' && text[value_token_length(text)] == '\0';
 }
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
@@ -386,11 +395,6 @@ void read_plain_text(struct reader *reader, const struct key *key, const struct 
 /* Its dollar signs mean something else. */
 void read_raw_text(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
-	if (node->kind != YAML_SCALAR)
-		reader_error(reader, node, "%s takes a single value, not a %s", key->name,
-		             node->kind == YAML_MAPPING ? "mapping" : "list");
-	else if (reader_is_empty(node))
-		reader_error(reader, node, "%s has no value", key->name);
-	else
+	if (is_single(reader, node, key->name))
 		*(const char **)((char *)into + key->offset) = reader_copy(reader, node->text, node->length);
 }

@@ -17,7 +17,8 @@ typedef bool entry_take(struct reader *reader, const struct yaml_node *item, con
 /* A list as an array in the configuration's memory, of entries of `size` bytes; *count were taken. NULL: none. */
 void *reader_array(struct reader *reader, const struct key *key, const struct yaml_node *node, bool may_be_scalar, size_t size,
                    entry_take *take, size_t *count);
-/* Is it a token of RFC 9110: the name of a field, a method? */
+/* A token of RFC 9110: the name of a field, a method. The bytes of it that `text` begins with; is the whole text one? */
+size_t value_token_length(const char *text);
 bool value_is_token(const char *text);
 /* on or true, off or false. */
 bool value_is_on(const char *text);

@@ -144,14 +144,18 @@ static void complain_of_syntax(const struct yaml_builder *builder, const yaml_pa
 {
 	const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
 	size_t at = parser->problem_mark.index; /* in characters; the hint is only lost where that is not in bytes */
-	char words[200];
+	char words[240];
 
 	if (parser->error == YAML_SCANNER_ERROR && at < length && text[at] == '\t' && strstr(problem, "cannot start any token") != NULL)
 		problem = "a tab: YAML is indented with spaces";
 	else if (strstr(problem, "mapping values are not allowed") != NULL)
 		problem = "a \": \" where none may be: quote a text that contains it (\"Sorry: closed\"), or mend the indentation";
 	else if (strcmp(problem, "did not find expected ',' or '}'") == 0)
-		problem = "did not find expected ',' or '}': quote a text with a colon or a comma in it (\"Sorry: closed\")";
+		problem = "did not find expected ',' or '}': write it, or quote a text with a colon or a comma in it (\"Sorry: closed\")";
+	else if (strcmp(problem, "did not find expected key") == 0)
+		problem = "did not find expected key: keys of one mapping begin in the same column, and a quoted text ends at its quote";
+	else if (parser->error == YAML_READER_ERROR && strstr(problem, "UTF-8") != NULL)
+		problem = "not UTF-8: save the file as UTF-8";
 
 	if (parser->error == YAML_MEMORY_ERROR) {
 		yaml_complain(builder, (struct yaml_place){0, 0}, "out of memory");
@@ -159,7 +163,7 @@ static void complain_of_syntax(const struct yaml_builder *builder, const yaml_pa
 		complain_of_bytes(builder->reading, text, length, parser->problem_offset, problem);
 	} else {
 		if (parser->context != NULL && parser->context_mark.line != parser->problem_mark.line)
-			snprintf(words, sizeof(words), "%.80s (%.80s that began in line %zu)", problem, parser->context,
+			snprintf(words, sizeof(words), "%.120s (%.80s that began in line %zu)", problem, parser->context,
 			         parser->context_mark.line + 1);
 		else
 			snprintf(words, sizeof(words), "%.120s", problem);

@@ -163,7 +163,7 @@ def test_the_load_itself_stands_still(gateway, load):
     """For want of a processor, as on a busy machine: what was due meanwhile is not sent all at once, or most of it would be
     refused, and that would look like a fault of the gateway. Once 355 of 4,000 were, with a p50 of 7.9 s."""
     started = gateway()
-    running = load(started, rate=RATE, seconds=2)
+    running = load(started, rate=RATE, seconds=5)
     until(lambda: started.metrics().sum("gateway_requests_received_total") > 100, "the load runs")
     running.process.send_signal(signal.SIGSTOP)
     wait_ms(5000)

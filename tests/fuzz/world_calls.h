@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -24,6 +25,7 @@ int world_getsockopt(int fd, int level, int option, void *value, socklen_t *size
 ssize_t world_splice(int from, off_t *from_offset, int to, off_t *to_offset, size_t size, unsigned flags);
 int world_pipe2(int fds[2], int flags);
 int world_fcntl(int fd, int command, ...);
+int world_fstat(int fd, struct stat *about);
 int world_eventfd(unsigned count, int flags);
 ssize_t world_read(int fd, void *to, size_t size);
 ssize_t world_write(int fd, const void *data, size_t size);

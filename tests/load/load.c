@@ -553,7 +553,7 @@ static void run(void)
 		free_dead();
 		wait = next - now_ns();
 		wait = wait < 0 ? 0 : wait > 5000000 ? 5000000 : wait;
-		expected = now_ns() + wait;
+		expected = now + wait; /* from now on, wherever this process is stopped */
 		timeout = (struct timespec){ 0, wait };
 		count = epoll_pwait2(loop, events, 512, &timeout, NULL);
 		for (int i = 0; i < count; i++)

@@ -189,12 +189,14 @@ class Wire:
 
 
 class Client(Wire):
-    def __init__(self, port, address="127.0.0.1", receive_buffer=None, source=None):
+    def __init__(self, port, address="127.0.0.1", receive_buffer=None, source=None, segment=None):
         connecting = socket.socket()
         if source:
             connecting.bind((source, 0))
         if receive_buffer:
             connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment:  # whose size also decides how much room the kernel gives the other side for what it sends
+            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         connecting.settimeout(GUARD)
         connecting.connect((address, port))
         super().__init__(connecting)

@@ -9,12 +9,12 @@ import platform
 import struct
 import sys
 
-NUMBERS = {"x86_64": {"splice": 275, "setsockopt": 54, "prctl": 157, "seccomp": 317, "socket": 41, "prlimit64": 302},
-           "aarch64": {"splice": 76, "setsockopt": 208, "prctl": 167, "seccomp": 277, "socket": 198, "prlimit64": 261}}[platform.machine()]
+NUMBERS = {"x86_64": {"splice": 275, "setsockopt": 54, "prctl": 157, "seccomp": 317, "socket": 41, "connect": 42, "prlimit64": 302},
+           "aarch64": {"splice": 76, "setsockopt": 208, "prctl": 167, "seccomp": 277, "socket": 198, "connect": 203, "prlimit64": 261}}[platform.machine()]
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
-SOL_SOCKET, SO_REUSEPORT, IPPROTO_TCP, TCP_DEFER_ACCEPT, AF_INET6, RLIMIT_CORE = 1, 15, 6, 9, 10, 4
+SOL_SOCKET, SO_REUSEPORT, IPPROTO_TCP, TCP_DEFER_ACCEPT, AF_INET6, RLIMIT_CORE, SIZE_OF_IPV4 = 1, 15, 6, 9, 10, 4, 16
 FIRST, SECOND, THIRD = 16, 24, 32  # arguments in struct seccomp_data, which begins with the number of the call
 # The call, and what its arguments have to be.
 REFUSED = {
@@ -26,6 +26,7 @@ REFUSED = {
     "landlock_restrict": (446, {}),
     "no_new_privs": (NUMBERS["prctl"], {FIRST: PR_SET_NO_NEW_PRIVS}),
     "ipv6": (NUMBERS["socket"], {FIRST: AF_INET6}),
+    "connect": (NUMBERS["connect"], {THIRD: SIZE_OF_IPV4}),
     "core_limit": (NUMBERS["prlimit64"], {SECOND: RLIMIT_CORE}),
 }
 

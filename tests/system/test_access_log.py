@@ -292,6 +292,33 @@ def test_descriptors_closed_at_the_start_are_not_logged_into(gateway, upstream, 
         assert closed.wait(GUARD) == 0
 
 
+def test_a_file_is_shared_with_the_script_that_starts_the_gateway(tmp_path):
+    """Its lines before and after, and those of the gateway, in their order, though both outputs are one file."""
+    with socket.socket() as taken, open(tmp_path / "log", "w") as log:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        (tmp_path / "gateway.yml").write_text(f"listen: 127.0.0.1:{taken.getsockname()[1]}\nadmin: off\n"
+                                              "upstreams: { a: { url: 'http://127.0.0.1:9' } }\nroutes: [{ path: /, upstream: a }]\n")
+        subprocess.run(["sh", "-c", f"echo before; {BINARY} --config {tmp_path}/gateway.yml || echo after; {BINARY} --version; echo end"],
+                       stdout=log, stderr=subprocess.STDOUT)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert lines[0] == "before" and "error" in lines[1] and lines[-1] == "end"
+    after = lines.index("after")
+    assert after > 1 and lines[after + 1].startswith("gateway "), lines
+
+
+def test_a_file_that_a_rotation_cuts_goes_on_at_its_beginning(gateway, upstream, client, tmp_path):
+    with open(tmp_path / "access.log", "w") as log:
+        started = gateway(upstream(), prefix=("sh", "-c", f"exec \"$@\" > {log.name}", "sh"))
+    for count in (1, 2):
+        assert client(started).request().status == 200
+        until(lambda: os.path.getsize(tmp_path / "access.log") > 0, "the line is in the file")
+        with open(tmp_path / "access.log", "r+") as log:
+            line = log.read()
+            log.truncate(0)
+        assert json.loads(line)["status"] == 200
+
+
 def test_an_upgrade_has_its_line_when_it_ends(gateway, upstream, client):
     def answer(connection, request):
         connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")

@@ -148,6 +148,22 @@ def test_routes(services):
     assert all({"route_id", "uri", "order", "filters"} <= route.keys() for route in routes) and len(routes) == 2
 
 
+def test_the_filters_of_a_route(gateway, upstream, tmp_path):
+    """All that the route does to a request, in the order in which the request meets it."""
+    (tmp_path / "users").write_text("doctor:$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n")
+    started = gateway({"patient": upstream(), "door": upstream()}, [
+        {"path": "/patient", "upstream": "patient", "cors": {"origins": ["https://a.example"]}, "request_body": "1MiB",
+         "response_body": "2MiB", "rate_limit": {"rate": "10/m", "burst": 5}, "rewrite": {"strip_prefix": "/patient"},
+         "auth": {"basic": {"file": str(tmp_path / "users")}, "forward": {"upstream": "door", "path": "/verify"}}},
+        {"path": "/", "upstream": "patient"}])
+    of_patient, others = (route["filters"] for route in started.admin("/actuator/gateway/routes"))
+    assert [text[2:text.index("]")] for text in of_patient][:6] == [
+        "cors", "RequestSize max = 1048576", "RequestRateLimiter rate = 10 in 60000 ms, burst = 5", "auth.basic",
+        "auth.forward upstream = door", "response_body max = 2097152"]
+    assert [text.rpartition(" = ")[2] for text in of_patient] == [f"{number + 1}]" for number in range(len(of_patient))]
+    assert not any("cors" in text or "auth" in text or "Request" in text or "response_body" in text for text in others)
+
+
 def test_tags_and_names_of_metrics(gateway, upstream, client):
     service = upstream()
     started = gateway(service, metrics={"tags": {"application": "${APPLICATION:-hospital}", "region": "west"}})
@@ -421,7 +437,7 @@ def test_hystrix_stream_agrees_with_what_happened(gateway, upstream, client):
         connection.reply(int(status))
 
     service, retry = upstream(handler), {"attempts": 0}
-    started = gateway({"patient": {"url": service, "timeouts": {"response": "200ms"}, "retry": retry},
+    started = gateway({"patient": {"url": service, "timeouts": {"response": "1s"}, "retry": retry},
                        "bare": {"url": service, "breaker": "off", "retry": retry},
                        "gone": {"url": f"http://127.0.0.1:{free_port()}", "retry": retry}},
                       [{"path": "/", "upstream": "patient", "fallback": {"on_statuses": [410, 503]}},

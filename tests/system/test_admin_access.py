@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from harness import Client, free_port, until
-from process import IS_SANITIZED, run
+from harness import Client, ended_after, free_port, until
+from process import IS_SANITIZED, memory, run
 
 PATH = "/actuator/circuitbreakers/patient"
 WISH = json.dumps({"updateState": "FORCE_OPEN"})
@@ -232,3 +232,66 @@ def test_a_route_that_removes_via_does_not_lead_to_the_admin_listener(gateway, u
         assert Client(running.port).request("POST", PATH, fields, WISH.encode()).status == 403
     assert running.breaker()["state"] == "CLOSED"
     assert running.ask_admin("/livez")[0] == 200, "others are still served"
+
+
+# ---- clients that take nothing
+
+
+@pytest.fixture
+def verbose(gateway):
+    """Its /actuator/gateway/routes is more than a megabyte."""
+    return gateway({"nobody": f"http://127.0.0.1:{free_port()}"},
+                   [{"path": f"/{number}/{'x' * 200}", "upstream": "nobody"} for number in range(3000)])
+
+
+@pytest.fixture
+def unread(verbose):
+    """unread(path): a client that has asked for it, and reads no more than the answer's beginning."""
+    def ask(path="/actuator/gateway/routes"):
+        asking = Client(verbose.admin_port, receive_buffer=1, segment=536)
+        asking.ask("GET", path, {"Host": "localhost"})
+        asking.held += asking.socket.recv(1)
+        return asking
+
+    yield from ended_after(ask, "close")
+
+
+@pytest.mark.parametrize("path", ["/actuator/gateway/routes", "/hystrix.stream"])
+def test_who_sends_and_reads_nothing_has_to_wait(unread, path):
+    """What the gateway does not read stays in the kernels' buffers, which are full at some time."""
+    asking, sent = unread(path), 0
+    asking.socket.settimeout(2)
+    try:
+        while sent < 256 << 20:
+            sent += asking.socket.send(b"x" * 65536)
+    except (TimeoutError, ConnectionError):  # or its time is over
+        pass
+    assert sent < 256 << 20
+
+
+def test_many_answers_that_nobody_reads_do_not_fill_the_memory(verbose, unread):
+    """Beyond 16 MiB in all, those give way whose clients have read nothing for longest."""
+    asking = [unread() for _ in range(60)]
+    whole = asking[-1].answer()
+    assert whole.status == 200 and len(whole.body) > 1 << 20
+    with pytest.raises((EOFError, ConnectionError)):
+        asking[0].answer()
+    assert json.loads(verbose.ask_admin("/actuator/gateway/routes")[2])
+    if not IS_SANITIZED:
+        assert memory(verbose, "VmHWM") < 64 << 20, memory(verbose, "VmHWM")
+
+
+def test_pipelined_requests_are_answered_in_turn(gateway, upstream):
+    """Also if they are more than the listener reads before it has answered the first, and as large as they may be."""
+    running = gateway(upstream())
+    asking = Client(running.admin_port)
+    wish = WISH.encode().ljust(4096)
+    for number in range(20):
+        asking.ask("POST", PATH, {**JSON, "Host": "localhost", "X-Filler": "x" * 7000}, wish)
+        asking.ask("GET", f"/metrics?name={number}", {"Host": "localhost"})
+        asking.ask("GET", "/livez", {"Host": "localhost"})
+    for _ in range(20):
+        assert asking.answer().status == 200
+        assert b"gateway_breaker_state" in asking.answer().body
+        assert asking.answer().status == 200
+    asking.close()

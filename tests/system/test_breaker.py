@@ -185,7 +185,14 @@ def test_observe_never_rejects(gateway, upstream, client):
     for _ in range(30):
         assert connection.request().status == 500
     assert len(behind.requests) == 30
-    assert started.breaker()["state"] != "CLOSED"
+    assert started.breaker()["state"] == "METRICS_ONLY" and started.breaker()["wouldBe"] == "OPEN"
+    assert started.metrics().sum("gateway_breaker_state", state="open") == 0
+    started.must_say("warn breaker patient: would go closed -> open, but only observes: failure rate; 5 calls, 5 failed, 0 slow; for ")
+    event, = started.admin("/actuator/circuitbreakerevents/patient/STATE_TRANSITION")["circuitBreakerEvents"]
+    assert event["stateTransition"] == "CLOSED_TO_OPEN" and event["observe"] is True
+    text = started.admin("/cluster/self")["events"][-1]["text"]
+    assert text.startswith("would go closed -> open, but only observes: failure rate; ")
+    assert {line["breaker"] for line in started.log(30)} == {"closed", "open"}
 
 
 def test_off(gateway, upstream, client):

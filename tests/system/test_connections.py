@@ -1,10 +1,14 @@
 """The life of connections to upstreams: how long they may be idle, how old they become, and that a dead peer is noticed."""
+import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
 import threading
 import time
+
+import pytest
 
 from harness import Client, until
 
@@ -128,6 +132,8 @@ def sockets_of(process):
     handle = os.pidfd_open(process.pid)
     for name in os.listdir(f"/proc/{process.pid}/fd"):
         copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, handle, int(name), 0)
+        if copy < 0 and ctypes.get_errno() == errno.EBADF:
+            continue  # it was closed meanwhile
         assert copy >= 0, os.strerror(ctypes.get_errno())
         try:
             one = socket.socket(fileno=copy)
@@ -164,3 +170,39 @@ def test_both_sides_notice_a_dead_peer_long_before_an_overlay_forgets_them(gatew
                                       (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT))
             assert 0 < idle <= 300 and idle + interval * probes < 600
     assert seen == {"client", "upstream"}
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "behind another"])
+def test_a_client_that_leaves_is_noticed_before_the_answer(gateway, upstream, client, before):
+    """Also if its request came together with the one before, while which the gateway did not read on."""
+    asked, ended = threading.Event(), threading.Event()
+
+    def answer(connection, request):
+        if request.target == "/one":
+            connection.reply(headers=[("Connection", "close")])
+            connection.close()
+            return
+        asked.set()
+        with contextlib.suppress(EOFError, OSError):
+            connection.read_until(b"never")
+        ended.set()
+
+    started = gateway({"patient": {"url": upstream(answer), "timeouts": {"response": "60s"}}}, workers=1)
+    connection = client(started)
+    connection.send(before + b"GET /two HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert asked.wait(60)
+    connection.reset()
+    assert ended.wait(30)
+    until(lambda: any(line["outcome"] == "client_aborted" for line in started.log()), "its line")
+
+
+@pytest.mark.parametrize("route", [{}, {"fallback": {"body": "away", "on_statuses": [503]}}], ids=["another try", "the fallback"])
+def test_an_answer_that_the_client_does_not_get_keeps_its_connection(gateway, upstream, client, route):
+    """Otherwise a service in trouble would get a new connection for each request."""
+    behind = upstream(lambda connection, request: connection.reply(503))
+    started = gateway({"patient": {"url": behind, "breaker": "off", "ejection": "off", "retry": {"attempts": 0 if route else 1}}},
+                      [{"path": "/", "upstream": "patient", **route}], workers=1)
+    connection = client(started)
+    for _ in range(10):
+        assert connection.request().status == 503
+    assert len(behind.requests) >= (10 if route else 11) and len(behind.connections) == 1

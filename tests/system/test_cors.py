@@ -111,6 +111,34 @@ def test_a_page_of_the_same_host_is_no_other_origin(gateway, upstream, client):
     assert connection.request("POST", headers={"Origin": "http://hospital.example:82"}, body=b"x").status == 403
 
 
+@pytest.mark.parametrize("origin, sent, status", [
+    ("https://pub.example", {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example"}, 200),
+    ("https://pub.example", {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example", "X-Forwarded-Port": "443"}, 200),
+    ("https://pub.example:8443", {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example", "X-Forwarded-Port": "8443"}, 200),
+    ("https://pub.example", {"X-Forwarded-Host": "pub.example"}, 200), ("http://pub.example", {"X-Forwarded-Host": "pub.example"}, 200),
+    ("https://pub.example", {"Forwarded": "for=192.0.2.1;proto=https;host=pub.example"}, 200),
+    ("https://internal", {"X-Forwarded-Proto": "https"}, 200), ("https://internal", {"X-Forwarded-Proto": "wss"}, 200),
+    ("http://internal", {"X-Forwarded-For": "192.0.2.1"}, 200), ("https://internal", {"X-Forwarded-For": "192.0.2.1"}, 200),
+    ("http://pub.example", {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example"}, 403),
+    ("http://pub.example", {"Forwarded": "for=192.0.2.1;proto=https;host=pub.example"}, 403),
+    ("https://internal", {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example"}, 403),
+    ("https://pub.example", {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example", "X-Forwarded-Port": "8443"}, 403),
+    ("https://pub.example", {"X-Forwarded-For": "192.0.2.1", "Forwarded": "proto=https;host=pub.example"}, 403),
+    ("ftp://internal", {}, 403), ("ftp://pub.example", {"X-Forwarded-Host": "pub.example"}, 403)])
+def test_the_same_origin_is_that_which_a_trusted_proxy_names(gateway, upstream, client, origin, sent, status):
+    connection = client(gateway(upstream(), [route()], trusted_proxies=["127.0.0.0/8"]))
+    assert connection.request("POST", headers={"Origin": origin, "Host": "internal", **sent}, body=b"x").status == status
+
+
+def test_no_stranger_names_the_same_origin(gateway, upstream, client):
+    """A proxy that is not trusted may end TLS all the same: http and https of the host in Host are its own."""
+    connection = client(gateway(upstream(), [route()]))
+    sent = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "pub.example", "X-Forwarded-Port": "81", "Forwarded": "host=pub.example"}
+    for origin, status in (("https://internal", 200), ("http://internal", 200), ("http://pub.example", 403), ("https://pub.example", 403),
+                           ("ftp://internal", 403), ("http://internal:81", 403)):
+        assert connection.request("POST", headers={"Origin": origin, "Host": "internal", **sent}, body=b"x").status == status
+
+
 def test_fallbacks_refusals_and_errors_can_be_read(gateway, upstream, client):
     behind = upstream(closing)
     started = gateway({"patient": {"url": behind.url, "breaker": {"minimum_calls": 1000}, "retry": {"attempts": 0}}},

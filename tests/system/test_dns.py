@@ -163,7 +163,7 @@ def test_an_address_of_no_host_is_left_out(nameserver, serve, service):
     nameserver.answer = forward_only(lambda query: [query.reply("0.0.0.0", "::")])
     started, connection = serve()
     assert ask(connection).status == 503 and not started.endpoints()
-    assert started.has_said("0.0.0.0 or :: is no host's address")
+    started.must_say("0.0.0.0 or :: is no host's address")
     nameserver.answer = forward_only(lambda query: [query.reply("0.0.0.0", ONE, "::")])
     until(started.endpoints, "an endpoint")
     assert started.endpoints() == [f"{ONE}:{service[0].port}"] and ask(connection).body == ONE.encode()
@@ -299,7 +299,7 @@ def test_addresses_before_the_cut_are_used_when_tcp_fails(nameserver, serve, ser
     started, connection = serve(refresh="200ms", timeout="1s", grace="60s")
     until(lambda: len(started.endpoints()) == 2, "what came")
     assert {ask(connection).body for _ in range(4)} == {ONE.encode(), TWO.encode()}
-    assert started.has_said("the server's answer is cut") and started.has_said("the gateway uses the 2 addresses that it received")
+    started.must_say("the server's answer is cut", "the gateway uses the 2 addresses that it received")
     came[:] = [TWO]
     nameserver.wait_for_more(3)
     assert {ask(connection).body for _ in range(4)} == {ONE.encode(), TWO.encode()}

@@ -102,15 +102,30 @@ def test_a_second_signal_ends_it_at_once(gateway, held, client):
     assert [line["outcome"] for line in started.log()] == ["drained"]
 
 
-def test_after_the_timeout_what_is_left_is_cut(gateway, held, client):
+@pytest.mark.parametrize("count, words", [(1, "1 request that was"), (3, "3 requests that were")])
+def test_after_the_timeout_what_is_left_is_cut(gateway, held, client, count, words):
     started = gateway(held, drain={"delay": "0s", "timeout": "300ms"})
-    waiting = client(started)
-    waiting.ask()
-    held.wait_for(1)
+    waiting = [client(started) for _ in range(count)]
+    for connection in waiting:
+        connection.ask()
+    held.wait_for(count)
     started.signal(signal.SIGTERM)
     assert started.wait() == 0
-    assert waiting.is_closed()
-    assert [line["outcome"] for line in started.log()] == ["drained"]
+    assert all(connection.is_closed() for connection in waiting)
+    assert [line["outcome"] for line in started.log()] == ["drained"] * count
+    started.must_say(f"warn drain.timeout is over: the gateway cut {words} still in flight")
+
+
+def test_an_idle_client_that_outlasts_the_timeout_is_no_request_in_flight(gateway, held, client):
+    held.release.set()
+    started = gateway(held, drain={"delay": "0s", "timeout": "300ms"})
+    idle = client(started)
+    assert idle.request().body == b"in time"
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 0
+    assert idle.is_closed()
+    started.must_say("info drain.timeout is over: the gateway closed the idle connections; no request was in flight")
+    assert not started.has_said("still in flight")
 
 
 def test_a_client_that_connects_before_the_listener_closes_is_served(gateway, held):

@@ -22,7 +22,7 @@ def serve(gateway, service):  # noqa: F811
         service.start(*REPLICAS[1:count])
         service.announce(*REPLICAS[:count])
         started = gateway(service.keys(**keys), [{"path": "/", "fallback": FALLBACK}], workers=workers,
-                          dns={"servers": [f"127.0.0.1:{service.dns.port}"], "refresh": "100ms", "timeout": "200ms"})
+                          dns={"servers": [f"127.0.0.1:{service.dns.port}"], "refresh": "100ms", "timeout": "5s"})
         until(lambda: len(started.endpoints()) == count, "all are found")
         return started
 

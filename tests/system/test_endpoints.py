@@ -45,7 +45,7 @@ def serve(gateway, service, client):
     def start(*addresses, workers=1, **keys):
         service.announce(*addresses)
         started = gateway(service.keys(**keys), [{"path": "/", "fallback": FALLBACK}], workers=workers,
-                          dns={"servers": [f"127.0.0.1:{service.dns.port}"], "refresh": "100ms", "timeout": "200ms"})
+                          dns={"servers": [f"127.0.0.1:{service.dns.port}"], "refresh": "100ms", "timeout": "1s"})
         return started, client(started)
 
     return start

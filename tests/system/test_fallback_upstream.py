@@ -1,4 +1,6 @@
 """fallback.upstream: another upstream answers where the fallback would, with a breaker of its own, and only what may be sent again."""
+import threading
+
 import pytest
 
 from harness import Client, free_port, plain, resetting, until
@@ -156,3 +158,20 @@ def test_a_full_bulkhead(serve, upstream):
     assert second.request(target="/patient").body == b"spare"
     assert connection.answer().status == 200
     second.close()
+
+
+@pytest.mark.parametrize("timeouts", [{"response": "400ms"}, {"response": "400ms", "total": "400ms"}])
+def test_the_other_upstream_has_a_time_of_its_own(serve, upstream, timeouts):
+    """What the first one spent is no fault of the other, and does not keep the gateway from asking it."""
+    release = threading.Event()
+
+    def spare(connection, request):
+        threading.Event().wait(0.1)
+        connection.reply(body=b"spare")
+
+    started, connection = serve(upstream(lambda connection, request: release.wait(60)), upstream(spare),
+                                {"timeouts": timeouts}, {"timeouts": {"response": "300ms", "total": "300ms"}})
+    response = connection.request(target="/patient")
+    release.set()
+    assert (response.status, response.body) == (200, b"spare")
+    assert started.log(1)[0]["outcome"] == "answered" and started.breaker("spare")["failedCalls"] == 0

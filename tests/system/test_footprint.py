@@ -10,18 +10,13 @@ import pytest
 
 import process
 from harness import Client
+from process import memory
 
 MIB = 1024 * 1024
 LARGE = int(os.environ.get("LARGE_MIB", "4096")) * MIB
 BLOCK = bytes(range(256)) * 4096  # 1 MiB
 
 pytestmark = pytest.mark.skipif(process.IS_SANITIZED, reason="a sanitizer's own memory would be measured")
-
-
-def memory(gateway, what):
-    """VmRSS or VmHWM (the most it ever was), in bytes."""
-    with open(f"/proc/{gateway.process.pid}/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(what + ":"))
 
 
 def checksum_of(size):

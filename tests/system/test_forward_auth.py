@@ -297,7 +297,7 @@ def replicas(gateway, upstream, client, dns):
         auth = {"url": f"http://tasks.patient:{service.port}", "balance": "round_robin", **keys}
         started = gateway({"patient": upstream().url, "auth": auth},
                           [{"path": "/", "upstream": "patient", "auth": {"forward": {"upstream": "auth", "path": "/verify"}}}],
-                          dns={"servers": [f"127.0.0.1:{service.dns.port}"], "refresh": "100ms", "timeout": "200ms"}, workers=1)
+                          dns={"servers": [f"127.0.0.1:{service.dns.port}"], "refresh": "100ms", "timeout": "5s"}, workers=1)
         return service, started, client(started)
 
     return start
@@ -424,3 +424,36 @@ def test_what_is_wrong_is_said(tmp_path, keys, words):
                                 "routes": [{"path": "/", "upstream": "a", "auth": {"forward": forward}}]}))
     checked = run("--check", "--config", str(file))
     assert checked.returncode == 2 and words in checked.stdout + checked.stderr
+
+
+def test_a_slow_authentication_is_no_fault_of_the_upstream(gateway, upstream, client):
+    """It used up timeouts.total, so the request does not go on."""
+    def slow(connection, request):
+        threading.Event().wait(0.6)
+        connection.reply(204)
+
+    behind = upstream()
+    started = gateway({"patient": {"url": behind.url, "timeouts": {"response": "500ms", "total": "500ms"}, "breaker": {"minimum_calls": 1}},
+                       "auth": upstream(slow).url},
+                      [{"path": "/", "upstream": "patient", "auth": {"forward": {"upstream": "auth", "path": "/verify"}}}])
+    assert client(started).request().status == 503
+    line = started.log(1)[0]
+    assert (line["outcome"], line["reason"]) == ("overloaded", "timeouts.total is over")
+    assert not behind.requests and started.breaker()["state"] == "CLOSED"
+
+
+def test_an_upstream_that_hangs_for_most_of_the_time_is_at_fault(gateway, upstream, client):
+    """Though the authentication took a part of timeouts.total: otherwise no request would ever open the breaker."""
+    release = threading.Event()
+
+    def late(connection, request):
+        threading.Event().wait(0.3)
+        connection.reply(204)
+
+    started = gateway({"patient": {"url": upstream(lambda connection, request: release.wait(60)).url,
+                                   "timeouts": {"response": "2s", "total": "2s"}, "breaker": {"minimum_calls": 1}},
+                       "auth": upstream(late).url},
+                      [{"path": "/", "upstream": "patient", "auth": {"forward": {"upstream": "auth", "path": "/verify"}}}])
+    assert client(started).request().status == 503
+    release.set()
+    assert started.log(1)[0]["outcome"] == "response_timeout" and started.breaker()["state"] == "OPEN"

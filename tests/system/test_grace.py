@@ -44,7 +44,7 @@ def serve(gateway, nameserver, service, client):
     def start(workers=1, upstream=(), prefix=(), **dns):
         started = gateway({"patient": {"url": f"http://{NAME}:{service[ONE].port}", "balance": "round_robin", **dict(upstream)}},
                           [{"path": "/", "fallback": FALLBACK}], workers=workers, prefix=prefix,
-                          dns={"servers": [f"127.0.0.1:{nameserver.port}"], "refresh": "100ms", "timeout": "200ms", "grace": "60s",
+                          dns={"servers": [f"127.0.0.1:{nameserver.port}"], "refresh": "100ms", "timeout": "5s", "grace": "60s",
                                **dns})
         return started, client(started)
 
@@ -66,7 +66,8 @@ def test_a_blink_cuts_off_nobody(nameserver, serve, how):
     before, statuses = len(nameserver.questions(NAME)), []
     while len(nameserver.questions(NAME)) < before + 8:
         statuses.append(connection.request().status)
-    assert used(connection) == {ONE, TWO} and started.has_said("addresses that respond")
+    assert used(connection) == {ONE, TWO}
+    started.must_say("addresses that respond")
     nameserver.answer = honest(ONE, TWO)
     until(lambda: started.admin("/upstreams/patient")["discovery"]["error"] is None, "a good answer")
     assert used(connection) == {ONE, TWO}
@@ -143,7 +144,7 @@ def test_new_ones_are_not_taken(nameserver, service, serve):
             return [] if query.name.startswith(THREE.split(".")[-1] + ".") else [query.reply(code=NXDOMAIN)]
         return [query.reply(ONE, THREE)]
 
-    started, connection = serve(timeout="2s")
+    started, connection = serve(timeout="30s")  # it is admitted after that time, if nobody denies it
     nameserver.answer = answer
     until(lambda: any(query.type == PTR and query.name.startswith("3.") for query in list(nameserver.asked)), "its name is asked for")
     nameserver.answer = lambda query: [] if query.type == PTR else [query.reply(code=NXDOMAIN)]

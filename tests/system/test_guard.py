@@ -56,7 +56,7 @@ def service(upstream):
 
 @pytest.fixture
 def serve(gateway, swarm, service, client):
-    def start(host="tasks.patient", refresh="100ms", timeout="500ms", **dns):
+    def start(host="tasks.patient", refresh="100ms", timeout="2s", **dns):
         started = gateway({"patient": {"url": f"http://{host}:{service[ONE].port}", "balance": "round_robin"}},
                           [{"path": "/", "fallback": FALLBACK}], workers=1,
                           dns={"servers": [f"127.0.0.1:{swarm.port}"], "refresh": refresh, "timeout": timeout, **dns})
@@ -134,7 +134,7 @@ def test_a_public_address_must_have_a_name_of_the_service(swarm, serve):
     started, connection = serve()
     assert used(connection) == {ONE}
     assert quarantined(started) == {PUBLIC: "a public address whose name is not the service's"}
-    assert started.has_said(f"{PUBLIC} is quarantined: a public address")
+    started.must_say(f"{PUBLIC} is quarantined: a public address")
     swarm.names[PUBLIC] = OWN
     until(lambda: not quarantined(started), "a swarm that uses public addresses")
     assert f"{PUBLIC}:" in "".join(started.endpoints())
@@ -189,8 +189,9 @@ def test_a_thousand_new_addresses_are_asked_a_few_at_a_time(swarm, serve):
     begin = time.monotonic()
     until(lambda: len(started.endpoints()) == 1000, "all are used", seconds=60)
     asked = [len(swarm.asked_back(address)) for address in addresses[:50]]
-    print(f"\n1,000 new addresses: verified in {time.monotonic() - begin:.1f} s, at most {most[0]} questions at once")
-    assert most[0] <= 16 and set(asked) == {1}
+    lasted = time.monotonic() - begin
+    print(f"\n1,000 new addresses: verified in {lasted:.1f} s, at most {most[0]} questions at once")
+    assert most[0] <= 16 and min(asked) == 1 and max(asked) <= 1 + lasted / 5, "an allowed one is asked again after 5 s"
 
 
 def test_quarantined_addresses_are_not_asked_often(swarm, serve):

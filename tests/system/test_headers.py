@@ -55,7 +55,7 @@ def test_fields_that_the_gateway_adds(gateway, upstream, client):
     assert request.get("Host") == "Hospital.Example:8080"
     assert request.get("X-Forwarded-For") == "127.0.0.1"
     assert request.get("X-Forwarded-Proto") == "http"
-    assert request.get("X-Forwarded-Host") == "Hospital.Example:8080"
+    assert request.get("X-Forwarded-Host") == "Hospital.Example:8080" and request.get("X-Forwarded-Port") == "8080"
     assert "for=127.0.0.1" in request.get("Forwarded").replace('"', "")
     assert UUID_LIKE.match(request.get("X-Request-Id"))
     assert re.match(r"1\.1 \S+", request.get("Via"))
@@ -82,8 +82,35 @@ def test_a_trusted_proxy_is_believed_and_added_to(gateway, upstream, client):
     request = arrived(behind)
     assert request.get("X-Forwarded-For").replace(" ", "") == "6.6.6.6,127.0.0.1"
     assert request.get("X-Forwarded-Proto") == "https"
-    assert request.get("X-Forwarded-Host") == "evil.example"
+    assert request.get("X-Forwarded-Host") == "evil.example" and request.get("X-Forwarded-Port") == "443"
     assert request.get("X-Request-Id") == "chosen-by-client"
+
+
+def as_spring_reads(request):
+    """ForwardedHeaderUtils: with a Forwarded, what it says first; without, the first of X-Forwarded-..."""
+    forwarded = request.get("Forwarded")
+    if forwarded:
+        return tuple(re.search(pattern, forwarded)[1] for pattern in
+                     (r'proto="?([^;,"]+)', r'(?i:host)="?([^;,"]+)', r'(?i:for)=[ ]*"?((?:\[[^]]+])|[^;,:"]+)'))
+    return tuple(request.get("X-Forwarded-" + name).split(",")[0] for name in ("Proto", "Host", "For"))
+
+
+@pytest.mark.parametrize("sent, seen", [
+    ({"X-Forwarded-For": "192.0.2.1"}, ("http", "internal:80", "192.0.2.1")),
+    ({"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}, ("https", "internal:80", "192.0.2.1")),
+    ({"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example", "X-Forwarded-Port": "443"},
+     ("https", "pub.example", "192.0.2.1")),
+    ({"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example", "X-Forwarded-Port": "8443"},
+     ("https", "pub.example:8443", "192.0.2.1")),
+    ({"X-Forwarded-For": "192.0.2.1, 10.0.0.7", "X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "pub.example, inner"},
+     ("https", "pub.example", "192.0.2.1")),
+    ({"X-Forwarded-For": "2001:db8::1", "X-Forwarded-Proto": "https"}, ("https", "internal:80", "[2001:db8::1]")),
+    ({"X-Forwarded-For": "192.0.2.1, what?", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "pub.example"}, ("https", "pub.example", "192.0.2.1"))])
+def test_services_see_the_client_of_a_proxy_that_sends_no_forwarded(gateway, upstream, client, sent, seen):
+    behind = upstream()
+    client(gateway(behind, trusted_proxies=["127.0.0.0/8"])).request(headers={"Host": "internal:80", **sent})
+    assert as_spring_reads(arrived(behind)) == seen
+    assert (arrived(behind).get("X-Forwarded-Proto"), arrived(behind).get("X-Forwarded-Host")) == (seen[0], sent.get("X-Forwarded-Host", "internal:80").split(",")[0])
 
 
 @pytest.mark.parametrize("sent,logged", [
@@ -101,6 +128,45 @@ def test_the_log_names_whom_a_trusted_proxy_asks_for(gateway, upstream, client, 
     client(started).request(headers=[("X-Forwarded-For", value) for value in sent])
     until(lambda: started.lines, "a line")
     assert (started.log()[0]["client"] if form == "json" else started.lines[0].split(" ")[0]) == logged
+
+
+@pytest.mark.parametrize("sent,logged", [
+    (["for=6.6.6.6"], "6.6.6.6"), (["for=1.1.1.1, for=6.6.6.6"], "6.6.6.6"), (["for=1.1.1.1", "for=6.6.6.6 ,For=10.0.0.7;by=_x"], "6.6.6.6"),
+    (['for="6.6.6.6:1234";proto=https'], "6.6.6.6"), (['proto=https;FOR="[2001:db8::7]:80"'], "2001:db8::7"), (['for="[2001:db8::7]"'], "2001:db8::7"),
+    (["for=10.0.0.8,,for=10.0.0.7"], "10.0.0.8"), (["for=6.6.6.6, for=unknown, for=10.0.0.7"], "10.0.0.7"), (["for=6.6.6.6, for=_hidden"], "127.0.0.1"),
+    (["for=\"6.6.6.6, for=7.7.7.7"], "7.7.7.7"), (["for=6.6.6.6, for=10.0.0.7;for=10.0.0.8"], "127.0.0.1"), (["for=6.6.6.6, proto=https"], "127.0.0.1"),
+    (['for="6.6.6.6:_port"'], "127.0.0.1"), (["for=[2001:db8::7]"], "127.0.0.1"), (['for="2001:db8::7"'], "127.0.0.1"), (['for="[6.6.6.6]"'], "127.0.0.1"),
+    (["for=6.6.6.6:80"], "127.0.0.1"), (["6.6.6.6"], "127.0.0.1"), (["for=6.6.6.6; proto=https"], "127.0.0.1"), ([""], "127.0.0.1")])
+def test_the_log_names_whom_a_trusted_proxy_names_in_forwarded(gateway, upstream, client, sent, logged):
+    started = gateway(upstream(), trusted_proxies=["127.0.0.0/8", "10.0.0.0/8"])
+    connection = client(started)
+    connection.request(headers=[("Forwarded", value) for value in sent])
+    connection.request(headers=[("X-Forwarded-For", "8.8.8.8"), *(("Forwarded", value) for value in sent)])
+    assert [line["client"] for line in started.log(2)] == [logged, "8.8.8.8"]
+
+
+@pytest.mark.parametrize("sent, arrives", [
+    ("for=6.6.6.6;proto=https;host=pub.example, for=10.0.0.7;proto=http;host=inner", ("6.6.6.6, 10.0.0.7, 127.0.0.1", "https", "pub.example", "443")),
+    ('for="[2001:db8::7]:1";proto=https;host="pub.example:8443"', ("2001:db8::7, 127.0.0.1", "https", "pub.example:8443", "8443")),
+    ("for=1.1.1.1, for=unknown, for=6.6.6.6", ("6.6.6.6, 127.0.0.1", "http", "internal:81", "81")),
+    ("for=6.6.6.6;proto=https, garbage", ("127.0.0.1", "http", "internal:81", "81")),
+    ('for=6.6.6.6;proto="1";host=pub.example', ("6.6.6.6, 127.0.0.1", "http", "internal:81", "81")),
+    ('for=6.6.6.6;proto=https;host="a@b"', ("6.6.6.6, 127.0.0.1", "http", "internal:81", "81"))])
+def test_what_a_trusted_proxy_says_in_forwarded_is_in_the_other_fields(gateway, upstream, client, sent, arrives):
+    behind = upstream()
+    client(gateway(behind, trusted_proxies=["127.0.0.0/8"])).request(headers={"Host": "internal:81", "Forwarded": sent})
+    request = arrived(behind)
+    assert tuple(request.get("X-Forwarded-" + name) for name in ("For", "Proto", "Host", "Port")) == arrives
+    assert request.all("Forwarded") == [sent + ', proto=http;for=127.0.0.1;host="internal:81"']
+
+
+def test_a_forwarded_beside_x_forwarded_for_changes_nothing_else(gateway, upstream, client):
+    """It may be the client's: a proxy that writes X-Forwarded-For may know nothing of Forwarded."""
+    behind = upstream()
+    client(gateway(behind, trusted_proxies=["127.0.0.0/8"])).request(
+        headers={"Host": "internal:81", "X-Forwarded-For": "6.6.6.6", "Forwarded": "for=1.1.1.1;proto=https;host=evil.example"})
+    request = arrived(behind)
+    assert tuple(request.get("X-Forwarded-" + name) for name in ("For", "Proto", "Host", "Port")) == ("6.6.6.6, 127.0.0.1", "http", "internal:81", "81")
 
 
 def test_a_strangers_word_is_not_in_the_log(gateway, upstream, client):

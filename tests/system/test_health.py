@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness import free_port, until
+from process import each
 
 ONE, TWO, THREE = "127.0.11.1", "127.0.11.2", "127.0.11.3"
 FALLBACK = "Patient information is currently unavailable\n"
@@ -47,7 +48,7 @@ def service(upstream, dns):
 @pytest.fixture
 def serve(gateway, service, dns, client):
     def start(health_check=None, env=None, **keys):
-        start.keys = {"dns": {"servers": [f"127.0.0.1:{dns.port}"], "refresh": "100ms"}, "workers": 1}
+        start.keys = {"dns": {"servers": [f"127.0.0.1:{dns.port}"], "refresh": "100ms", "timeout": "5s"}, "workers": 1}
         if health_check != "off":
             health_check = {"interval": "100ms", "timeout": "500ms", **(health_check or {})}
         start.upstream = {"url": f"http://tasks.patient:{service[ONE].upstream.port}", "balance": "round_robin", "slow_start": "off",
@@ -108,12 +109,12 @@ def test_a_failing_replica_gets_nothing_new_until_it_is_healthy(serve, service):
     assert metrics.sum("gateway_endpoint_healthy", endpoint=f"{TWO}:{port}") == 0
     assert metrics.sum("gateway_endpoint_healthy") == 2
     assert metrics.sum("gateway_endpoint_health_check_failures_total", endpoint=f"{TWO}:{port}") >= 3
-    assert started.has_said(f"upstream patient: {TWO}:{port}: healthy -> unhealthy: answered 503 in ")
+    started.must_say(f"upstream patient: {TWO}:{port}: healthy -> unhealthy: answered 503 in ")
     begin = time.monotonic()
     service[TWO].recover()
     until(lambda: TWO in used(connection), "it is back")
     print(f"back after {time.monotonic() - begin:.2f} s (healthy: 2)")
-    assert started.has_said(f"{TWO}:{port}: unhealthy -> healthy: answered 200 in ")
+    started.must_say(f"{TWO}:{port}: unhealthy -> healthy: answered 200 in ")
     assert started.metrics().sum("gateway_endpoint_healthy") == 3
 
 
@@ -124,7 +125,7 @@ def test_when_all_are_unhealthy_all_serve(serve, service):
     for address in service:
         wait_for(started, address, "unhealthy")
     until(lambda: used(connection) == {ONE, TWO, THREE}, "all serve")
-    assert started.has_said("upstream patient: all 3 endpoints are unhealthy, so the gateway uses them all")
+    started.must_say("upstream patient: all 3 endpoints are unhealthy, so the gateway uses them all")
     service[ONE].recover()
     wait_for(started, ONE, "available")
     until(lambda: used(connection) == {ONE}, "the one that is well")
@@ -228,9 +229,7 @@ def connections_to(started, address):
     number = "".join(f"{int(byte):02X}" for byte in reversed(address.split(".")))
     with open("/proc/net/tcp") as file:
         sockets = {line.split()[9] for line in file if line.split()[2].startswith(number + ":")}
-    folder = f"/proc/{started.process.pid}/fd"
-    return sum(os.readlink(os.path.join(folder, fd)).strip("socket:[]") in sockets for fd in os.listdir(folder)
-               if os.path.islink(os.path.join(folder, fd)))
+    return sum(held.strip("socket:[]") in sockets for held in each(started.process, "fd", os.readlink))
 
 
 def test_no_connection_is_left_over(serve, service, dns):

@@ -86,11 +86,32 @@ def test_files_of_a_profile_have_precedence(tmp_path):
 def test_nothing_is_written_without_a_file_that_can_be_read(tmp_path):
     broken = tmp_path / "broken.yml"
     broken.write_text("a: [\n")
-    for arguments in (["--import"], ["--import", str(tmp_path / "none.yml")], ["--import", str(broken)]):
+    empty = tmp_path / "empty.yml"
+    empty.write_text("# nothing yet\n")
+    for arguments in (["--import"], ["--import", str(tmp_path / "none.yml")], ["--import", str(broken)], ["--import", str(empty)]):
         done = run(*arguments)
         assert done.returncode == 2
         assert done.stdout == ""
         assert done.stderr != ""
+
+
+def test_a_file_without_a_route_says_so(tmp_path):
+    file = tmp_path / "application.yml"
+    file.write_text("server.port: 1001\n")
+    assert run("--import", str(file)).stderr.endswith("gateway: no route could be imported: /replace-me only makes the file complete\n")
+
+
+def test_a_result_too_large_to_read_leaves_no_line_exact(tmp_path):
+    file = tmp_path / "application.yml"
+    file.write_text("server.port: 1001\nspring.cloud.gateway:\n  httpclient.connect-timeout: 2s\n"
+                    f"  default-filters: ['AddRequestHeader=X-A, {'v' * 2000}']\n  routes:\n" +
+                    "".join(f"  - {{id: r{i}, uri: 'http://r:1', predicates: [Path=/r{i}/**]}}\n" for i in range(1000)))
+    done = run("--import", str(file))
+    assert done.returncode == 0 and "\nlisten:" not in done.stdout
+    assert ":1: refused: server.port: " in done.stderr
+    assert "\ngateway: 0 lines exact, 0 different, " in done.stderr
+    file.write_text(done.stdout)
+    assert run("--check", str(file)).returncode == 0
 
 
 def test_large_and_deep_files_are_refused(tmp_path):

@@ -241,7 +241,7 @@ def test_an_upstream_that_gives_up_on_a_client_that_does_not_read_is_not_blamed(
         if request.target == "/well":
             connection.reply()
             return
-        connection.socket.settimeout(1)
+        connection.socket.settimeout(4)  # for all of it, so a busy machine needs some
         try:
             connection.send(large)
         except TimeoutError:
@@ -328,3 +328,26 @@ def test_the_last_words_of_a_client_in_a_tunnel(gateway, upstream, client, is_pe
     until(lambda: got, "the end at the service")
     assert got == [b"l" * 900]
     assert started.log(1)[0]["outcome"] == "client_aborted"
+
+
+@pytest.mark.parametrize("sends_all", [True, False], ids=["in the kernel", "more than the service's kernel takes"])
+def test_a_tunnel_without_its_client_ends_though_the_service_goes_on_sending(gateway, upstream, client, sends_all):
+    """The service reads nothing, so what the client sent can't come to it; what it sends says only that it lives."""
+    ended = threading.Event()
+
+    def answer(connection, request):
+        connection.send(SWITCHING)
+        with contextlib.suppress(OSError):
+            while True:
+                connection.send(b"tick")
+                threading.Event().wait(0.05)
+        ended.set()
+
+    started = gateway({"patient": {"url": upstream(answer, receive_buffer=4096), "timeouts": {"idle": "2s"}}},
+                      limits={"write_timeout": "1s"}, workers=1)
+    connection = client(started)
+    open_tunnel(connection)
+    send_until_held_back(connection, bytes((1 << 20) if sends_all else UPLOAD_BYTES))
+    connection.reset()
+    assert ended.wait(GUARD)
+    until(lambda: started.metrics().sum("gateway_tunnels_open") == 0, "the tunnel is gone")

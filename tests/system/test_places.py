@@ -1,5 +1,6 @@
 """Places in the bulkhead are for requests that an upstream works on: not for clients that read slowly, not for tunnels and event
 streams."""
+import signal
 import threading
 
 import pytest
@@ -13,8 +14,8 @@ UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket"}
 
 @pytest.fixture
 def serve(gateway, upstream):
-    def start(handler, workers=1, bulkhead=None, timeouts=None, **keys):
-        patient = {"url": upstream(handler, backlog=1024), "bulkhead": bulkhead or {"max_in_flight": 4},
+    def start(handler, workers=1, bulkhead=None, timeouts=None, whole=True, **keys):
+        patient = {"url": upstream(handler, backlog=1024, whole=whole), "bulkhead": bulkhead or {"max_in_flight": 4},
                    "timeouts": timeouts or {"response": "1m"}}
         return gateway({"patient": patient}, [{"path": "/", "fallback": FALLBACK}], workers=workers, **keys)
 
@@ -266,3 +267,55 @@ def test_a_place_is_kept_for_as_long_as_a_response_may_take(serve):
     wait_for(started, inFlight=1)
     connection.reset()
     assert started_client(started).answer().status == 200
+
+
+def test_a_client_that_waits_for_a_100_keeps_its_place(serve):
+    """It is the service's turn, not the client's."""
+    go_on = threading.Event()
+
+    def answer(connection, request):
+        if request.method == "POST":
+            assert go_on.wait(60)
+            connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            assert connection.read(5) == b"hello"
+        connection.reply()
+
+    started = serve(answer, bulkhead={"max_in_flight": 1, "max_waiting": 8, "max_wait": "30s"}, whole=False)
+    patient = Client(started.port)
+    patient.ask("POST", headers={"Expect": "100-continue", "Content-Length": 5})
+    wait_for(started, inFlight=1)
+    other = Client(started.port)
+    other.ask()
+    wait_for(started, waiting=1)
+    threading.Event().wait(0.5)  # several times the pace of the search for slow clients
+    go_on.set()
+    assert b" 100 " in patient.read_until(b"\r\n\r\n")
+    patient.send(b"hello")
+    assert patient.answer().status == 200 and other.answer().status == 200
+
+
+def test_an_answer_that_came_with_an_interim_one_gives_the_place_back(serve):
+    """The client has left, which the gateway learns as it sends on the interim response: the final one stands behind it."""
+    asked, left, release = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(connection, request):
+        if request.target == "/other":
+            connection.reply()
+            return
+        asked.set()
+        assert left.wait(60)
+        connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        release.wait(60)
+
+    started = serve(answer, bulkhead={"max_in_flight": 1, "max_waiting": 8, "max_wait": "30s"})
+    leaving = Client(started.port)
+    leaving.ask()
+    assert asked.wait(60)
+    started.signal(signal.SIGSTOP)
+    left.set()
+    threading.Event().wait(0.2)  # the service's bytes come first
+    leaving.reset()
+    started.signal(signal.SIGCONT)
+    assert Client(started.port).request(target="/other").status == 200
+    release.set()
+    assert started.log(2)[0]["outcome"] == "client_aborted"

@@ -285,9 +285,9 @@ def test_the_end_of_a_client_before_its_tunnel_is_passed_on(gateway, upstream, c
 
 
 def send_held_back(connection, data, held_back):
-    """All of it; says so when none of it was taken for two seconds."""
+    """All of it; says so when none of it was taken for six seconds."""
     left = memoryview(data)
-    connection.socket.settimeout(2)
+    connection.socket.settimeout(6)
     while left:
         try:
             left = left[connection.socket.send(left):]
@@ -303,7 +303,7 @@ def test_a_tunnel_waits_for_a_client_that_rests(gateway, upstream, client):
         send_held_back(connection, SWITCHING + b"t" * total, held_back)
         assert not connection.more()
 
-    connection = client(gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "1s"}}}), receive_buffer=65536)
+    connection = client(gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "3s"}}}), receive_buffer=65536)
     connection.ask(headers=UPGRADE)
     assert held_back.wait(30)
     assert connection.answer().status == 101
@@ -367,7 +367,7 @@ def test_an_upstream_is_not_late_while_its_client_rests(gateway, upstream, clien
     def answer(connection, request):
         send_held_back(connection, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body, held_back)
 
-    started = gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "1s"}, "ejection": {"consecutive_failures": 1}}})
+    started = gateway({"patient": {"url": upstream(answer), "timeouts": {"idle": "3s"}, "ejection": {"consecutive_failures": 1}}})
     connection = client(started, receive_buffer=65536)
     connection.ask()
     assert held_back.wait(30)
@@ -468,3 +468,31 @@ def test_slow_upstream_holds_the_client_back(gateway, upstream, client):
     while sent < total:
         sent += connection.socket.send(block[:total - sent])
     assert connection.answer().body == str(total).encode()
+
+
+@pytest.mark.parametrize("end", ["stays open", "is closed"])
+def test_an_urgent_byte_stops_no_worker(gateway, upstream, client, end):
+    """splice() stops in front of it, and the kernel goes on reporting that there is something to read. When the connection has been
+    closed, too, splice() says that this is the end."""
+    length, last = 1 << 20, 2000
+
+    def answer(connection, request):
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode() + b"a" * (length - last))
+        assert go_on.wait(30)
+        connection.socket.send(b"!", socket.MSG_OOB)
+        connection.send(b"b" * last)
+        if end == "is closed":
+            connection.half_close()
+        sent.set()
+
+    go_on, sent = threading.Event(), threading.Event()
+    started = gateway(upstream(answer), workers=1)
+    connection = client(started)
+    connection.ask()
+    connection.read_until(b"\r\n\r\n")
+    assert connection.read(length - last) == b"a" * (length - last)
+    started.signal(signal.SIGSTOP)
+    go_on.set()
+    assert sent.wait(30)
+    started.signal(signal.SIGCONT)
+    assert connection.read(last) == b"b" * last

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import Client, ended_after, free_port, until
+from process import IS_SANITIZED, memory
 from redis import Redis
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed (make deps-test)")
@@ -162,7 +163,7 @@ def test_killed_paused_and_restarted_under_load(gateway, upstream, redis, load):
     until(lambda: asking.failures or is_up(running), "it is found again")
     before = decisions(running, "store")
     until(lambda: decisions(running, "store") > before + 100, "the store decides again")
-    assert running.has_said("it answers again")
+    running.must_say("it answers again")
 
     store.pause()
     before = decisions(running, "local")
@@ -190,6 +191,26 @@ def test_a_share_while_the_store_is_away(gateway, upstream, dns, client):
     assert decisions(running, "local") == 60
 
 
+def test_a_reload_to_one_address_forgets_the_share(gateway, upstream, dns, client):
+    """Nobody looks an address up, so nobody tells how many gateways the name before it had."""
+    dns.set("tasks.gateway", "127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.4")
+    behind, port, admin_port = upstream(), free_port(), free_port()
+    routes = limited(f"redis://127.0.0.1:{free_port()}", key="header:X-Api-Key")
+    keys = {"admin": f"127.0.0.1:{admin_port}", "dns": {"servers": [f"127.0.0.1:{dns.port}"], "verify_service": "off", "refresh": "100ms"}}
+    running = gateway(behind, routes, cluster={"peers": f"tasks.gateway:{port}"}, **keys)
+    running.admin_port = admin_port
+    until(lambda: len(running.admin("/cluster")["gateways"]) >= 4, "the others are known")
+    connection = client(running)
+
+    def allowed(key):
+        return sum(connection.request(headers={"X-Api-Key": key}).status == 200 for _ in range(110))
+
+    assert allowed("before") == 25
+    running.configure(behind, routes, cluster={"peers": f"127.0.0.1:{admin_port}"}, **keys)
+    assert "in use now" in running.reload()
+    assert allowed("after") == 100
+
+
 def test_a_name(gateway, upstream, redis, dns, client):
     """The resolver finds it; a first request finds a name that is known already."""
     store = redis()
@@ -207,7 +228,7 @@ def test_a_name_that_does_not_exist(gateway, upstream, dns, client):
 
 def test_something_else_listens_there(gateway, upstream, client):
     """Whatever a server says that is none of Redis', requests are answered."""
-    for words in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+OK\r\n" * 20, b"*99999999999\r\n", b"$" + b"9" * 30, b"\0" * 70000, b"-ERR no\r\n", b":1\r\n", b""):
+    for words in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+OK\r\n" * 20, b"*99999999999\r\n", b"*-7\r\n", b"%9\r\n", b"$" + b"9" * 30, b"\0" * 70000, b"-ERR no\r\n", b":1\r\n", b""):
         listener = socket.create_server(("127.0.0.1", 0))
         held = []
 
@@ -235,6 +256,24 @@ def test_something_else_listens_there(gateway, upstream, client):
         listener.close()
         for one in held:
             one.close()
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's own memory is far larger")
+def test_a_reply_that_announces_many_elements_takes_no_memory(gateway, upstream, client):
+    """A worker that took it would stand still for seconds: no other of its clients would get an answer."""
+    def announce(connection):
+        while connection.more():
+            connection.send(b"*200000000\r\n")
+
+    store = upstream()
+    store.serve = announce
+    running = gateway(upstream(), limited(store.url.replace("http:", "redis:")))
+    before = memory(running, "VmPeak")
+    connection = client(running)
+    assert connection.request().status == 200
+    until(lambda: running.has_said("limits by itself"), "it is said")
+    assert connection.request().status == 200
+    assert memory(running, "VmPeak") < before + 2 ** 30, "eight bytes for each element are more"
 
 
 def test_the_script_is_forgotten(gateway, upstream, redis, client):

@@ -36,7 +36,7 @@ def test_workers_share_a_listening_socket_where_each_may_not_have_its_own(gatewa
         connection.reply()
 
     started = gateway(upstream(answer), prefix=(sys.executable, REFUSE, "reuseport", error), workers=2)
-    assert started.has_said("refuses SO_REUSEPORT")
+    started.must_say("refuses SO_REUSEPORT")
     clients = [Client(started.port) for _ in range(6)]
     for client in clients:
         client.ask()
@@ -88,6 +88,17 @@ def test_a_kernel_without_ipv6_is_named(gateway, upstream, tmp_path):
     file.write_text("listen: '[::]:18099'\nupstreams: { a: { url: 'http://127.0.0.1:9' } }\nroutes: [{ path: /, upstream: a }]\n")
     done = subprocess.run([sys.executable, REFUSE, "ipv6", "EAFNOSUPPORT", BINARY, file], capture_output=True, text=True)
     assert done.returncode == 1 and "can't listen on [::]:18099" in done.stderr and "this kernel has no IPv6" in done.stderr
+
+
+@pytest.mark.parametrize("error, outcome, state", [("EADDRNOTAVAIL", "no_free_port", "CLOSED"), ("EACCES", "connect_failed", "OPEN")])
+def test_a_lack_of_local_ports_is_not_the_upstreams_fault(gateway, upstream, client, error, outcome, state):
+    started = gateway({"patient": {"url": upstream().url, "breaker": {"minimum_calls": 5}, "ejection": {"consecutive_failures": 5}}},
+                      prefix=(sys.executable, REFUSE, "connect", error))
+    for _ in range(5):
+        assert client(started).request("POST", body=b"x").status == 503
+    assert {line["outcome"] for line in started.log(5)} == {outcome}
+    assert started.breaker()["state"] == state
+    assert started.metrics().sum("gateway_requests_total", outcome=outcome) == 5
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may take /proc away")

@@ -33,7 +33,7 @@ def files(tmp_path):
 def test_the_table(files):
     done = run("--replay", "access.log", cwd=files)
     assert done.returncode == 0, done.stderr
-    assert "100 lines: 100 calls; 0 never were calls" in done.stdout
+    assert "100 lines: 100 calls; lines that are not calls: 0," in done.stdout
     own = next(row for row in done.stdout.splitlines() if row.startswith("  as in the file"))
     assert int(own.split()[4]) >= 1
     assert "failure_rate: 25%" in done.stdout
@@ -61,7 +61,22 @@ def test_lines_that_are_none(files):
     log.write_text(log.read_text() + '{"time":"2026-11-29T20:00:1\nnot a line\n\n' + line(1, 2, True)[:-30])
     done = run("--replay", "access.log", cwd=files)
     assert done.returncode == 0
-    assert "103 lines: 100 calls; 0 never were calls, 0 of other upstreams, 3 unreadable" in done.stdout
+    assert "103 lines: 100 calls; lines that are not calls: 0, of other upstreams: 0, unreadable: 3\n" in done.stdout
+
+
+def test_a_single_call(files):
+    (files / "access.log").write_text(line(1, 2, True))
+    done = run("--replay", "access.log", cwd=files)
+    assert done.stdout.startswith("1 line: 1 call; ")
+    assert "\npatient: 1 call from " in done.stdout
+
+
+def test_a_log_in_no_known_form(files):
+    (files / "access.log").write_text("not a line\nnor this one\n")
+    done = run("--replay", "access.log", cwd=files)
+    assert done.returncode == 2
+    assert "2 lines: 0 calls; " in done.stdout
+    assert "no line of the log is readable: --replay takes the gateway's own JSON, or a log as nginx, Apache and Spring" in done.stderr
 
 
 def test_what_it_can_not_read(files):
@@ -87,7 +102,7 @@ def test_a_log_of_the_gateway_itself(gateway, upstream, client, files):
     log.write_text("".join(line.rstrip("\n") + "\n" for line in started.lines))
     done = run("--replay", str(log), "--config", started.file)
     assert done.returncode == 0, done.stderr
-    assert "21 lines: 20 calls; 0 never were calls, 1 of other upstreams, 0 unreadable" in done.stdout
+    assert "21 lines: 20 calls; lines that are not calls: 0, of other upstreams: 1, unreadable: 0\n" in done.stdout
 
 
 def test_what_another_upstream_answered_was_a_failure_of_the_first(gateway, upstream, client, files):
@@ -104,9 +119,9 @@ def test_what_another_upstream_answered_was_a_failure_of_the_first(gateway, upst
     log.write_text("".join(line.rstrip("\n") + "\n" for line in started.lines))
     done = run("--replay", str(log), "--config", started.file)
     assert done.returncode == 0, done.stderr
-    assert "10 lines: 20 calls; " in done.stdout and "10 of the calls were followed by one of fallback.upstream" in done.stdout
-    assert "  0 fine, 3 failed, 0 that say nothing of the service, 7 whose end the log doesn't tell\n" in done.stdout
-    assert "  10 fine, 0 failed, 0 that say nothing of the service\n" in done.stdout
+    assert "10 lines: 20 calls; " in done.stdout and "calls followed by one of fallback.upstream, in the same line: 10\n" in done.stdout
+    assert "  0 fine, 3 failed, 0 neutral, 7 with unknown result\n" in done.stdout
+    assert "  10 fine, 0 failed, 0 neutral\n" in done.stdout
 
 
 @pytest.mark.skipif(IS_SANITIZED, reason="measures speed")

@@ -107,4 +107,5 @@ def test_an_ejection_is_an_event(gateway, upstream, client, dns):
     client(started).request()
     event = until(lambda: next((event for event in started.admin("/cluster/self")["events"] if event["kind"] == "ejection"), None),
                   "an ejection")
-    assert event["upstream"] == "patient" and "is ejected" in event["text"] and started.has_said("is ejected")
+    assert event["upstream"] == "patient" and "is ejected" in event["text"]
+    started.must_say("is ejected")

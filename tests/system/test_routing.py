@@ -190,10 +190,30 @@ def test_a_prefix_that_a_trusted_proxy_took_off_comes_first(gateway, services, c
     edited = {**route, "path": "/patient/x", "request_headers": {"set": {"X-Forwarded-Prefix": "/edited"}}}
     connection = client(gateway(services, [route, edited], trusted_proxies=["127.0.0.1"]))
     for target in ("/patient/7", "/patient/x"):
-        connection.request(target=target, headers={"X-Forwarded-Prefix": "/clinic"})
-    first, second = services["patient"].requests
-    assert first.all("X-Forwarded-Prefix") == ["/clinic", "/patient"]
+        connection.request(target=target, headers={"X-Forwarded-Prefix": "/clinic", "X-Forwarded-Server": "proxy"})
+    connection.request(target="/patient/7", headers=[("X-Forwarded-Prefix", "/clinic, /hall,"), ("x-forwarded-prefix", "/ward")])
+    connection.request(target="/patient/7", headers={"X-Forwarded-Server": "proxy"})
+    first, second, third, fourth = services["patient"].requests
+    assert first.all("X-Forwarded-Prefix") == ["/clinic,/patient"] and first.get("X-Forwarded-Server") == "proxy"
     assert second.all("X-Forwarded-Prefix") == ["/edited"]
+    assert third.all("X-Forwarded-Prefix") == ["/clinic, /hall, /ward,/patient"]
+    assert fourth.all("X-Forwarded-Prefix") == ["/patient"]
+
+
+@pytest.mark.parametrize("trusted, before", [([], ""), (["127.0.0.1"], "/clinic,")])
+@pytest.mark.parametrize("regex, replacement, target, arrives, prefix", [
+    ("^/patient/(?<rest>.*)", "/${rest}", "/patient/7/x?y", "/7/x?y", "/patient"),
+    ("^/patient/(?<rest>.*)", "/${rest}", "/patient/", "/", "/patient"),
+    ("^/patient/[^/]*", "", "/patient/a,b%22*/7", "/7", "/patient/a%2Cb%22%2A"),
+    ("^/patient/[^/]*", "/v2", "/patient/7/x", "/v2/x", None), ("^/nowhere", "", "/patient/7", "/patient/7", None),
+    ("^(.*)$", "/v2$1", "/patient/7", "/v2/patient/7", None)])
+def test_an_expression_that_takes_off_a_prefix(gateway, services, client, trusted, before, regex, replacement, target, arrives, prefix):
+    """As Spring Cloud Gateway does: the service is told what stood before the path that it sees."""
+    route = {"path": "/patient", "upstream": "patient", "rewrite": {"regex": regex, "replacement": replacement}}
+    client(gateway(services, [route], trusted_proxies=trusted)).request(target=target, headers={"X-Forwarded-Prefix": "/clinic"})
+    (request,) = services["patient"].requests
+    passed = [before.strip(",")] if before else []
+    assert (request.target, request.all("X-Forwarded-Prefix")) == (arrives, [before + prefix] if prefix else passed)
 
 
 def test_lookalikes_of_edited_headers_are_removed(gateway, upstream, client):

@@ -8,19 +8,17 @@ import subprocess
 import pytest
 
 from harness import Client, until
-from process import BINARY, IS_SANITIZED
+from process import BINARY, IS_SANITIZED, each
 
 pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's runtime makes calls of its own: there is no sandbox")
 
 
 def threads(running):
     """The fields of /proc/PID/task/*/status."""
-    folder = f"/proc/{running.process.pid}/task"
-    found = []
-    for thread in os.listdir(folder):
-        with open(os.path.join(folder, thread, "status")) as status:
-            found.append(dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line))
-    return found
+    def fields(thread):
+        with open(thread + "/status") as status:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    return list(each(running.process, "task", fields))
 
 
 def test_every_thread_has_given_up_what_it_does_not_need(gateway, upstream):
@@ -42,9 +40,8 @@ def test_it_needs_no_docker_socket(gateway, upstream, dns):
     running = gateway(f"http://tasks.patient:{behind.port}", dns={"servers": [f"127.0.0.1:{dns.port}"], "refresh": "100ms"})
     assert Client(running.port).request().status == 200
     dns.wait_for_more("tasks.patient", 3)
-    folder = f"/proc/{running.process.pid}"
-    held = {os.readlink(f"{folder}/fd/{fd}") for fd in os.listdir(f"{folder}/fd")}
-    with open(f"{folder}/net/unix") as unix:
+    held = set(each(running.process, "fd", os.readlink))
+    with open(f"/proc/{running.process.pid}/net/unix") as unix:
         lines = [line.split() for line in unix]
     own = [line for line in lines if line[-1].startswith("@gateway/") and line[-1].endswith(f"/127.0.0.1:{running.admin_port}")]
     of_this_host = {f"socket:[{line[6]}]" for line in lines if line not in own}
@@ -57,7 +54,7 @@ def test_it_needs_no_docker_socket(gateway, upstream, dns):
 def test_it_can_be_off(gateway, upstream):
     running = gateway(upstream(), sandbox="off")
     assert all((one["Seccomp"], one["NoNewPrivs"]) == ("0", "0") for one in threads(running))
-    assert running.has_said("sandbox: off")
+    running.must_say("sandbox: off")
     assert Client(running.port).request().status == 200
 
 

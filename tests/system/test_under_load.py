@@ -1,6 +1,7 @@
 """The promises under wrk's full load: reloads and a drain cost nothing, and one upstream that hangs hurts nobody else."""
 import re
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -56,7 +57,7 @@ def test_a_reload_every_100_ms(gateway, service):
         reloads += 1
         time.sleep(0.1)
     requests, bad, errors = load.result()
-    assert (bad, errors) == (0, {}) and requests > 1000 and reloads > 50
+    assert (bad, errors) == (0, {}) and requests > 1000 and reloads > 20
     # One that comes while another is being taken is folded into the next.
     assert started.metrics().sum("gateway_reloads_total") > reloads / 2
 
@@ -103,19 +104,21 @@ def test_an_upstream_that_hangs_hurts_nobody_else(gateway, upstream, service, wo
 
     reached = len(stalled.requests)
     load = Wrk(f"http://127.0.0.1:{started.port}/patient", 2)
-    took = []
+    took, others = [], []
     until_half_open = time.monotonic() + 1.2  # open_for, less the jitter and what has passed
     while time.monotonic() < until_half_open:
         began = time.monotonic()
         response = clients[0].request(target="/stalled")
         took.append(time.monotonic() - began)
+        assert clients[1].request(target="/patient").status == 200
+        others.append(time.monotonic() - began - took[-1])
         assert response.status == 503 and response.body.decode() == FALLBACK
     during, bad, errors = load.result()
-    took.sort()
-    print(f"{len(took)} fallbacks, median {took[len(took) // 2] * 1000:.2f} ms, slowest {took[-1] * 1000:.2f} ms; "
+    fallback, answer = statistics.median(took), statistics.median(others)
+    print(f"{len(took)} fallbacks, median {fallback * 1000:.2f} ms, slowest {max(took) * 1000:.2f} ms (an answer: {answer * 1000:.2f} ms); "
           f"the other route: {before} requests before, {during} during")
     assert len(stalled.requests) == reached, "an open breaker lets nothing through"
     assert (bad, errors) == (0, {})
-    assert took[len(took) // 2] < 0.005
+    assert fallback < 2 * answer, "a fallback comes at once: an answer, which takes the way to the service, no sooner"
     assert during > before / 10, "the other route goes on (the two loads ran at different times, on a machine that may be busy)"
     release.set()

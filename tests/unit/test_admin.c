@@ -34,6 +34,55 @@ static void test_health(void **state)
 	json_decref(get_json("/actuator/health/nothing", 404));
 }
 
+/* Its clients get the upstream's answers, whatever the breaker would do. */
+static void test_a_breaker_that_only_observes(void **state)
+{
+	json_t *value;
+
+	(void)state;
+	world.config->upstreams[0].breaker.observe = true;
+	fail_calls(4);
+	value = get_json("/actuator/health", 200);
+	expect_text(value, "components.circuitBreakers.details.patient.status", "UP");
+	expect_text(value, "components.circuitBreakers.details.patient.details.state", "METRICS_ONLY");
+	expect_text(value, "components.hystrix.status", "UP");
+	json_decref(value);
+	value = get_json("/actuator/circuitbreakers", 200);
+	expect_text(value, "circuitBreakers.patient.state", "METRICS_ONLY");
+	expect_text(value, "circuitBreakers.patient.wouldBe", "OPEN");
+	expect_text(value, "circuitBreakers.patient.failureRate", "100.0%");
+	assert_null(json_object_get(at(value, "circuitBreakers.reception"), "wouldBe"));
+	json_decref(value);
+	value = post("/actuator/circuitbreakers/patient", "application/json", "{\"updateState\": \"FORCE_OPEN\"}", 200);
+	expect_text(value, "currentState", "METRICS_ONLY");
+	expect_text(value, "message",
+	            "patient state has been changed successfully; but its mode is observe, so it rejects nothing");
+	json_decref(value);
+	value = post("/actuator/circuitbreakers/patient", "application/json", "{\"updateState\": \"DISABLE\"}", 200);
+	expect_text(value, "currentState", "DISABLED");
+	expect_text(value, "message", "patient state has been changed successfully");
+	json_decref(value);
+}
+
+static void test_calls_that_are_slow_and_fail(void **state)
+{
+	struct breaker_settings *settings = &world.config->upstreams[0].breaker;
+	struct breaker_permit permit = { 0 };
+	uint64_t retry_after_ms, now_ms = clock_now_ms();
+	json_t *value;
+
+	(void)state;
+	settings->slow_call_ms = 100;
+	fail_calls(2);
+	breaker_admit(world.upstreams[0]->breaker, settings, now_ms, 1, &permit, &retry_after_ms);
+	breaker_settle(world.upstreams[0]->breaker, settings, now_ms, 1, &permit, BREAKER_FAILURE, 101);
+	value = get_json("/actuator/circuitbreakers", 200);
+	expect_number(value, "circuitBreakers.patient.failedCalls", 3);
+	expect_number(value, "circuitBreakers.patient.slowCalls", 1);
+	expect_number(value, "circuitBreakers.patient.slowFailedCalls", 1);
+	json_decref(value);
+}
+
 static void test_draining_and_stuck(void **state)
 {
 	json_t *value;
@@ -145,6 +194,8 @@ static void test_refused_changes(void **state)
 	json_decref(post(path, "application/json", "{}", 400));
 	json_decref(post(path, "application/json", "{\"updateState\": 7}", 400));
 	json_decref(post(path, "application/json", "{\"updateState\": \"OPEN\"}", 400));
+	json_decref(post(path, "application/json", "{\"updateState\": \"CLOSE\", \"for\": \"1m\"}", 400));
+	json_decref(post(path, "application/json", "{\"updateState\": \"CLOSE\", \"reason\": \"x\"}", 400));
 	json_decref(post(path, "application/json", "{\"updateState\": \"CLOSE\", \"updateState\": \"FORCE_OPEN\"}", 400));
 	json_decref(post("/actuator/circuitbreakers/nobody", "application/json", good, 404));
 	json_decref(post("/actuator/circuitbreakers", "application/json", good, 404));
@@ -382,7 +433,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_health), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_routes),
+		TEST(test_health), TEST(test_a_breaker_that_only_observes),
+		TEST(test_calls_that_are_slow_and_fail), TEST(test_draining_and_stuck), TEST(test_lists), TEST(test_routes),
 		TEST(test_changing_a_breaker), TEST(test_refused_changes), TEST(test_events), TEST(test_info),
 		TEST(test_events_of_calls), TEST(test_methods_and_paths), TEST(test_limits), TEST(test_slow_clients),
 		TEST(test_many_connections), TEST(test_addresses),

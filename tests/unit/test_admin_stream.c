@@ -122,6 +122,23 @@ static void test_stream(void **state)
 	close(fd);
 }
 
+/* It is open only in name: Hystrix would call it forced closed. */
+static void test_a_breaker_that_only_observes(void **state)
+{
+	struct upstream_settings *settings = &world.config->upstreams[0];
+	struct hystrix_history history = { 0 };
+	json_t *value;
+
+	(void)state;
+	settings->breaker.observe = true;
+	fail_calls(7);
+	hystrix_turn(&history, &world.view, settings);
+	value = hystrix_message(&history, settings);
+	assert_true(json_is_false(at(value, "isCircuitBreakerOpen")));
+	assert_true(json_is_true(at(value, "propertyValue_circuitBreakerForceClosed")));
+	json_decref(value);
+}
+
 /* Everything shown is of the last ten seconds. */
 static void test_shown_figures_fall_again(void **state)
 {
@@ -242,7 +259,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_stream), TEST(test_shown_figures_fall_again),
+		TEST(test_stream), TEST(test_a_breaker_that_only_observes), TEST(test_shown_figures_fall_again),
 		TEST(test_whoever_begins_to_watch_sees_the_last_ten_seconds),
 		TEST(test_the_second_is_that_of_the_newest_sample), TEST(test_percentiles_are_known_within_three_percent),
 		TEST(test_streams_are_few),

@@ -201,8 +201,11 @@ static void test_routes(void **state)
 	assert_true(route->fallback_on_statuses[404 / 64] >> (404 % 64) & 1);
 	assert_int_equal(route->fallback.status, 200);
 	assert_int_equal(route->fallback.body_length, 3);
-	route = good_route("limits: { request_body: 1MiB }\n" UPSTREAMS
-	                   "routes: [ { path: \"/a/./b//c/%7e/\", upstream: patient, request_body: none } ]\n");
+	parse("limits: { request_body: 1MiB }\n" UPSTREAMS
+	      "routes: [ { path: \"/a/./b//c/%7e/\", upstream: patient, request_body: none } ]\n");
+	assert_string_equal(world.said,
+	                    "f:3:19: warning: path \"/a/./b//c/%7e/\": the gateway reads it as \"/a/b/c/~/\"; write that\n");
+	route = &world.config->routes[0];
 	assert_string_equal(route->path, "/a/b/c/~");
 	assert_int_equal(route->paths[0].length, 8);
 	assert_true(route->request_body_bytes == UINT64_MAX);
@@ -327,7 +330,7 @@ static void test_hostile_bytes(void **state)
 	(void)state;
 	parse_bytes("a\0b: 1\n", 7);
 	assert_non_null(strstr(world.said, "f:1:2: error: control characters are not allowed"));
-	bad("a: \xff\n", "f:1:4: error: invalid leading UTF-8 octet\n");
+	bad("a: \xff\n", "f:1:4: error: not UTF-8: save the file as UTF-8\n");
 	/* What is quoted back can't move a terminal's cursor, nor end within a character. */
 	parse("\"\\x1b[2J\\u009b\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4"
 	      "\\u00e4\\u00e4\\u00e4\": 1\n");

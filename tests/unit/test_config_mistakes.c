@@ -17,7 +17,7 @@ static void test_ten_mistakes(void **state)
 		"f:3:1: error: unknown key \"limts\" in the file; did you mean \"limits\"?\n"
 		"f:5:17: error: head_timeout takes a duration with its unit, as in 250ms, 1s, 5m, not \"10\"\n"
 		"f:6:17: error: request_head must be between 1KiB and 1MiB, not \"2GiB\"\n"
-		"f:7:8: error: drain takes a mapping, as in { key: value }\n"
+		"f:7:8: error: drain takes a mapping, as in { delay: 2s }\n"
 		"f:9:19: error: url takes http://host:port only, without a path, query or user; for a path see "
 		"rewrite.add_prefix of the route\n"
 		"f:12:43: error: failure_rate takes a share with a percent sign and two decimals at most, as in 50% or 12.5%, not \"0.5\"\n"
@@ -32,9 +32,9 @@ static void test_missing(void **state)
 	(void)state;
 	bad("", "f:1:1: error: routes is missing, so every request would get 404\n"
 	        "f:1:1: error: upstreams is missing, so there is nothing to forward to\n");
-	bad("upstreams:\nroutes: []\n", "f:1:11: error: upstreams is missing, so there is nothing to forward to\n"
-	                                "f:2:9: error: routes is missing, so every request would get 404\n");
-	bad("x", "f:1:1: error: the file takes a mapping, as in { key: value }\n");
+	bad("upstreams:\nroutes: []\n", "f:1:11: error: upstreams is empty, so there is nothing to forward to\n"
+	                                "f:2:9: error: routes is empty, so every request would get 404\n");
+	bad("x", "f:1:1: error: the file takes a mapping, as in { listen: 80 }\n");
 	bad("upstreams: { a: }\nroutes: [ { path: / }, { upstream: a }, 5 ]\n",
 	    "f:1:14: error: upstream \"a\" has no url\n"
 	    "f:2:11: error: the route has no upstream\n"
@@ -64,6 +64,40 @@ static void test_unknown_keys(void **state)
 	bad(WITH_ROUTE("falback: x"), "f:2:48: error: unknown key \"falback\" in the route; did you mean \"fallback\"?\n");
 }
 
+/* An example has the keys and values of its place. */
+static void test_values_for_mappings_and_lists(void **state)
+{
+	(void)state;
+	bad("dns: x\ndefaults: { retry: 3, bulkhead: 10, pool: off }\n" UPSTREAMS
+	    "routes: [ { path: /, upstream: patient, auth: jwt, rewrite: /x, fallback: [a], rate_limit: 10/s, methods: GET } ]\n",
+	    "f:1:6: error: dns takes a mapping, as in { servers: [10.0.0.2] }\n"
+	    "f:2:20: error: retry takes a mapping, as in { attempts: 1 }\n"
+	    "f:2:33: error: bulkhead takes a mapping, as in { max_in_flight: 1024 }\n"
+	    "f:2:43: error: pool takes a mapping, as in { max_idle: 64 }\n"
+	    "f:4:47: error: auth takes a mapping, as in { jwt: { issuer: ... } }\n"
+	    "f:4:61: error: rewrite takes a mapping, as in { strip_prefix: /patient }\n"
+	    "f:4:75: error: fallback takes a mapping, as in { status: 503 }\n"
+	    "f:4:92: error: rate_limit takes on, off or a mapping, as in { rate: 10/s }, not \"10/s\"\n"
+	    "f:4:107: error: methods takes a list, as in [GET]\n");
+}
+
+static void test_springs_keys(void **state)
+{
+	(void)state;
+	bad("admin: { port: 8081 }\nspring.application.name: a\n"
+	    WITH_UPSTREAM("breaker: { enabled: false, failureRateThreshold: 50, slow-call-rate-threshold: 50 }, "
+	                  "retry: { enabled: false }"),
+	    "f:1:10: error: unknown key \"port\" in admin; did you mean \"listen\"?\n"
+	    "f:2:1: error: \"spring.application.name\" belongs in a Spring application.yml; gateway --import application.yml > "
+	    "gateway.yml translates it (README.md, \"Coming from Spring Cloud Gateway\")\n"
+	    "f:3:70: error: unknown key \"enabled\" in breaker; write breaker: on, or breaker: off\n"
+	    "f:3:86: error: unknown key \"failureRateThreshold\" in breaker; did you mean \"failure_rate\"?\n"
+	    "f:3:112: error: unknown key \"slow-call-rate-threshold\" in breaker; did you mean \"slow_rate\"?\n"
+	    "f:3:153: error: unknown key \"enabled\" in retry\n");
+	bad(WITH_ROUTE("CORS: { origins: \"*\" }, id: a"), "f:2:48: error: unknown key \"CORS\" in the route; did you mean \"cors\"?\n"
+	                                                  "f:2:72: error: unknown key \"id\" in the route; did you mean \"name\"?\n");
+}
+
 static void test_values(void **state)
 {
 	(void)state;
@@ -74,7 +108,7 @@ static void test_values(void **state)
 	    "f:3:8: error: admin takes a port, address:port, [v6]:port or off, not \"on\"\n"
 	    "f:4:19: error: to takes a single value, not a list\n"
 	    "f:4:32: error: format is json or combined, not \"xml\"\n"
-	    "f:5:17: error: servers takes a list, as in [a, b]\n"
+	    "f:5:17: error: servers takes a list, as in [8.8.8.8]\n"
 	    "f:5:33: error: tries takes a whole number, not \"-1\"\n"
 	    "f:5:46: error: timeout must be between 10ms and 1m, not \"99999999999999999999999s\"\n"
 	    "f:6:19: error: trusted_proxies takes addresses and prefixes with zero host bits, as in 10.0.0.0/8, not "
@@ -118,7 +152,9 @@ static void test_upstream_mistakes(void **state)
 	    "f:1:125: error: healthy must be between 1 and 100, not \"0\"\n"
 	    "f:1:139: error: unhealthy must be between 1 and 100, not \"101\"\n"
 	    "f:1:144: error: unknown key \"port\" in health_check\n");
-	bad(WITH_UPSTREAM("health_check: always"), "f:1:73: error: health_check takes on, off or a mapping, not \"always\"\n");
+	bad(WITH_UPSTREAM("health_check: always"),
+	    "f:1:73: error: health_check takes on, off or a mapping, as in { path: /actuator/health }, "
+	    "not \"always\"\n");
 	bad("upstreams: { \"a b\": { url: \"http://a.b\" }, c: \"http://c.d\" }\nroutes: [ { path: /, upstream: c } ]\n",
 	    "f:1:14: error: an upstream's name has at most 64 letters, digits, \"_\", \"-\" and \".\": \"a b\"\n"
 	    "f:1:47: error: an upstream takes a mapping, as in { url: \"http://tasks.c:8080\" }\n");
@@ -163,6 +199,18 @@ static void test_urls(void **state)
 		assert_int_equal(world.complaints.errors, 1);
 		assert_int_equal(world.complaints.list[0].column, 24);
 	}
+}
+
+static void test_urls_for_other_gateways(void **state)
+{
+	(void)state;
+	bad("upstreams:\n  a: { url: \"lb://patient\" }\n  b: { url: \"tasks.patient:2222\" }\n  c: { url: [a, b] }\n"
+	    "  d: { url: \"ws://d\" }\nroutes: [ { path: /, upstream: a } ]\n",
+	    "f:2:13: error: url takes http://host:port, not \"lb://patient\": write http://tasks.patient:PORT, with the port on which "
+	    "its containers listen\n"
+	    "f:3:13: error: url takes http://host:port, not \"tasks.patient:2222\": http:// is missing\n"
+	    "f:4:13: error: url takes a single value, not a list: every address of its DNS name is an endpoint\n"
+	    "f:5:13: error: url takes http://host:port, not \"ws://d\"\n");
 }
 
 static void test_route_mistakes(void **state)
@@ -211,6 +259,31 @@ static void test_route_mistakes(void **state)
 	assert_int_equal(world.complaints.list[0].column, 11);
 }
 
+static void test_paths_that_mean_others(void **state)
+{
+	(void)state;
+	parse("upstreams: { patient: { url: \"http://a.b\", health_check: { path: //up } } }\nroutes:\n"
+	      "- { path: [/a/../b, //a, /c/.], upstream: patient, rewrite: { add_prefix: /./x } }\n");
+	assert_non_null(world.config);
+	assert_string_equal(world.said, "f:1:66: warning: path \"//up\": the gateway reads it as \"/up\"; write that\n"
+	                                "f:3:12: warning: path \"/a/../b\": the gateway reads it as \"/b\"; write that\n"
+	                                "f:3:21: warning: path \"//a\": the gateway reads it as \"/a\"; write that\n"
+	                                "f:3:26: warning: path \"/c/.\": the gateway reads it as \"/c/\"; write that\n"
+	                                "f:3:75: warning: add_prefix \"/./x\": the gateway reads it as \"/x\"; write that\n");
+	bad(UPSTREAMS "routes:\n- { path: \"/a b\", upstream: patient }\n- { path: /**, upstream: patient }\n",
+	    "f:3:11: error: path \"/a b\": write a blank as %20\n"
+	    "f:4:11: error: path \"/**\": it is a prefix, not a pattern: / matches every path\n");
+}
+
+static void test_methods_a_letter_away(void **state)
+{
+	(void)state;
+	parse(WITH_ROUTE("methods: [GETT, PSOT, LOCK, PROPFIND, QUERY, PUT, GET]"));
+	assert_non_null(world.config);
+	assert_string_equal(world.said, "f:2:58: warning: methods: \"GETT\" is no usual method; did you mean \"GET\"?\n"
+	                                "f:2:64: warning: methods: \"PSOT\" is no usual method; did you mean \"POST\"?\n");
+}
+
 static void test_header_mistakes(void **state)
 {
 	(void)state;
@@ -230,6 +303,27 @@ static void test_header_mistakes(void **state)
 	bad(WITH_ROUTE("request_headers: { set: { Host: a, X-A: b, host: c } }"),
 	    "f:2:91: error: \"host\" is the same header as \"Host\", which is already set\n");
 	good(WITH_ROUTE("request_headers: { set: { X-A: a }, add: { X-A: b, x-a: c } }"));
+}
+
+static void test_hosts(void **state)
+{
+	static const char *const GOOD[] = {"a.b", "A_1.b.", "a:80", "10.0.0.1:", "[fd00::1]", "[::ffff:1.2.3.4]:1", "a%41,b"};
+	static const char *const BAD[] = {"", "a b", " a", "a:8x", "a:1:2", ":80", "a/b", "u@a", "[]", "[::1", "[::1]1", "[g]", "a%4g",
+	                                  "\\u00e4", "a?b"};
+	char text[400];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
+		snprintf(text, sizeof(text), WITH_ROUTE("request_headers: { set: { host: \"%s\" } }"), GOOD[i]);
+		good(text);
+	}
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		snprintf(text, sizeof(text), WITH_ROUTE("request_headers: { set: { host: \"%s\" } }"), BAD[i]);
+		parse(text);
+		assert_int_equal(world.complaints.errors, 1);
+	}
+	bad(WITH_ROUTE("request_headers: { set: { Host: \"a b\" } }"),
+	    "f:2:80: error: Host takes a name, as in app.example or app.example:8080, not \"a b\"\n");
 }
 
 /* A key without a value would leave the route open. What it inherits is a value. */
@@ -259,18 +353,34 @@ static void test_fallback_mistakes(void **state)
 	    "f:2:68: error: status must be between 200 and 599, not \"199\"\n"
 	    "f:2:87: error: \"a?b\" is not a content type\n"
 	    "f:2:110: error: a fallback has a body or a file, not both\n"
-	    "f:2:134: error: on_statuses takes a list, as in [a, b]\n");
+	    "f:2:134: error: on_statuses takes a list, as in [500]\n");
 	bad(WITH_ROUTE("fallback: { file: gone.html, status: 503 }"),
 	    "f:2:66: error: can't read \"tests/unit/data/gone.html\": No such file or directory\n");
 	bad(WITH_ROUTE("fallback: { file: /dev/zero }"), "f:2:66: error: \"/dev/zero\" is not a regular file of up to 1 MiB\n");
 	bad(WITH_ROUTE("fallback: { file: / }"), "f:2:66: error: \"/\" is not a regular file of up to 1 MiB\n");
 	bad(WITH_ROUTE("fallback: { status: 204, body: x }"),
 	    "f:2:68: error: an answer with status 204 can't have a body\n");
+	bad(WITH_ROUTE("fallback: { content_type: text/, body: x }"), "f:2:74: error: \"text/\" is not a content type\n");
+	bad(WITH_ROUTE("fallback: { content_type: text/plain charset=utf-8 }"),
+	    "f:2:74: error: \"text/plain charset=utf-8\" is not a content type\n");
+	good(WITH_ROUTE("fallback: { content_type: \"application/problem+json ; charset=utf-8\", body: x }"));
 	bad(WITH_ROUTE("fallback: { upstream: patient }"),
 	    "f:2:70: error: fallback.upstream is the route's own upstream; it takes another one, or off\n");
 	bad(WITH_ROUTE("fallback: { upstream: pattient }"),
 	    "f:2:70: error: there is no upstream \"pattient\"; did you mean \"patient\"?\n");
 	bad(WITH_ROUTE("fallback: { upstream: [patient] }"), "f:2:70: error: upstream takes a single value, not a list\n");
+}
+
+static void test_springs_fallbacks(void **state)
+{
+	(void)state;
+	bad(WITH_ROUTE("fallback: \"forward:/sorry\""),
+	    "f:2:58: error: \"forward:/sorry\" is Spring's spelling, which clients would get as text; write the text that they shall "
+	    "get, or { upstream: NAME } to have another upstream answer\n");
+	bad(WITH_ROUTE("fallback: { status: 503, body: \"redirect:/sorry\" }"),
+	    "f:2:79: error: \"redirect:/sorry\" is Spring's spelling, which clients would get as text; write "
+	    "{ redirect: \"/sorry\" }\n");
+	good(WITH_ROUTE("fallback: \"forward: the service has moved\""));
 }
 
 static void test_a_fallback_of_another_upstream(void **state)
@@ -347,13 +457,20 @@ int main(void)
 		cmocka_unit_test_teardown(test_ten_mistakes, teardown),
 		cmocka_unit_test_teardown(test_missing, teardown),
 		cmocka_unit_test_teardown(test_unknown_keys, teardown),
+		cmocka_unit_test_teardown(test_springs_keys, teardown),
+		cmocka_unit_test_teardown(test_values_for_mappings_and_lists, teardown),
 		cmocka_unit_test_teardown(test_values, teardown),
 		cmocka_unit_test_teardown(test_upstream_mistakes, teardown),
 		cmocka_unit_test_teardown(test_urls, teardown),
+		cmocka_unit_test_teardown(test_urls_for_other_gateways, teardown),
 		cmocka_unit_test_teardown(test_route_mistakes, teardown),
+		cmocka_unit_test_teardown(test_paths_that_mean_others, teardown),
+		cmocka_unit_test_teardown(test_methods_a_letter_away, teardown),
 		cmocka_unit_test_teardown(test_header_mistakes, teardown),
+		cmocka_unit_test_teardown(test_hosts, teardown),
 		cmocka_unit_test_teardown(test_auth_without_a_value, teardown),
 		cmocka_unit_test_teardown(test_fallback_mistakes, teardown),
+		cmocka_unit_test_teardown(test_springs_fallbacks, teardown),
 		cmocka_unit_test_teardown(test_a_fallback_of_another_upstream, teardown),
 		cmocka_unit_test_teardown(test_warnings, teardown),
 		cmocka_unit_test_teardown(test_a_count_window_smaller_than_the_minimum, teardown),

@@ -112,7 +112,7 @@ static void test_route_defaults_mistakes(void **state)
 	    "f:4:15: error: unknown key \"statuss\" in fallback; did you mean \"status\"?\n"
 	    "f:5:30: error: the gateway itself manages \"Connection\"\n");
 	bad(UPSTREAMS "route_defaults: 5\nroutes: [ { path: /a, upstream: patient } ]\n",
-	    "f:2:17: error: route_defaults takes a mapping, as in { key: value }\n");
+	    "f:2:17: error: route_defaults takes a mapping, as in { request_headers: { set: { X-Name: value } } }\n");
 	bad(UPSTREAMS "route_defaults: { fallback: { body: x } }\n"
 	    "routes: [ { path: /a, upstream: patient, fallback: { status: 204 } } ]\n",
 	    "f:3:62: error: an answer with status 204 can't have a body\n");
@@ -419,7 +419,7 @@ static void test_jwt_mistakes(void **state)
 		{"jwks: nothing.json", "can't read"},
 		{"leeway: 1s", "auth.jwt has no jwks"},
 		{"jwks: \"http://i\", algorithms: [none]", "would take tokens that nobody signed"},
-		{"jwks: \"http://i\", algorithms: [HS256]", "signs with a secret that everybody who verifies has, too"},
+		{"jwks: \"http://i\", algorithms: [HS256]", "needs a shared secret, with which every verifier can also sign"},
 		{"jwks: \"http://i\", algorithms: [RS265]", "there is no algorithm \"RS265\"; did you mean"},
 		{"jwks: \"http://i\", algorithms: []", "algorithms is empty"},
 		{"jwks: \"http://i\", claims_to_headers: { Host: sub }", "the gateway itself manages \"Host\""},
@@ -454,11 +454,15 @@ static void test_jwt_mistakes(void **state)
 /* Beside prefixes, of which a slash at the end is no part. */
 static void test_paths_that_are_asked_for_stay_as_they_are(void **state)
 {
-	const struct config *config = good(
-		"upstreams: { a: { url: \"http://a.b\", health_check: { path: //health/ } }, b: { url: \"http://b.c\" } }\n"
-		"routes: [ { path: /, upstream: a, rewrite: { add_prefix: /x/ }, auth: { forward: { upstream: b, path: /verify/ } } } ]\n");
+	const struct config *config;
 
 	(void)state;
+	parse(
+		"upstreams: { a: { url: \"http://a.b\", health_check: { path: //health/ } }, b: { url: \"http://b.c\" } }\n"
+		"routes: [ { path: /, upstream: a, rewrite: { add_prefix: /x/ }, auth: { forward: { upstream: b, path: /verify/ } } } ]\n");
+	assert_string_equal(world.said, "f:1:60: warning: path \"//health/\": the gateway reads it as \"/health/\"; write that\n");
+	expect_round_trip();
+	config = world.config;
 	assert_string_equal(config->upstreams[0].health_path, "/health/");
 	assert_string_equal(config->routes[0].forward.path, "/verify/");
 	assert_string_equal(config->routes[0].add_prefix, "/x");
@@ -481,6 +485,7 @@ static void test_basic(void **state)
 	assert_non_null(strstr(world.said, "realm takes up to"));
 	parse(WITH_ROUTE("auth: { basic: { file: away.html } }"));
 	assert_non_null(strstr(world.said, "away.html:1 has no colon"));
+	assert_null(strstr(world.said, "there is no user"));
 }
 
 int main(void)

@@ -61,6 +61,10 @@
 #include "tests/fuzz/fuzz_requests.c"
 #undef LLVMFuzzerTestOneInput
 
+#define LLVMFuzzerTestOneInput fuzz_forwarded
+#include "tests/fuzz/fuzz_forwarded.c"
+#undef LLVMFuzzerTestOneInput
+
 #define LLVMFuzzerTestOneInput fuzz_htpasswd
 #include "tests/fuzz/fuzz_htpasswd.c"
 #undef LLVMFuzzerTestOneInput
@@ -98,6 +102,7 @@ TARGET(cluster)
 TARGET(requests)
 TARGET(import)
 TARGET(replay)
+TARGET(forwarded)
 TARGET(htpasswd)
 TARGET(token)
 TARGET(keys)
@@ -110,6 +115,7 @@ int main(void)
 		cmocka_unit_test(test_dns),
 		cmocka_unit_test(test_alerts), cmocka_unit_test(test_peer),  cmocka_unit_test(test_import),
 		cmocka_unit_test(test_replay),  cmocka_unit_test(test_wish), cmocka_unit_test(test_htpasswd),
+		cmocka_unit_test(test_forwarded),
 		cmocka_unit_test(test_token),  cmocka_unit_test(test_keys), cmocka_unit_test(test_cluster),
 		cmocka_unit_test(test_requests),
 	};

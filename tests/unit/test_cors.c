@@ -159,7 +159,14 @@ static void what_is_wrong_is_said(void **state)
 
 static bool is_same(const char *origin, const char *host)
 {
-	return cors_is_same_host(origin, strlen(origin), host, strlen(host));
+	return cors_is_same_origin(origin, strlen(origin), &(struct cors_own_origin){ .host = host, .host_length = strlen(host) });
+}
+
+static bool is_told_same(const char *origin, const char *scheme, const char *host, const char *port)
+{
+	const struct cors_own_origin own = { scheme, host, port, strlen(scheme), strlen(host), strlen(port) };
+
+	return cors_is_same_origin(origin, strlen(origin), &own);
 }
 
 static void the_host_itself_is_no_other_origin(void **state)
@@ -176,6 +183,32 @@ static void the_host_itself_is_no_other_origin(void **state)
 	assert_false(is_same("https://a.example", "b.a.example"));
 	assert_false(is_same("https://a.example", ""));
 	assert_false(is_same("null", "null"));
+	assert_true(is_same("http://a.example", "a.example"));
+	assert_false(is_same("ftp://a.example", "a.example"));
+	assert_false(is_same("ftp://a.example:21", "a.example:21"));
+}
+
+static void what_a_proxy_says_of_the_request_counts(void **state)
+{
+	(void)state;
+	assert_true(is_told_same("https://a.example", "https", "a.example", ""));
+	assert_true(is_told_same("https://a.example", "HTTPS", "A.example:443", ""));
+	assert_true(is_told_same("https://a.example", "wss", "a.example", ""));
+	assert_true(is_told_same("http://a.example", "ws", "a.example", ""));
+	assert_true(is_told_same("http://a.example", "http", "a.example", "80"));
+	assert_true(is_told_same("https://a.example", "", "a.example", "443"));
+	assert_true(is_told_same("https://a.example:8443", "https", "a.example", "8443"));
+	assert_true(is_told_same("https://a.example:8443", "https", "a.example:80", "8443"));
+	assert_true(is_told_same("http://[::1]:81", "http", "[::1]:81", ""));
+	assert_false(is_told_same("http://a.example", "https", "a.example", ""));
+	assert_false(is_told_same("https://a.example", "http", "a.example", ""));
+	assert_false(is_told_same("https://a.example", "ftp", "a.example", ""));
+	assert_false(is_told_same("ftp://a.example", "ftp", "a.example", ""));
+	assert_false(is_told_same("https://a.example", "https", "a.example", "8443"));
+	assert_false(is_told_same("https://a.example", "https", "a.example", "x"));
+	assert_false(is_told_same("https://a.example", "https", "a.example:x", ""));
+	assert_false(is_told_same("https://a.example", "", "a.example", "80"));
+	assert_false(is_told_same("https://a.example", "https", "b.example", ""));
 }
 
 static void what_is_printed_reads_back(void **state)
@@ -218,6 +251,7 @@ int main(void)
 		cmocka_unit_test_teardown(methods_and_headers, tear_down),
 		cmocka_unit_test_teardown(what_is_wrong_is_said, tear_down),
 		cmocka_unit_test_teardown(the_host_itself_is_no_other_origin, tear_down),
+		cmocka_unit_test_teardown(what_a_proxy_says_of_the_request_counts, tear_down),
 		cmocka_unit_test_teardown(what_is_printed_reads_back, tear_down),
 	};
 

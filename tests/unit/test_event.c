@@ -75,7 +75,7 @@ static void add_calls(const char *upstream, enum breaker_event event, unsigned c
 static void test_a_storm_pushes_nothing_else_out(void **state)
 {
 	(void)state;
-	event_log_add_transition(&world.log, "patient", &(struct breaker_transition){ .to = BREAKER_OPEN });
+	event_log_add_transition(&world.log, "patient", &(struct breaker_transition){ .to = BREAKER_OPEN }, false);
 	add_calls("patient", BREAKER_EVENT_ERROR, 3);
 	add_calls("reception", BREAKER_EVENT_ERROR, 1000);
 	add_calls("patient", BREAKER_EVENT_NOT_PERMITTED, 1000);
@@ -86,7 +86,7 @@ static void test_a_storm_pushes_nothing_else_out(void **state)
 	assert_int_equal(world.slowest_ms, 999);
 	assert_int_equal(world.newest, 2003);
 	for (unsigned i = 0; i < 1000; i++)
-		event_log_add_transition(&world.log, "ward", &(struct breaker_transition){ .to = BREAKER_OPEN });
+		event_log_add_transition(&world.log, "ward", &(struct breaker_transition){ .to = BREAKER_OPEN }, false);
 	count_all();
 	assert_int_equal(world.counts[BREAKER_EVENT_STATE_TRANSITION], EVENT_LOG_TRANSITIONS);
 }

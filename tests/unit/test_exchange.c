@@ -4,6 +4,7 @@
  * The downstream and the lease here share no code with gateway/downstream/h1 and gateway/upstream/h1: what they are asked to send
  * becomes frames, each with the number of its request, as HTTP/2 has it. No socket is involved.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/container.h"
 #include "gateway/exchange/exchange.h"
+#include "gateway/exchange/places.h"
 #include "gateway/exchange/state.h"
 #include "gateway/upstream/lease.h"
 #include "gateway/worker/loop.h"
@@ -79,8 +81,9 @@ static enum send_result respond(struct downstream *downstream, const struct down
 static enum send_result interim(struct downstream *downstream, const struct response *response, const struct header_edits *edits,
                                 const struct changes *changes)
 {
-	(void)downstream, (void)response, (void)edits, (void)changes;
-	return SEND_DONE;
+	(void)response, (void)edits, (void)changes;
+	downstream->is_blocked = true; /* the client does not read it */
+	return SEND_PENDING;
 }
 
 static enum send_result reply(struct downstream *downstream, const struct downstream_reply *own)
@@ -164,6 +167,8 @@ struct fake_lease {
 
 static struct fake_lease leases[4];
 static unsigned lease_count;
+static uint64_t unread_bytes;      /* of the service, which the gateway has not read */
+static unsigned portless_connects; /* so many of the next have no local port */
 
 static struct fake_lease *lease_of(const struct lease *lease)
 {
@@ -202,6 +207,12 @@ static void lease_release(struct lease *lease, enum lease_release how, const str
 	put_frame(to_service, lease_of(lease)->number, how == LEASE_CUT ? "reset" : "over");
 }
 
+static bool lease_holds(const struct lease *lease, uint64_t length)
+{
+	(void)lease;
+	return length <= unread_bytes;
+}
+
 static bool lease_abandon(struct lease *lease)
 {
 	(void)lease;
@@ -211,6 +222,7 @@ static bool lease_abandon(struct lease *lease)
 static const struct lease_operations lease_operations = {
 	.request = lease_request, .send = lease_send, .send_end = lease_pause_or_resume, .pause = lease_pause_or_resume,
 	.resume = lease_pause_or_resume, .release = lease_release, .abandon = lease_abandon,
+	.holds = lease_holds,
 };
 
 static void lease_is_due(struct deadline *deadline)
@@ -235,12 +247,17 @@ static struct lease *lease_take(struct pool *pool, const struct upstream_setting
 {
 	(void)pool, (void)is_once;
 	assert_string_equal(settings->name, "a");
-	return lease_new(true);
+	return portless_connects > 0 ? NULL : lease_new(true);
 }
 
 static struct lease *lease_connect(struct pool *pool, int *error)
 {
-	(void)pool, (void)error;
+	(void)pool;
+	if (portless_connects > 0) {
+		portless_connects--;
+		*error = EADDRNOTAVAIL;
+		return NULL;
+	}
 	return lease_new(false);
 }
 
@@ -324,7 +341,8 @@ static int set_up(void **state)
 	endpoint = endpoint_new(&address, 0, 0, "static");
 	snapshot_take_endpoints(&worker, upstream_reference(upstream), endpoint_set_new(&endpoint, 1));
 	to_client[0] = to_service[0] = '\0';
-	lease_count = 0;
+	lease_count = portless_connects = 0;
+	unread_bytes = 0;
 	return 0;
 }
 
@@ -458,6 +476,34 @@ static void a_body_that_is_broken_goes_no_further(void **state)
 	assert_int_equal(bulkhead_in_flight(&upstream->bulkhead), 0);
 }
 
+/* Every endpoint needs a local port of its own. No endpoint is to blame if none is free, and the breaker does not count it. */
+static void another_endpoint_is_tried_where_no_local_port_is_free(void **state)
+{
+	struct address address = { .family = 4, .ip = { 192, 0, 2, 3 }, .port = 1 };
+	struct endpoint *both[] = { endpoint, endpoint_new(&address, 1, 0, "static") };
+	struct fake one = { .number = 1 }, two = { .number = 3 };
+	struct pieces nothing = { .result = PIECES_END };
+
+	(void)state;
+	snapshot_take_endpoints(&worker, upstream_reference(upstream), endpoint_set_new(both, 2));
+	portless_connects = 1;
+	ask_with(&one, METHOD_POST, "/one", (struct body){ .kind = BODY_NONE }, &nothing);
+	assert_int_equal(lease_count, 1);
+	leases[0].lease.events->on_connected(&leases[0].lease);
+	say_head(1, 201, (struct body){ BODY_LENGTH, true, 0 }, (char[]){ "" }, true);
+	portless_connects = 2;
+	ask_with(&two, METHOD_POST, "/two", (struct body){ .kind = BODY_NONE }, &nothing);
+	assert_int_equal(lease_count, 1);
+	assert_int_equal(two.status, 503);
+
+	assert_string_equal(to_client, "1:head-201 1:end 3:own 3:end");
+	assert_int_equal(atomic_load(&both[0]->failures_total) + atomic_load(&both[1]->failures_total), 0);
+	/* The sum: a lease here is always of the first. */
+	assert_int_equal(atomic_load(&both[0]->in_flight) + atomic_load(&both[1]->in_flight), 0);
+	assert_int_equal(breaker_look(upstream->breaker, &config->upstreams[0].breaker, clock_now_ms()).calls, 1);
+	endpoint_release(both[1]);
+}
+
 /* ---- filters --------------------------------------------------------------------------------------------------- */
 
 static const struct body nothing = { BODY_LENGTH, true, 0 };
@@ -588,6 +634,48 @@ static void a_client_leaves_while_a_filter_waits(void **state)
 	assert_int_equal(calls(), 0);
 }
 
+/* ---- a client that does not read an interim response ----------------------------------------------------------- */
+
+static struct exchange *begin_unread_hint(struct fake *fake)
+{
+	struct response hint = { .status = 103, .version_minor = 1, .keep_alive = true };
+
+	ask(fake, "/hint");
+	leases[0].lease.events->on_interim(&leases[0].lease, &hint);
+	assert_true(fake->downstream.is_blocked);
+	fake->downstream.exchange->admission.held_since_ms -= 1000;
+	/* The upstream still works on the request: nothing would be won. */
+	assert_false(places_make_room(&worker, upstream, true));
+	assert_int_equal(bulkhead_in_flight(&upstream->bulkhead), 1);
+	return fake->downstream.exchange;
+}
+
+static void expect_its_place(void)
+{
+	assert_true(places_make_room(&worker, upstream, true));
+	assert_string_equal(to_client, "1:reset");
+	assert_int_equal(bulkhead_in_flight(&upstream->bulkhead), 0);
+}
+
+static void a_hint_is_not_read_though_the_response_is_there(void **state)
+{
+	struct fake fake = { .number = 1 };
+
+	(void)state;
+	begin_unread_hint(&fake);
+	unread_bytes = 100;
+	expect_its_place();
+}
+
+static void a_hint_is_not_read_until_the_upstreams_time_is_over(void **state)
+{
+	struct fake fake = { .number = 1 };
+
+	(void)state;
+	begin_unread_hint(&fake)->timeline.sent_us -= (uint64_t)config->upstreams[0].response_timeout_ms * 1000;
+	expect_its_place();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -598,6 +686,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(two_requests_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_body_goes_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_body_that_is_broken_goes_no_further, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_endpoint_is_tried_where_no_local_port_is_free, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_hint_is_not_read_though_the_response_is_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_hint_is_not_read_until_the_upstreams_time_is_over, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);

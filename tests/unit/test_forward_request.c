@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +18,13 @@ enum { MAXIMUM = 16 };
 
 static const struct request_limits limits = { .head_bytes = 4096, .fields = MAXIMUM };
 static const struct origin origin = {
-	.peer = SLICE("10.0.0.9"), .port = SLICE("8080"), .request_id = SLICE("0123456789abcdef0123456789abcdef"),
+	.peer = SLICE("10.0.0.9"), .request_id = SLICE("0123456789abcdef0123456789abcdef"),
 	.name = SLICE("gateway-0123456789abcdef"),
 };
 static struct upstream_settings upstream = { .host = "patient", .port = 2222 };
 
 #define OWN \
-	"X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Forwarded-Port: 8080\r\n" \
+	"X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Forwarded-Port: 80\r\n" \
 	"Forwarded: proto=http;for=10.0.0.9;host=\"h\"\r\nX-Request-Id: 0123456789abcdef0123456789abcdef\r\n" \
 	"Via: 1.1 gateway-0123456789abcdef\r\n\r\n"
 
@@ -64,6 +65,128 @@ static void test_requests(void **state)
 	assert_request("A: 1\r\nX-Forwarded-For: 1.2.3.4\r\nB: 2\r\nC: 3\r\nTE: x\r\n", &route, "A: 1\r\nB: 2\r\nC: 3\r\n");
 	assert_request("X_Real_IP: 1.2.3.4\r\nA: 1\r\nConnection: c\r\nB: 2\r\nC: 3\r\nD: 4\r\n", &route, "A: 1\r\nB: 2\r\nD: 4\r\n");
 	assert_request("A: 1\r\nB: 2\r\nC: 3\r\nB:2\r\nD: 4\r\n", &removing, "A: 1\r\nC: 3\r\nD: 4\r\n");
+}
+
+/* What the service learns of its client: from X-Forwarded-For up to Forwarded. `came` is the head but for its last line. */
+static const char *told(const char *came, bool is_trusted)
+{
+	static const struct route route = { .upstream = &upstream };
+	static char said[2048];
+	struct origin from = origin;
+	struct field list[MAXIMUM];
+	struct request request;
+	char head[1024], *room, *begin, *end;
+	size_t length = (size_t)(stpcpy(stpcpy(head, came), "\r\n") - head), bound;
+
+	from.is_trusted = is_trusted;
+	assert_int_equal(request_parse(&request, page_lay(head, length), length, list, &limits), PARSE_DONE);
+	bound = forward_request_bound(&request, &route, &upstream_h1);
+	room = malloc(bound + 1);
+	assert_non_null(room);
+	end = forward_request(room, &request, &route, request.path, &from, NULL, &upstream_h1);
+	assert_true((size_t)(end - room) <= bound);
+	*end = '\0';
+	begin = strstr(room, "X-Forwarded-For: ");
+	end = strstr(room, "X-Request-Id: ");
+	assert_true(begin != NULL && end > begin);
+	*end = '\0';
+	strcpy(said, begin);
+	free(room);
+	return said;
+}
+
+static bool tells(const char *came, bool is_trusted, const char *line)
+{
+	return strstr(told(came, is_trusted), line) != NULL;
+}
+
+#define GET "GET / HTTP/1.1\r\n"
+
+/* The one of the URI that the client asked for, as Spring Cloud Gateway says it. */
+static void test_ports(void **state)
+{
+	static const struct { const char *came, *port; } cases[] = {
+		{ GET "Host: h\r\n", "80" }, { GET "Host: h:8443\r\n", "8443" }, { GET "Host: h:\r\n", "80" },
+		{ GET "Host: h.:81\r\n", "81" }, { GET "Host: h.\r\n", "80" }, { GET "Host: [::1]:82\r\n", "82" },
+		{ GET "Host: [::1]\r\n", "80" }, { "GET http://h:83 HTTP/1.1\r\nHost: h:83\r\n", "83" }, { "GET / HTTP/1.0\r\n", "80" },
+	}, by_proxies[] = {
+		{ "X-Forwarded-Port: 8443\r\n", "8443" }, { "X-Forwarded-Proto: https\r\n", "81" }, { "X-Forwarded-For: ::2\r\n", "81" },
+		{ "X-Forwarded-Host: pub:82\r\n", "82" }, { "X-Forwarded-Host: pub\r\n", "80" },
+		{ "X-Forwarded-Host: pub\r\nX-Forwarded-Proto: HTTPS\r\n", "443" },
+		{ "X-Forwarded-Host: pub\r\nX-Forwarded-Proto: wss, http\r\n", "443" },
+		{ "X-Forwarded-Host: , pub:82 , h:83\r\nX-Forwarded-Proto: https\r\n", "82" },
+		{ "X-Forwarded-Host: [::2]:84\r\nX-Forwarded-Proto: https\r\n", "84" },
+		{ "X-Forwarded-Host: pub:82\r\nX-Forwarded-Port: \r\nX-Forwarded-Port: 85, 86\r\n", "85" },
+		{ "X-Forwarded-Host: a b:82\r\nX-Forwarded-Proto: https\r\n", "443" },
+	};
+	char came[256], line[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		snprintf(line, sizeof line, "\r\nX-Forwarded-Port: %s\r\n", cases[i].port);
+		if (!tells(cases[i].came, false, line) || !tells(cases[i].came, true, line))
+			fail_msg("%s: %s", cases[i].came, told(cases[i].came, false));
+	}
+	for (size_t i = 0; i < sizeof by_proxies / sizeof *by_proxies; i++) {
+		snprintf(came, sizeof came, GET "Host: h:81\r\n%s", by_proxies[i].came);
+		snprintf(line, sizeof line, "\r\nX-Forwarded-Port: %s\r\n", by_proxies[i].port);
+		if (!tells(came, true, line) || !tells(came, false, "\r\nX-Forwarded-Port: 81\r\n"))
+			fail_msg("%s: %s", came, told(came, true));
+	}
+	assert_null(strstr(told(GET "Host: h\r\nX-Forwarded-Proto: gopher\r\n", true), "X-Forwarded-Port"));
+}
+
+#define SAYS "X-Forwarded-Proto: https\r\nX-Forwarded-Host: pub\r\n"
+#define OWN_ELEMENT "proto=http;for=10.0.0.9;host=\"h:80\"\r\n"
+
+/* Readers of Forwarded and readers of X-Forwarded-... learn the same. */
+static void test_proxies_without_forwarded(void **state)
+{
+	static const struct { const char *came, *forwarded; } cases[] = {
+		{ "", "" },
+		{ "X-Forwarded-For: 1.2.3.4\r\n", "proto=http;for=1.2.3.4;host=\"h:80\", " },
+		{ "X-Forwarded-Proto: https\r\n", "proto=https;host=\"h:80\", " },
+		{ "X-Forwarded-For: 1.2.3.4\r\n" SAYS, "proto=https;for=1.2.3.4;host=\"pub\", " },
+		{ SAYS "X-Forwarded-For: [2001:db8::1]:80 , ,5.6.7.8:9\r\nX-Forwarded-For: ::1\r\n",
+		  "proto=https;for=\"[2001:db8::1]\";host=\"pub\", for=5.6.7.8, for=\"[::1]\", " },
+		{ "X-Forwarded-For: ::,::,::,::,::,::,::,::\r\n",
+		  "proto=http;for=\"[::]\";host=\"h:80\", for=\"[::]\", for=\"[::]\", for=\"[::]\", for=\"[::]\", "
+		  "for=\"[::]\", for=\"[::]\", for=\"[::]\", " },
+		{ SAYS "X-Forwarded-Port: 443\r\n", "proto=https;host=\"pub\", " },
+		{ SAYS "X-Forwarded-Port: 8443\r\n", "proto=https;host=\"pub:8443\", " },
+		{ "X-Forwarded-Host: pub.:81\r\nX-Forwarded-Port: 8443\r\n", "proto=http;host=\"pub:8443\", " },
+		{ "X-Forwarded-Host: [::2]:81\r\n", "proto=http;host=\"[::2]:81\", " },
+		{ "X-Forwarded-Port: 8443\r\n", "proto=http;host=\"h:8443\", " },
+		{ "Forwarded: \r\n" SAYS, "proto=https;host=\"pub\", " },
+		{ "Forwarded: for=5.6.7.8\r\n" SAYS, "for=5.6.7.8, " },
+		{ "Forwarded: for=\"\r\n" SAYS, "for=\", " },
+	};
+	static const char *const bad[] = {
+		SAYS "X-Forwarded-For: unknown\r\n", SAYS "X-Forwarded-For: 1.2.3.4, x;proto=http\r\n",
+		SAYS "X-Forwarded-For: \"1.2.3.4\"\r\n",
+		SAYS "X-Forwarded-Port: x\r\n", SAYS "X-Forwarded-Port: 65536\r\n", SAYS "X-Forwarded-Port: 0\r\n",
+		"X-Forwarded-Proto: ht tp\r\n", "X-Forwarded-Proto: https;host=x\r\n", "X-Forwarded-Proto: 1\r\n",
+		"X-Forwarded-Host: a b\r\n", "X-Forwarded-Host: a;proto=https\r\n", "X-Forwarded-Host: a\"\r\n",
+		"X-Forwarded-Host: a:x\r\n",
+		"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: http://a\r\n",
+	};
+	char came[512], line[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		snprintf(came, sizeof came, GET "Host: h:80\r\n%s", cases[i].came);
+		snprintf(line, sizeof line, "\r\nForwarded: %s" OWN_ELEMENT, cases[i].forwarded);
+		if (!tells(came, true, line) || !tells(came, false, "\r\nForwarded: " OWN_ELEMENT))
+			fail_msg("%s: %s", came, told(came, true));
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(came, sizeof came, GET "Host: h:80\r\n%s", bad[i]);
+		if (tells(came, true, "\r\nForwarded:") || !tells(came, false, "\r\nForwarded: " OWN_ELEMENT))
+			fail_msg("%s: %s", came, told(came, true));
+	}
+	assert_true(tells("GET / HTTP/1.0\r\n" SAYS, true, "\r\nForwarded: proto=https;host=\"pub\", proto=http;for=10.0.0.9\r\n"));
+	assert_true(tells("GET / HTTP/1.0\r\nX-Forwarded-For: ::1\r\n", true,
+	                  "\r\nForwarded: proto=http;for=\"[::1]\", proto=http;for=10.0.0.9\r\n"));
 }
 
 static void test_host_for_1_0(void **state)
@@ -196,6 +319,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_proxies_without_forwarded),
 		cmocka_unit_test(test_host_for_1_0),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_upgrades),

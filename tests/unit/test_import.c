@@ -290,6 +290,16 @@ static void test_addresses(void **state)
 	/* An address of its own is no guard. */
 	assert_true(import_text("a.yml", "spring.security.user.name: x\nserver.address: 10.0.0.1\n", NULL));
 	assert_made("\nlisten: \"127.0.0.1:8080\"\n");
+	assert_said("different: server.address");
+	/* Nor is a port that spoke TLS opened in clear text, unless a file says that it spoke none. */
+	assert_true(import_text("a.yml", "server: { port: 8443, ssl.key-store: x, address: 10.0.0.1 }\n", NULL));
+	assert_made("\nlisten: \"127.0.0.1:8443\"\n");
+	assert_said("different: server.address");
+	assert_true(import_text("a.yml", "server: { port: 8443, ssl: { enabled: '${TLS}' } }\n", NULL));
+	assert_made("\nlisten: \"127.0.0.1:8443\"\n");
+	assert_true(import_text("a.yml", "server: { port: 8080, ssl: { enabled: false, key-store: x } }\n", NULL));
+	assert_made("\nlisten: 8080\n");
+	assert_said("exact: server.ssl.key-store");
 }
 
 /* Two routes, in this order, of which a request may suit both. */
@@ -300,10 +310,10 @@ static void test_order(void **state)
 	} CASES[] = {
 		{ "/a/**", "/a/b/**", "here the longest path wins" },
 		{ "/a/b/**", "/a/**", NULL },
-		{ "/a/*/c/**", "/a/b/c/**", "here a text wins over a \"*\"" },
+		{ "/a/*/c/**", "/a/b/c/**", "here a literal segment wins over a \"*\"" },
 		{ "/a/b/c/**", "/a/*/c/**", NULL },
-		{ "/a/*", "/a/b", "here a text wins over a \"*\"" },
-		{ "/*/b/**", "/a/*/**", "here a text wins over a \"*\"" },
+		{ "/a/*", "/a/b", "here a literal segment wins over a \"*\"" },
+		{ "/*/b/**", "/a/*/**", "here a literal segment wins over a \"*\"" },
 		{ "/*/b/**", "/a/*/d/**", "here the longest path wins" },
 		{ "/*/b/**", "/a/c/**", NULL },
 		{ "/a", "/a/b/**", NULL },
@@ -401,6 +411,9 @@ static void test_cors(void **state)
 		{ "{'[/b_b/**]': {allowedOrigins: 'https://o.example'}, '[/bb/**]': {allowedOrigins: 'https://p.example'}}",
 		  "refused: spring.cloud.gateway.globalcors.cors-configurations./b_b/**.allowedOrigins",
 		  "origins: [\"https://p.example\"]\n" },
+		{ "'[/asks/**]': {allowedOrigins: 'https://o.example'}",
+		  "refused: spring.cloud.gateway.globalcors.cors-configurations./asks/**.allowedOrigins: its route is left out",
+		  "  #   cors:\n" },
 	};
 	char text[1000];
 
@@ -415,7 +428,8 @@ static void test_cors(void **state)
 		         "  - {id: c, uri: 'http://x:80', predicates: ['Path=/c/**']}\n"
 		         "  - {id: star, uri: 'http://x:80', predicates: ['Path=/%s/d']}\n"
 		         "  - {id: hyphen, uri: 'http://x:80', predicates: ['Path=/b-b/**']}\n"
-		         "  - {id: plain, uri: 'http://x:80', predicates: ['Path=/bb/**']}\n",
+		         "  - {id: plain, uri: 'http://x:80', predicates: ['Path=/bb/**']}\n"
+		         "  - {id: asks, uri: 'http://x:80', predicates: ['Path=/asks/**', 'Query=x']}\n",
 		         is_flow ? "" : "{", CASES[i].cors, is_flow ? "" : "}", strstr(CASES[i].said, "star") != NULL ? "*" : "d");
 		assert_true(import_text("a.yml", text, NULL));
 		assert_passes();
@@ -458,9 +472,12 @@ static void test_files_that_are_no_yaml(void **state)
 	assert_false(import_text("a.yml", "a: [\n", NULL));
 	assert_int_equal(strlen(made.yml), 0);
 	assert_said("a.yml:2: error: ");
-	assert_true(import_text("a.yml", "", NULL));
-	assert_passes();
-	assert_true(import_text("a.yml", "just text\n", NULL));
+	assert_false(import_text("a.yml", "", NULL));
+	assert_int_equal(strlen(made.yml), 0);
+	assert_said("there is no property in the files");
+	assert_false(import_text("a.yml", "just text\n", NULL));
+	/* Here the files have one, of a profile that is not active. */
+	assert_true(import_text("a.yml", "spring.config.activate.on-profile: prod\nserver.port: 1\n", NULL));
 	assert_passes();
 }
 

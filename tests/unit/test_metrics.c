@@ -50,6 +50,32 @@ static void test_one_series(void **state)
 	metrics_free(metrics);
 }
 
+/* Also of the last series that a shard has room for. */
+static void test_a_turn_forgets_the_oldest_maximum(void **state)
+{
+	struct route_metrics *metrics = metrics_new(2);
+	const struct series *series;
+
+	(void)state;
+	assert_non_null(metrics);
+	for (unsigned outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+		for (unsigned status = 0; status < 1000; status += 10)
+			metrics_count(metrics, 1, METHOD_GET, status, outcome, 7);
+	for (unsigned outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+		metrics_count(metrics, 1, METHOD_OTHER, 0, outcome, 7);
+	assert_int_equal(metrics->shards[1].count, METRICS_SERIES_MAX);
+	series = metrics->shards[1].series[METRICS_SERIES_MAX - 1];
+	metrics_turn(metrics);
+	assert_int_equal(counter_read(&series->max_us), 0);
+	assert_int_equal(series->max_before_us[0], 7);
+	metrics_turn(metrics);
+	assert_int_equal(series->max_before_us[0], 0);
+	assert_int_equal(series->max_before_us[1], 7);
+	metrics_turn(metrics);
+	assert_int_equal(series->max_before_us[1], 0);
+	metrics_free(metrics);
+}
+
 static void test_bounds_rise(void **state)
 {
 	(void)state;
@@ -127,6 +153,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_series),
+		cmocka_unit_test(test_a_turn_forgets_the_oldest_maximum),
 		cmocka_unit_test(test_bounds_rise),
 		cmocka_unit_test(test_series_differ_by_each_label),
 		cmocka_unit_test(test_labels_run_out),

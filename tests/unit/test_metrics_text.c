@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <pthread.h>
 
+#include "breaker/look.h"
 #include "gateway/telemetry/metrics_calls.h"
 #include "gateway/telemetry/metrics_text.h"
 #include "routes/config/complaints.h"
@@ -364,6 +365,77 @@ static void test_requests(void **state)
 	assert_true(sum_of("http_server_requests_seconds_count") == 10);
 }
 
+static void turn(void)
+{
+	for (unsigned i = 0; i < 4; i++)
+		metrics_turn(world.metrics[i]);
+}
+
+/* The slowest of the last two to three minutes, as Micrometer's for Prometheus, over all workers. */
+static void test_a_maximum_falls(void **state)
+{
+	(void)state;
+	count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 9000000);
+	turn();
+	count(0, 1, METHOD_GET, 200, OUTCOME_ANSWERED, 2000000);
+	turn();
+	write_text();
+	expect("http_server_requests_seconds_max{" OK "}", 9);
+	assert_non_null(strstr(read_back.text, "seconds_max Longest time in the last two to three minutes.\n"));
+	forget_text();
+	count(0, 0, METHOD_GET, 200, OUTCOME_ANSWERED, 1000000);
+	turn();
+	write_text();
+	expect("http_server_requests_seconds_max{" OK "}", 2);
+	expect("resilience4j_circuitbreaker_calls_seconds_max{group=\"patient\",kind=\"successful\",name=\"patient\"}", 2);
+	forget_text();
+	turn();
+	write_text();
+	expect("http_server_requests_seconds_max{" OK "}", 1);
+	forget_text();
+	turn();
+	write_text();
+	expect("http_server_requests_seconds_max{" OK "}", 0);
+	expect("http_server_requests_seconds_count{" OK "}", 3);
+	expect("http_server_requests_seconds_sum{" OK "}", 12);
+}
+
+#define ROUTE "routeId=\"/patient\",routeUri=\"http://tasks.patient:2222\""
+
+static void expect_spring(const char *code, const char *outcome, const char *status, double count)
+{
+	char series[300];
+
+	snprintf(series, sizeof series, "spring_cloud_gateway_requests_seconds_count{httpMethod=\"GET\",httpStatusCode=\"%s\","
+	         "outcome=\"%s\"," ROUTE ",status=\"%s\"}", code, outcome, status);
+	expect(series, count);
+}
+
+/* Spring's HttpStatus has no name for some statuses; Spring Cloud Gateway then says CUSTOM, and Spring Boot the hundreds. */
+static void test_statuses_without_a_name(void **state)
+{
+	static const char *const custom[] = { "104", "209", "299", "306", "427", "430", "499", "520", "599", "999" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof custom / sizeof custom[0]; i++)
+		count(0, 0, METHOD_GET, (unsigned)atoi(custom[i]), OUTCOME_ANSWERED, 100);
+	count(0, 0, METHOD_GET, 226, OUTCOME_ANSWERED, 100);
+	count(0, 0, METHOD_GET, 421, OUTCOME_ANSWERED, 100);
+	count(0, 0, METHOD_GET, 508, OUTCOME_ANSWERED, 100);
+	count(0, 0, METHOD_GET, 499, OUTCOME_CLIENT_ABORTED, 100);
+	write_text();
+	for (size_t i = 0; i < sizeof custom / sizeof custom[0]; i++)
+		expect_spring(custom[i], "CUSTOM", custom[i], 1);
+	expect_spring("226", "SUCCESSFUL", "IM_USED", 1);
+	expect_spring("421", "CLIENT_ERROR", "DESTINATION_LOCKED", 1);
+	expect_spring("508", "SERVER_ERROR", "LOOP_DETECTED", 1);
+	expect_spring("NA", "CUSTOM", "CUSTOM", 1);
+	expect("http_server_requests_seconds_count{error=\"none\",exception=\"none\",method=\"GET\",outcome=\"SERVER_ERROR\","
+	       "status=\"520\",uri=\"/patient\"}", 1);
+	expect("http_server_requests_seconds_count{error=\"none\",exception=\"none\",method=\"GET\",outcome=\"UNKNOWN\","
+	       "status=\"999\",uri=\"/patient\"}", 1);
+}
+
 /* The client sees one answer, the breaker three. */
 static void test_replaced(void **state)
 {
@@ -590,19 +662,44 @@ static void test_every_label(void **state)
 	assert_true(sum_of("http_server_requests_seconds_count") == 600);
 }
 
+/* The first two open the breaker; the second is slow. */
+static void fail_three_calls(void)
+{
+	const struct upstream_settings *settings = &world.settings[0];
+	uint64_t retry_after_ms;
+
+	world.settings[0].breaker.slow_call_ms = 100;
+	for (int i = 0; i < 3; i++) {
+		struct breaker_permit permit = { 0 };
+
+		breaker_admit(settings->upstream->breaker, &settings->breaker, 4000, 1, &permit, &retry_after_ms);
+		breaker_settle(settings->upstream->breaker, &settings->breaker, 4000, 1, &permit, BREAKER_FAILURE, i == 1 ? 101 : 1);
+	}
+}
+
+/* It rejects nothing, so alerts on open breakers must stay silent. */
+static void test_a_breaker_that_only_observes(void **state)
+{
+	(void)state;
+	world.settings[0].breaker.observe = true;
+	fail_three_calls();
+	assert_int_equal(breaker_state_now(world.settings[0].upstream->breaker, &world.settings[0].breaker), BREAKER_OPEN);
+	write_text();
+	expect("resilience4j_circuitbreaker_state{name=\"patient\",group=\"patient\",state=\"metrics_only\"}", 1);
+	expect("resilience4j_circuitbreaker_state{name=\"patient\",group=\"patient\",state=\"open\"}", 0);
+	expect("gateway_breaker_state{upstream=\"patient\",state=\"metrics_only\"}", 1);
+	expect("gateway_breaker_state{upstream=\"patient\",state=\"open\"}", 0);
+	expect("hystrix_circuit_breaker_open{key=\"patient\",group=\"HystrixGatewayFilterFactory\"}", 0);
+	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\",group=\"patient\"}", 100);
+}
+
 static void test_breakers_and_endpoints(void **state)
 {
 	struct upstream *upstream = world.settings[0].upstream;
 	struct endpoint *endpoint = world.set->endpoints[1];
-	uint64_t retry_after_ms;
 
 	(void)state;
-	for (int i = 0; i < 3; i++) {
-		struct breaker_permit permit = { 0 };
-
-		breaker_admit(upstream->breaker, &world.settings[0].breaker, 4000, 1, &permit, &retry_after_ms);
-		breaker_settle(upstream->breaker, &world.settings[0].breaker, 4000, 1, &permit, BREAKER_FAILURE, 1);
-	}
+	fail_three_calls();
 	for (int i = 0; i < 12; i++)
 		bulkhead_enter(&upstream->bulkhead, 11);
 	for (int i = 0; i < 3; i++)
@@ -628,6 +725,8 @@ static void test_breakers_and_endpoints(void **state)
 	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",group=\"patient\",kind=\"failed\"}", 2);
 	expect("resilience4j_circuitbreaker_buffered_calls{name=\"patient\",group=\"patient\",kind=\"successful\"}", 0);
 	expect("resilience4j_circuitbreaker_failure_rate{name=\"patient\",group=\"patient\"}", 100);
+	expect("resilience4j_circuitbreaker_slow_calls{name=\"patient\",group=\"patient\",kind=\"failed\"}", 1);
+	expect("resilience4j_circuitbreaker_slow_calls{name=\"patient\",group=\"patient\",kind=\"successful\"}", 0);
 	expect("resilience4j_bulkhead_available_concurrent_calls{name=\"patient\",group=\"patient\"}", 0); /* not -1 */
 	expect("gateway_bulkhead_in_flight{upstream=\"patient\"}", 11);
 	expect("hystrix_concurrent_execution_current{key=\"patient\",group=\"HystrixGatewayFilterFactory\"}", 11);
@@ -668,6 +767,7 @@ static void test_while_a_worker_writes(void **state)
 	atomic_store(&is_over, false);
 	assert_int_equal(pthread_create(&writer, NULL, write_on, world.metrics[0]), 0);
 	for (int i = 0; i < 50; i++) {
+		turn();
 		write_text();
 		expect_cumulative();
 		assert_true(sum_of("http_server_requests_seconds_count") >= before);
@@ -681,10 +781,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_replaced), TEST(test_uncounted_requests),
-		TEST(test_a_route_that_was_removed), TEST(test_cpu), TEST(test_calls), TEST(test_every_label),
-		TEST(test_metrics_of_spring_boot_3), TEST(test_metrics_of_spring_boot_2), TEST(test_no_tag_can_be_a_label),
-		TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
+		TEST(test_nothing_has_happened), TEST(test_requests), TEST(test_statuses_without_a_name), TEST(test_replaced),
+		TEST(test_uncounted_requests), TEST(test_a_route_that_was_removed), TEST(test_cpu), TEST(test_calls),
+		TEST(test_every_label), TEST(test_metrics_of_spring_boot_3), TEST(test_metrics_of_spring_boot_2),
+		TEST(test_no_tag_can_be_a_label), TEST(test_a_maximum_falls),
+		TEST(test_a_breaker_that_only_observes), TEST(test_breakers_and_endpoints), TEST(test_while_a_worker_writes),
 	};
 
 	return cmocka_run_group_tests_name("metrics_text", tests, NULL, NULL);

@@ -218,6 +218,12 @@ static void test_parts(void **state)
 	expect_refused(more, "the token's signature is not base64url");
 	snprintf(more, sizeof more, "=%s", token);
 	expect_refused(more, "the token's header is not base64url");
+	for (const char *byte = "=\x80\xff"; *byte != '\0'; byte++) { /* no memory is short, whatever jansson makes of it */
+		strcpy(more, token);
+		strchr(more, '.')[1] = *byte;
+		expect_refused(more, "the token's claims are not base64url");
+		assert_int_equal(verify(more).verdict, TOKEN_REFUSED);
+	}
 	memset(more, 'A', TOKEN_BYTES_MAX + 1);
 	more[TOKEN_BYTES_MAX + 1] = '\0';
 	expect_refused(more, "the token is larger than 16 KiB");

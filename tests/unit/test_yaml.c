@@ -158,6 +158,10 @@ static void test_syntax(void **state)
 	                                          "began in line 2)\n");
 	expect_refused("a: \"x\n",
 	               "2:1 found unexpected end of stream (while scanning a quoted scalar that began in line 1)\n");
+	expect_refused("a:\n  b: { c: 1\nd: 2\n", "3:2 did not find expected ',' or '}': write it, or quote a text with a colon or a "
+	               "comma in it (\"Sorry: closed\") (while parsing a flow mapping that began in line 2)\n");
+	expect_refused("a:\n  b: 1\n c: 2\n", "3:2 did not find expected key: keys of one mapping begin in the same column, and a "
+	               "quoted text ends at its quote (while parsing a block mapping that began in line 1)\n");
 	expect_refused("a:\n\t- b\n", "2:1 a tab: YAML is indented with spaces\n");
 	expect_refused("a: b: c\n", "1:5 a \": \" where none may be: quote a text that contains it (\"Sorry: closed\"), or mend the "
 	                            "indentation\n");
@@ -232,8 +236,8 @@ static void test_foreign_bounds(void **state)
 static void test_bad_bytes(void **state)
 {
 	(void)state;
-	expect_refused("a: 1\nb: \xff\n", "2:4 invalid leading UTF-8 octet\n");
-	expect_refused("a: \xc3\xa4 \xc0\xaf\n", "1:6 invalid length of a UTF-8 sequence\n");
+	expect_refused("a: 1\nb: \xff\n", "2:4 not UTF-8: save the file as UTF-8\n");
+	expect_refused("a: \xc3\xa4 \xc0\xaf\n", "1:6 not UTF-8: save the file as UTF-8\n");
 	expect_refused("a: \xed\xa0\x80\n", "1:4 invalid Unicode character\n");
 	expect_refused("a: \x1b[2J\n", "1:4 control characters are not allowed\n");
 	assert_null(parse_bytes("a: \0b\n", 6));

@@ -51,7 +51,7 @@ function rowWords(cell) {
 function setRow(row, gateway, cell) {
 	const isKnown = cell.state !== "silent" && cell.state !== "missing", words = isKnown ? rowWords(cell) : {};
 	text(row.name, gateway.name);
-	setMark(row.state, stateOf(cell.state), (cell.state === "open" ? `, next try ${trial(cell.nextProbeMs)}` : cell.observes ? ", observing only" : "") +
+	setMark(row.state, stateOf(cell.state), (cell.observes ? ", observing only" : cell.state === "open" ? `, next try ${trial(cell.nextProbeMs)}` : "") +
 		(isKnown && cell.state !== "off" ? `, for ${span(cell.sinceMs)}` : ""));
 	attribute(row.root, "data-known", String(isKnown));
 	for (const [name, element] of Object.entries(row.cells))

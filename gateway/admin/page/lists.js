@@ -47,7 +47,7 @@ function fold(events) {
 	return events.filter((event) => {
 		if (event.kind !== "transition")
 			return true;
-		const breaker = `${event.from}\0${event.upstream}`, isTrial = /^(half_)?open -> (half_)?open:/.test(event.text), isNew = !isTrial || !trials.has(breaker);
+		const breaker = `${event.from}\0${event.upstream}`, isTrial = /\b(half_)?open -> (half_)?open/.test(event.text), isNew = !isTrial || !trials.has(breaker);
 		trials[isTrial ? "add" : "delete"](breaker);
 		return isNew;
 	});
