@@ -2,7 +2,6 @@
  * metrics. */
 #include <inttypes.h>
 #include <string.h>
-#include <strings.h>
 
 #include "gateway/import/settings.h"
 #include "routes/address.h"
@@ -35,21 +34,11 @@ static const char *own_address(struct import *import)
 	return address.family == 6 ? LINE("[%s]", text) : text;
 }
 
-static bool is_off(const char *text)
-{
-	static const char *const WORDS[] = { "false", "no", "off", "0" };
-
-	for (size_t i = 0; text != NULL && i < sizeof(WORDS) / sizeof(WORDS[0]); i++)
-		if (strcasecmp(text, WORDS[i]) == 0)
-			return true;
-	return false;
-}
-
 /* Clients that took the port for an encrypted one would send their passwords in clear text. */
 static bool spoke_tls(struct import *import)
 {
 	struct property *ssl = server(import, "server.ssl"), *enabled = property_find(ssl, "enabled");
-	bool is_on = ssl != NULL && !is_off(draft_text(import, enabled));
+	bool is_on = ssl != NULL && !value_is_false(draft_text(import, enabled));
 
 	if (!is_on)
 		verdict_below(import->arena, ssl, VERDICT_EXACT, NULL);

@@ -76,6 +76,12 @@ bool value_is_true(const char *text)
 	       (is_rest(text, "true") || is_rest(text, "on") || is_rest(text, "yes") || is_rest(text, "1"));
 }
 
+bool value_is_false(const char *text)
+{
+	return text != NULL &&
+	       (is_rest(text, "false") || is_rest(text, "off") || is_rest(text, "no") || is_rest(text, "0"));
+}
+
 /* ---- durations ----------------------------------------------------------------------------------------------------
  */
 

@@ -12,7 +12,9 @@ bool value_duration(const char *text, int64_t unit_ms, int64_t *ms);
 bool value_size(const char *text, uint64_t *bytes); /* 5MB, 512KB, 100 */
 bool value_count(const char *text, uint64_t *count);
 bool value_share(const char *text, uint32_t *bp); /* 50 or 12.5, in percent */
-bool value_is_true(const char *text);             /* NULL: no */
+/* As Spring reads them. Both are false for NULL, and for a text that is neither. */
+bool value_is_true(const char *text);
+bool value_is_false(const char *text);
 
 /* Without blanks at the end. */
 const char *value_trimmed(struct arena *arena, const char *text);

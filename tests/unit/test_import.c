@@ -622,6 +622,9 @@ static void test_values(void **state)
 	assert_true(value_size("5MB ", &bytes));
 	assert_true(value_is_true("true "));
 	assert_false(value_is_true("true x"));
+	assert_true(value_is_false("off "));
+	assert_false(value_is_false("offline"));
+	assert_false(value_is_true(NULL) || value_is_false(NULL));
 	assert_false(value_size("5XB", &bytes));
 	assert_false(value_size("99999999999999GB", &bytes));
 	assert_true(value_share("33.5", &bp));
