@@ -1,16 +1,13 @@
 #include "gateway/filter/basic.h"
 
-#include "gateway/base/container.h"
 #include "gateway/filter/passwords.h"
 
-enum { TIMEOUT_MS = 10000 };
+enum { TIMEOUT_MS = 10000 }; /* against a thread that hangs */
 
 struct state {
 	struct filter_run *run;
 	struct password_check *check; /* under way */
 	enum password_verdict verdict;
-	struct deadline deadline; /* against a thread that hangs: nobody else watches it */
-	bool has_deadline;
 };
 
 static const void *settings_of(const struct route *route)
@@ -58,22 +55,11 @@ static uint64_t client_of(const struct filter_run *run)
 	return number;
 }
 
-static void on_due(struct deadline *deadline)
-{
-	struct state *state = container_of(deadline, struct state, deadline);
-
-	passwords_cancel(state->check);
-	state->check = NULL;
-	filter_resume(state->run);
-}
-
 static void on_answer(void *context, enum password_verdict verdict)
 {
 	struct state *state = context;
 
-	state->check = NULL;
 	state->verdict = verdict;
-	deadline_clear(&state->deadline);
 	filter_resume(state->run);
 }
 
@@ -93,12 +79,7 @@ static enum filter_verdict ask(struct filter_run *run, const struct filter *filt
 		return judge(run, filter, state->verdict);
 	state->run = run;
 	state->check = passwords_ask(worker, &question, on_answer, state);
-	if (state->check == NULL)
-		return unavailable(run);
-	deadline_init(&state->deadline, on_due);
-	deadline_set(&worker->io.deadlines, &state->deadline, worker_now_ms(worker) + TIMEOUT_MS);
-	state->has_deadline = true;
-	return FILTER_WAIT;
+	return state->check == NULL ? unavailable(run) : filter_wait(run, TIMEOUT_MS);
 }
 
 static enum filter_verdict on_request(struct filter_run *run, const struct filter *filter, const struct request *request)
@@ -123,14 +104,10 @@ static enum filter_verdict on_resume(struct filter_run *run, const struct filter
 	return judge(run, filter, ((struct state *)filter_state(run, filter))->verdict);
 }
 
-static void on_end(struct filter_run *run, const struct filter *filter)
+static void on_give_up(struct filter_run *run, const struct filter *filter, bool is_late)
 {
-	struct state *state = filter_state(run, filter);
-
-	if (state->check != NULL)
-		passwords_cancel(state->check);
-	if (state->has_deadline)
-		deadline_remove(&run->origin.worker->io.deadlines, &state->deadline);
+	(void)is_late;
+	passwords_cancel(((struct state *)filter_state(run, filter))->check);
 }
 
 const struct filter_type filter_basic = {
@@ -139,5 +116,5 @@ const struct filter_type filter_basic = {
 	.settings_of = settings_of,
 	.on_request = on_request,
 	.on_resume = on_resume,
-	.on_end = on_end,
+	.on_give_up = on_give_up,
 };

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/base/container.h"
 #include "gateway/base/sanitizer.h"
 
 enum { SPARE_RUNS_MOST = HAS_ADDRESS_SANITIZER ? 0 : 256, ROOM_LEAST = 256, STATES_CLEARED = 64 };
@@ -116,9 +117,39 @@ enum filter_verdict filter_answer(struct filter_run *run, enum outcome outcome, 
 	return FILTER_ANSWER;
 }
 
+enum filter_verdict filter_wait(struct filter_run *run, uint64_t most_ms)
+{
+	struct worker *worker = run->origin.worker;
+
+	run->is_waiting = true;
+	deadline_set(&worker->io.deadlines, &run->deadline, worker_now_ms(worker) + most_ms);
+	return FILTER_WAIT;
+}
+
+static void end_waiting(struct filter_run *run)
+{
+	run->is_waiting = false;
+	deadline_clear(&run->deadline);
+}
+
 void filter_resume(struct filter_run *run)
 {
+	end_waiting(run);
 	run->origin.on_ready(run->origin.owner);
+}
+
+static void give_up(struct filter_run *run, const struct filter *filter, bool is_late)
+{
+	end_waiting(run);
+	filter->type->on_give_up(run, filter, is_late);
+}
+
+static void on_late(struct deadline *deadline)
+{
+	struct filter_run *run = container_of(deadline, struct filter_run, deadline);
+
+	give_up(run, run->waiting, true);
+	filter_resume(run);
 }
 
 static const struct address *named_client(const struct filter_run *run, struct address *room)
@@ -210,6 +241,7 @@ static struct filter_run *open_run(struct worker *worker, size_t size)
 		return NULL;
 	run->room = size;
 	run->more = NULL;
+	deadline_init(&run->deadline, on_late);
 	changes_begin(&run->request);
 	changes_begin(&run->response);
 	return run;
@@ -245,7 +277,7 @@ struct filter_run *filter_begin(struct worker *worker, const struct filter_list 
 		return NULL;
 	run->list = list;
 	run->reply.has_body = false;
-	run->is_short = run->changes_request = run->changes_response = false;
+	run->is_waiting = run->is_short = run->changes_request = run->changes_response = false;
 	run->response_base = UINT32_MAX;
 	run->response.lines = (struct slice){ NULL, 0 };
 	run->response.bytes = 0;
@@ -257,15 +289,20 @@ struct filter_run *filter_begin(struct worker *worker, const struct filter_list 
 	return run;
 }
 
-static enum filter_verdict judge(struct filter_run *run, enum filter_verdict verdict)
+/* A filter may wait though memory was short before, for another field. */
+static enum filter_verdict judge(struct filter_run *run, const struct filter *filter, enum filter_verdict verdict)
 {
-	return run->is_short ? filter_answer(run, OUTCOME_OUT_OF_MEMORY, NULL) : verdict;
+	if (!run->is_short)
+		return verdict;
+	if (run->is_waiting)
+		give_up(run, filter, false);
+	return filter_answer(run, OUTCOME_OUT_OF_MEMORY, NULL);
 }
 
 enum filter_verdict filter_arrive(struct filter_run *run, const struct request *request)
 {
 	for (const struct filter *filter = run->list->first[FILTER_ARRIVAL]; filter != NULL; filter = filter->next[FILTER_ARRIVAL]) {
-		enum filter_verdict verdict = judge(run, filter->type->on_arrival(run, filter, request));
+		enum filter_verdict verdict = judge(run, filter, filter->type->on_arrival(run, filter, request));
 
 		if (verdict != FILTER_CONTINUE)
 			return verdict;
@@ -276,7 +313,7 @@ enum filter_verdict filter_arrive(struct filter_run *run, const struct request *
 static inline enum filter_verdict ask(struct filter_run *run, const struct request *request, const struct filter *filter)
 {
 	for (; filter != NULL; filter = filter->next[FILTER_REQUEST]) {
-		enum filter_verdict verdict = judge(run, filter->type->on_request(run, filter, request));
+		enum filter_verdict verdict = judge(run, filter, filter->type->on_request(run, filter, request));
 
 		if (verdict != FILTER_CONTINUE) {
 			run->waiting = filter;
@@ -294,7 +331,7 @@ enum filter_verdict filter_admit(struct filter_run *run, const struct request *r
 enum filter_verdict filter_go_on(struct filter_run *run, const struct request *request)
 {
 	const struct filter *filter = run->waiting;
-	enum filter_verdict verdict = judge(run, filter->type->on_resume(run, filter, request));
+	enum filter_verdict verdict = judge(run, filter, filter->type->on_resume(run, filter, request));
 
 	return verdict == FILTER_CONTINUE ? ask(run, request, filter->next[FILTER_REQUEST]) : verdict;
 }
@@ -350,6 +387,10 @@ void filter_end(struct filter_run *run)
 {
 	struct filter_text *next;
 
+	if (run->is_waiting)
+		give_up(run, run->waiting, false);
+	if (run->deadline.link != NULL)
+		deadline_remove(&run->origin.worker->io.deadlines, &run->deadline);
 	for (const struct filter *filter = run->list->first[FILTER_END]; filter != NULL; filter = filter->next[FILTER_END])
 		filter->type->on_end(run, filter);
 	if (run->changes_request)

@@ -17,7 +17,9 @@
  *   on_arrival   The route is found; nothing else was checked yet, such as its methods or the size of the body. It is for
  *                answers that must come before those checks, and for what on_response must know even then. It can't wait.
  *   on_request   The gateway has nothing against the request. The breaker, the bulkhead and the upstream come afterwards.
- *   on_resume    After filter_resume(): what on_request waited for has happened. It may wait again.
+ *   on_resume    After filter_resume(): what on_request waited for has happened, or was given up. It may wait again.
+ *   on_give_up   After filter_wait(): the filter does not wait any longer, since it has taken too long (`is_late`; then
+ *                on_resume comes) or since the request ends. It cancels its event, and does not call filter_resume().
  *   on_response  A head goes to the client: the upstream's, or one of the gateway's own (`response` is NULL), such as
  *                fallbacks, errors and the answers of filters. The gateway may give up an upstream's response for a reply
  *                of its own; then it takes back what on_response added and calls it once more. Every request that
@@ -29,12 +31,13 @@
  *   on_pieces    A part of the body; the first one comes before the head is sent. It may change the pieces, which last as
  *                long as the hook. False, after filter_answer(): the client gets that answer, or, once it has the head, an
  *                early end that it can't take for that of the whole.
- *   on_end       Once, for every filter of a request that arrived: releases what the state holds, and cancels what is
- *                waited for. The filter must not call filter_resume() after it.
+ *   on_end       Once, for every filter of a request that arrived: releases what the state holds. The filter must not call
+ *                filter_resume() after it.
  *
- * A verdict is FILTER_CONTINUE, FILTER_ANSWER (return filter_answer()) or FILTER_WAIT. After a WAIT the filter calls
- * filter_resume() from an event of its own (a deadline, a connection, a message to the worker), never from within a hook.
- * It must do so after some time, whatever happens: nobody else watches it. The client is not read meanwhile.
+ * A verdict is FILTER_CONTINUE, FILTER_ANSWER (return filter_answer()) or FILTER_WAIT (return filter_wait()). After a WAIT the
+ * filter calls filter_resume() from an event of its own (a connection, a message to the worker), never from within a hook. The
+ * client is not read meanwhile. A filter whose event comes for certain, since it has a timeout of its own (call.h), may return
+ * FILTER_WAIT itself; its on_end cancels that event.
  *
  * MEMORY. filter_state() is state_size bytes for this request, zeroed before the first hook. A `struct request` and its
  * slices last as long as the hook. Names and values that are given to filter_set_...() must last as long as the request:
@@ -73,6 +76,7 @@ struct filter_type {
 	bool (*create)(struct filter *filter);
 	void (*destroy)(struct filter *filter);
 	filter_hook *on_arrival, *on_request, *on_resume;
+	void (*on_give_up)(struct filter_run *run, const struct filter *filter, bool is_late);
 	void (*on_response)(struct filter_run *run, const struct filter *filter, const struct response *response);
 	enum filter_body (*on_body)(struct filter_run *run, const struct filter *filter, const struct response *response);
 	bool (*on_pieces)(struct filter_run *run, const struct filter *filter, struct pieces *pieces);
@@ -133,7 +137,8 @@ struct filter_run {
 	struct filter_run *next_spare;
 	size_t room;       /* of its states */
 	const struct filter *waiting; /* after a WAIT: whose */
-	bool is_short, changes_request, changes_response;
+	struct deadline deadline;     /* of filter_wait() */
+	bool is_waiting, is_short, changes_request, changes_response;
 	uint32_t takers; /* bits of the filters in the list that take the response's body */
 	unsigned response_base; /* the first changes of the response, which on_response did not make */
 	struct changes request, response;
@@ -176,6 +181,8 @@ char *filter_room(struct filter_run *run, size_t length);
 
 /* For a hook to return. It may then set details in run->reply, such as a status of its own or a body. */
 enum filter_verdict filter_answer(struct filter_run *run, enum outcome outcome, const char *why);
+/* For a hook to return: if nobody calls filter_resume() within `most_ms`, the filter's on_give_up and on_resume come. */
+enum filter_verdict filter_wait(struct filter_run *run, uint64_t most_ms);
 void filter_resume(struct filter_run *run);
 
 /* The client: the peer, or the address that a trusted proxy names, in `room`. */

@@ -22,7 +22,6 @@ struct state {
 	struct token_claims *claims; /* a use; NULL: none is verified */
 	struct filter_run *run;
 	struct issuer_wait wait;
-	struct deadline deadline;
 	bool has_waited;
 };
 
@@ -133,38 +132,24 @@ static struct token_result judge(struct worker *worker, const struct jwt_setting
 
 static void on_keys(struct issuer_wait *wait)
 {
-	struct state *state = container_of(wait, struct state, wait);
-
-	deadline_clear(&state->deadline);
-	filter_resume(state->run);
-}
-
-static void on_due(struct deadline *deadline)
-{
-	struct state *state = container_of(deadline, struct state, deadline);
-
-	ring_leave(&state->wait.entry);
-	filter_resume(state->run);
+	filter_resume(container_of(wait, struct state, wait)->run);
 }
 
 /* False: the keys are as new as they can be. */
 static bool await_keys(struct filter_run *run, struct state *state, struct key_source *source)
 {
 	struct worker *worker = run->origin.worker;
-	uint64_t now_ms = worker_now_ms(worker);
 	bool must_ask;
 
 	if (state->has_waited)
 		return false;
 	state->wait = (struct issuer_wait){ .source = source, .on_keys = on_keys };
-	if (!issuers_await(&worker->issuers, &state->wait, now_ms, &must_ask))
+	if (!issuers_await(&worker->issuers, &state->wait, worker_now_ms(worker), &must_ask))
 		return false;
 	if (must_ask && !inbox_send(&worker->shared->control, CONTROL_KEYS, key_source_reference(source), NULL))
 		key_source_release(source);
 	state->run = run;
 	state->has_waited = true;
-	deadline_init(&state->deadline, on_due);
-	deadline_set(&worker->io.deadlines, &state->deadline, now_ms + KEYS_TIMEOUT_MS);
 	return true;
 }
 
@@ -205,7 +190,7 @@ static enum filter_verdict on_request(struct filter_run *run, const struct filte
 	if (result.verdict == TOKEN_NO_MEMORY)
 		return filter_answer(run, OUTCOME_OUT_OF_MEMORY, NULL);
 	if (result.verdict == TOKEN_KEY_UNKNOWN && await_keys(run, state, settings->source))
-		return FILTER_WAIT;
+		return filter_wait(run, KEYS_TIMEOUT_MS);
 	if (result.verdict != TOKEN_GOOD)
 		return refuse(run, result.why);
 	state->claims = result.claims;
@@ -213,15 +198,15 @@ static enum filter_verdict on_request(struct filter_run *run, const struct filte
 	return FILTER_CONTINUE;
 }
 
+static void on_give_up(struct filter_run *run, const struct filter *filter, bool is_late)
+{
+	(void)is_late;
+	ring_leave(&((struct state *)filter_state(run, filter))->wait.entry);
+}
+
 static void on_end(struct filter_run *run, const struct filter *filter)
 {
-	struct state *state = filter_state(run, filter);
-
-	if (state->has_waited) {
-		ring_leave(&state->wait.entry);
-		deadline_remove(&run->origin.worker->io.deadlines, &state->deadline);
-	}
-	claims_release(state->claims);
+	claims_release(((struct state *)filter_state(run, filter))->claims);
 }
 
 const struct filter_type filter_jwt = {
@@ -230,6 +215,7 @@ const struct filter_type filter_jwt = {
 	.settings_of = settings_of,
 	.on_request = on_request,
 	.on_resume = on_request,
+	.on_give_up = on_give_up,
 	.on_end = on_end,
 };
 

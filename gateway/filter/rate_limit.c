@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 
-#include "gateway/base/container.h"
 #include "gateway/base/log.h"
 #include "gateway/base/text.h"
 #include "gateway/filter/jwt.h"
@@ -17,7 +16,6 @@ enum { STORE_MS = 5 }; /* how long a request waits for the store */
 struct question {
 	struct filter_run *run;
 	struct redis_call *call;
-	struct deadline deadline;
 	uint64_t key;
 	bool is_answered;
 	int64_t numbers[REDIS_NUMBERS];
@@ -227,27 +225,15 @@ static void on_answer(void *context, const int64_t numbers[REDIS_NUMBERS])
 {
 	struct question *question = context;
 
-	question->call = NULL;
 	question->is_answered = numbers != NULL;
 	if (numbers != NULL)
 		memcpy(question->numbers, numbers, sizeof question->numbers);
-	deadline_clear(&question->deadline);
-	filter_resume(question->run);
-}
-
-static void on_due(struct deadline *deadline)
-{
-	struct question *question = container_of(deadline, struct question, deadline);
-
-	redis_give_up(question->call, true);
-	question->call = NULL;
 	filter_resume(question->run);
 }
 
 static enum filter_verdict ask_store(struct filter_run *run, const struct filter *filter, const struct request *request)
 {
 	const struct limiter *limiter = filter->shared;
-	struct worker *worker = run->origin.worker;
 	struct state *state = filter_state(run, filter);
 	struct question *question = &state->question;
 	struct address client;
@@ -258,13 +244,9 @@ static enum filter_verdict ask_store(struct filter_run *run, const struct filter
 		end = text_put_hex16(end, siphash(&limiter->shared_seeds[i], caller.data, caller.length));
 	question->key = siphash(&limiter->seed, caller.data, caller.length);
 	question->run = run;
-	question->call = store_ask(limiter->store, worker, (struct slice){ name, (size_t)(end - name) }, &limiter->rate, on_answer,
-	                           question);
-	if (question->call == NULL)
-		return decide_to_share(run, filter, question->key);
-	deadline_init(&question->deadline, on_due);
-	deadline_set(&worker->io.deadlines, &question->deadline, worker_now_ms(worker) + STORE_MS);
-	return FILTER_WAIT;
+	question->call = store_ask(limiter->store, run->origin.worker, (struct slice){ name, (size_t)(end - name) }, &limiter->rate,
+	                           on_answer, question);
+	return question->call == NULL ? decide_to_share(run, filter, question->key) : filter_wait(run, STORE_MS);
 }
 
 static enum filter_verdict on_resume(struct filter_run *run, const struct filter *filter, const struct request *request)
@@ -281,14 +263,9 @@ static enum filter_verdict on_resume(struct filter_run *run, const struct filter
 	return conclude(run, filter, &limiter->rate, &verdict);
 }
 
-static void on_end(struct filter_run *run, const struct filter *filter)
+static void on_give_up(struct filter_run *run, const struct filter *filter, bool is_late)
 {
-	struct question *question = &((struct state *)filter_state(run, filter))->question;
-
-	if (question->call != NULL)
-		redis_give_up(question->call, false);
-	if (question->run != NULL && question->deadline.on_due != NULL)
-		deadline_remove(&run->origin.worker->io.deadlines, &question->deadline);
+	redis_give_up(((struct state *)filter_state(run, filter))->question.call, is_late);
 }
 
 /* ---- hooks --------------------------------------------------------------------------------------------------- */
@@ -322,7 +299,7 @@ static void on_response(struct filter_run *run, const struct filter *filter, con
 #define RATE_LIMIT .name = "rate_limit", .create = create, .destroy = destroy
 #define STORED \
 	.state_size = sizeof(struct state), .on_request = ask_store, .on_resume = on_resume, .on_response = on_response, \
-	.on_end = on_end
+	.on_give_up = on_give_up
 
 const struct filter_type filter_rate_limit = { RATE_LIMIT, STORED, .settings_of = settings_of },
                          filter_rate_limit_by_claim = { RATE_LIMIT, STORED, .settings_of = settings_of_claim };

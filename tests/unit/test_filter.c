@@ -282,6 +282,105 @@ static void one_that_waits_is_asked_again(void **state)
 	assert_string_equal(trace, "a1 a2 b1 b2 a4 b4");
 }
 
+/* ---- waiting for at most a while ----------------------------------------------------------------------------------- */
+
+enum { MOST_MS = 50 };
+
+static bool is_short_of_memory;
+static unsigned resumed;
+
+static enum filter_verdict wait_for_it(struct filter_run *run, const struct filter *filter, const struct request *request)
+{
+	(void)request;
+	step(filter, '1');
+	run->is_short = is_short_of_memory;
+	return filter_wait(run, MOST_MS);
+}
+
+static void give_up(struct filter_run *run, const struct filter *filter, bool is_late)
+{
+	(void)run;
+	step(filter, is_late ? 'L' : 'G');
+}
+
+static const struct filter_type waiting = { .name = "a", .on_request = wait_for_it, .on_resume = resume, .on_give_up = give_up,
+	.on_end = end };
+
+static void on_ready(void *owner)
+{
+	const struct request request = { .method = METHOD_GET };
+
+	resumed++;
+	assert_int_equal(filter_go_on(owner, &request), FILTER_CONTINUE);
+}
+
+static struct filter_run *begin_waiting(enum filter_verdict expected)
+{
+	const struct request request = { .method = METHOD_GET };
+	struct filter_run *run;
+
+	list->filters[0].type = &waiting;
+	worker.io.now_us = 7000000;
+	worker.io.now_ms = 7000;
+	deadlines_init(&worker.io.deadlines, worker.io.now_ms);
+	resumed = 0;
+	run = begin();
+	run->origin.on_ready = on_ready;
+	run->origin.owner = run;
+	assert_int_equal(filter_admit(run, &request), expected);
+	return run;
+}
+
+static void one_that_waits_too_long_gives_up(void **state)
+{
+	struct filter_run *run = begin_waiting(FILTER_WAIT);
+
+	(void)state;
+	deadlines_run(&worker.io.deadlines, 7000 + MOST_MS - 1);
+	assert_string_equal(trace, "a1");
+	deadlines_run(&worker.io.deadlines, 7000 + MOST_MS + 2 * DEADLINE_TICK_MS);
+	assert_int_equal(resumed, 1);
+	filter_end(run);
+	assert_string_equal(trace, "a1 aL a2 b1 a4 b4");
+}
+
+static void one_whose_event_comes_waits_no_longer(void **state)
+{
+	struct filter_run *run = begin_waiting(FILTER_WAIT);
+
+	(void)state;
+	filter_resume(run);
+	deadlines_run(&worker.io.deadlines, 7000 + 2 * MOST_MS);
+	assert_int_equal(resumed, 1);
+	filter_end(run);
+	assert_string_equal(trace, "a1 a2 b1 a4 b4");
+}
+
+static void one_that_waits_gives_up_when_the_request_ends(void **state)
+{
+	(void)state;
+	filter_end(begin_waiting(FILTER_WAIT));
+	assert_string_equal(trace, "a1 aG a4 b4");
+	deadlines_run(&worker.io.deadlines, 7000 + 2 * MOST_MS); /* its memory may be freed */
+	assert_int_equal(deadlines_next_ms(&worker.io.deadlines), UINT64_MAX);
+	assert_int_equal(resumed, 0);
+}
+
+static void one_that_would_wait_gives_up_when_memory_is_short(void **state)
+{
+	struct filter_run *run;
+
+	(void)state;
+	is_short_of_memory = true;
+	run = begin_waiting(FILTER_ANSWER);
+	is_short_of_memory = false;
+	assert_int_equal(run->reply.outcome, OUTCOME_OUT_OF_MEMORY);
+	deadlines_run(&worker.io.deadlines, 7000 + 2 * MOST_MS);
+	assert_int_equal(resumed, 0);
+	filter_end(run);
+	assert_string_equal(trace, "a1 aG a4 b4");
+}
+
 static void bad_and_long_values_are_refused(void **state)
 {
 	struct filter_run *run = begin();
@@ -327,6 +426,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(filters_run_in_their_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_first_refusal_is_the_last_word, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_waits_is_asked_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_that_waits_too_long_gives_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_whose_event_comes_waits_no_longer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_that_waits_gives_up_when_the_request_ends, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_that_would_wait_gives_up_when_memory_is_short, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bad_and_long_values_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trusted_proxy_names_the_client, set_up, tear_down),
 	};
