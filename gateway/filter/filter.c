@@ -277,6 +277,7 @@ struct filter_run *filter_begin(struct worker *worker, const struct filter_list 
 		return NULL;
 	run->list = list;
 	run->reply.has_body = false;
+	run->waiting = NULL;
 	run->is_waiting = run->is_short = run->changes_request = run->changes_response = false;
 	run->response_base = UINT32_MAX;
 	run->response.lines = (struct slice){ NULL, 0 };
@@ -383,14 +384,19 @@ bool filter_pieces(struct filter_run *run, struct pieces *pieces)
 	return true;
 }
 
+static void end_wait(struct filter_run *run)
+{
+	if (run->is_waiting)
+		give_up(run, run->waiting, false);
+	deadline_remove(&run->origin.worker->io.deadlines, &run->deadline);
+}
+
 void filter_end(struct filter_run *run)
 {
 	struct filter_text *next;
 
-	if (run->is_waiting)
-		give_up(run, run->waiting, false);
-	if (run->deadline.link != NULL)
-		deadline_remove(&run->origin.worker->io.deadlines, &run->deadline);
+	if (run->waiting != NULL)
+		end_wait(run);
 	for (const struct filter *filter = run->list->first[FILTER_END]; filter != NULL; filter = filter->next[FILTER_END])
 		filter->type->on_end(run, filter);
 	if (run->changes_request)

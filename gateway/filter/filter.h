@@ -136,7 +136,7 @@ struct filter_run {
 	const struct filter_list *list;
 	struct filter_run *next_spare;
 	size_t room;       /* of its states */
-	const struct filter *waiting; /* after a WAIT: whose */
+	const struct filter *waiting; /* the last that has said WAIT or ANSWER; NULL: none */
 	struct deadline deadline;     /* of filter_wait() */
 	bool is_waiting, is_short, changes_request, changes_response;
 	uint32_t takers; /* bits of the filters in the list that take the response's body */

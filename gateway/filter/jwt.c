@@ -69,16 +69,16 @@ static enum filter_verdict refuse_without_keys(struct filter_run *run)
 /* Another scheme is not a bearer token. */
 static enum found find_token(const struct request *request, struct slice *token)
 {
-	static const char scheme[] = "Bearer ";
+	const struct slice scheme = SLICE("Bearer ");
 	bool are_several;
 	const struct field *field = filter_find_field(&request->fields, SLICE("Authorization"), &are_several);
 
 	if (are_several)
 		return FOUND_MANY;
-	if (field == NULL || field->value.length < sizeof scheme - 1 ||
-	    strncasecmp(field->value.data, scheme, sizeof scheme - 1) != 0)
+	if (field == NULL || field->value.length < scheme.length ||
+	    !slice_equal_nocase((struct slice){ field->value.data, scheme.length }, scheme))
 		return FOUND_NONE;
-	*token = (struct slice){ field->value.data + sizeof scheme - 1, field->value.length - (sizeof scheme - 1) };
+	*token = (struct slice){ field->value.data + scheme.length, field->value.length - scheme.length };
 	for (; token->length > 0 && token->data[0] == ' '; token->length--)
 		token->data++;
 	return FOUND_ONE;
