@@ -79,9 +79,10 @@ void endpoint_take_over(struct endpoint *endpoint, struct endpoint *old, bool wi
 	atomic_init(&endpoint->ejection.times, atomic_load(&old->ejection.times));
 	atomic_init(&endpoint->ejection.until_ms, atomic_load(&old->ejection.until_ms));
 	atomic_init(&endpoint->ejection.ejections_total, atomic_load(&old->ejection.ejections_total));
+	atomic_init(&endpoint->ejected_ms, atomic_load(&old->ejected_ms));
 	atomic_init(&endpoint->joined_ms, atomic_load(&old->joined_ms));
 	atomic_init(&endpoint->requests_total, requests);
-	atomic_init(&endpoint->answered, requests); /* this connection carried no request */
+	atomic_init(&endpoint->answered, requests); /* those under way belong to the old one: none of these is unanswered */
 	atomic_init(&endpoint->heard_ms, atomic_load(&old->heard_ms));
 	atomic_init(&endpoint->failures_total, atomic_load(&old->failures_total));
 	atomic_init(&endpoint->failed_ms, atomic_load(&old->failed_ms));

@@ -103,8 +103,10 @@ static void test_how_long_idle_connections_live(void **state)
 		endpoint_note_idle(endpoint, steps[i].idle_ms, steps[i].is_closed_by_it, steps[i].now_ms);
 		assert_int_equal(atomic_load(&endpoint->idle_ms), steps[i].known_ms);
 	}
+	atomic_store(&endpoint->ejected_ms, 4711);
 	endpoint_take_over(next, endpoint, false);
 	assert_int_equal(atomic_load(&next->idle_ms), 1);
+	assert_int_equal(atomic_load(&next->ejected_ms), 4711);
 	endpoint_release(endpoint);
 	endpoint_release(next);
 }
