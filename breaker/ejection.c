@@ -12,17 +12,15 @@
  */
 #include "breaker/ejection.h"
 
-static uint64_t rest_time(uint32_t times, const struct ejection_settings *settings, uint32_t random)
+#include "breaker/jitter.h"
+
+static uint64_t ejection_ms(uint32_t times, const struct ejection_settings *settings, uint32_t random)
 {
-	uint64_t ejected_ms = (uint64_t)settings->for_ms * times;
+	uint64_t time_ms = (uint64_t)settings->for_ms * times;
 	uint64_t limit_ms = settings->for_max_ms > settings->for_ms ? settings->for_max_ms : settings->for_ms;
 
-	if (ejected_ms > limit_ms)
-		ejected_ms = limit_ms;
-	/* Up to a fifth more or less, as in the breaker, so that endpoints which were ejected together need not come back
-	 * together. */
-	ejected_ms = ejected_ms * (800 + ((uint64_t)random * 401 >> 32)) / 1000;
-	return ejected_ms > 0 ? ejected_ms : 1;
+	/* Endpoints that were ejected together need not come back together. */
+	return jitter_fifth(time_ms < limit_ms ? time_ms : limit_ms, random);
 }
 
 static uint32_t times_left(uint32_t times, uint64_t quiet_ms, const struct ejection_settings *settings)
@@ -47,7 +45,7 @@ bool ejection_failure(struct ejection *ejection, const struct ejection_settings 
 	if (times < UINT32_MAX)
 		times++;
 	/* Of all threads that cross the limit together, one swaps; for the others the endpoint is ejected already. */
-	if (!atomic_compare_exchange_strong(&ejection->until_ms, &until_ms, now_ms + rest_time(times, settings, random)))
+	if (!atomic_compare_exchange_strong(&ejection->until_ms, &until_ms, now_ms + ejection_ms(times, settings, random)))
 		return false;
 	atomic_store(&ejection->times, times);
 	atomic_store(&ejection->failures, 0);

@@ -63,6 +63,8 @@
 
 #include <assert.h>
 
+#include "breaker/jitter.h"
+
 enum {
 	GENERATION_SHIFT = 47,
 	REOPENINGS_SHIFT = 43,
@@ -103,19 +105,15 @@ static uint32_t probes_wanted(const struct breaker_settings *settings)
 	return wanted < 1 ? 1 : wanted > STATE_PROBES_MAX ? STATE_PROBES_MAX : wanted;
 }
 
-/* Doubled for every re-opening in a row, up to the limit; then up to a fifth more or less, so that gateways which lost
- * an upstream together do not come back to it together. Never 0. */
+/* Doubled for every re-opening in a row, up to the limit; with jitter, so that gateways which lost an upstream together do not
+ * come back to it together. */
 static uint64_t open_time(uint32_t reopenings, const struct breaker_settings *settings, uint32_t random)
 {
 	uint64_t time_ms = (uint64_t)settings->open_for_ms << reopenings;
 	uint64_t limit_ms = settings->open_for_max_ms > settings->open_for_ms ? settings->open_for_max_ms
 	                                                                       : settings->open_for_ms;
-	uint64_t permille = 800 + ((uint64_t)random * 401 >> 32);
 
-	if (time_ms > limit_ms)
-		time_ms = limit_ms;
-	time_ms = time_ms * permille / 1000;
-	return time_ms > 0 ? time_ms : 1;
+	return jitter_fifth(time_ms < limit_ms ? time_ms : limit_ms, random);
 }
 
 static bool is_timed_out(uint64_t word, uint64_t now, const struct breaker_settings *settings)

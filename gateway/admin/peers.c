@@ -177,11 +177,7 @@ static uint32_t round_wait_ms(const struct peers *peers)
 
 static void set_timer(struct peers *peers)
 {
-	uint32_t wait_ms = round_wait_ms(peers);
-
-	/* Up to a tenth less: gateways that started together must not go on asking together. */
-	wait_ms -= (uint32_t)(random_next(&peers->random) % (wait_ms / 10 + 1));
-	timer_set(&peers->timer, wait_ms);
+	timer_set(&peers->timer, random_shorten(&peers->random, round_wait_ms(peers)));
 }
 
 static void free_peer(struct peer *peer)

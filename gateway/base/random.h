@@ -29,4 +29,10 @@ static inline uint64_t random_next(struct random *random)
 	return result;
 }
 
+/* Shorter by up to a tenth, so that gateways or checks which began together do not go on together. */
+static inline uint64_t random_shorten(struct random *random, uint64_t wait_ms)
+{
+	return wait_ms - random_next(random) % (wait_ms / 10 + 1);
+}
+
 #endif

@@ -17,12 +17,9 @@ enum { RETRY_WITHOUT_KEYS_MS = 1000, RETRY_MS = 30000 };
  * together. */
 static void set_timer(struct issuer *issuer, uint64_t wait_ms)
 {
-	uint64_t now_ms = clock_now_ms(), due_ms;
+	uint64_t now_ms = clock_now_ms(), due_ms = issuer->fetched_ms + random_shorten(&issuer->room->random, wait_ms);
 
-	wait_ms -= random_next(&issuer->room->random) % (wait_ms / 10 + 1);
-	due_ms = issuer->fetched_ms + wait_ms;
-	wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-	timer_set(&issuer->timer, wait_ms);
+	timer_set(&issuer->timer, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
 void issuer_set_timer(struct issuer *issuer)
@@ -60,7 +57,7 @@ static void fail(struct issuer *issuer, const char *before, const char *reason)
 
 static void take(struct issuer *issuer, struct key_set *keys)
 {
-	bool is_same = issuer->keys != NULL && json_equal(issuer->keys->root, keys->root);
+	bool is_same = issuer->keys != NULL && key_set_equals(issuer->keys, keys);
 
 	if (issuer->failures > 0)
 		log_info("jwks: %s answers again", issuer->url);

@@ -29,10 +29,9 @@ struct check {
 /* From the beginning of the last check. */
 static void run_after_interval(struct check *check)
 {
-	uint32_t interval_ms = check->checks->settings->health_interval_ms;
+	uint64_t interval_ms = random_shorten(check->checks->random, check->checks->settings->health_interval_ms);
 	uint64_t passed_ms = clock_now_ms() - check->began_ms;
 
-	interval_ms -= (uint32_t)(random_next(check->checks->random) % (interval_ms / 10 + 1));
 	timer_set(&check->timer, interval_ms > passed_ms ? interval_ms - passed_ms : 0);
 }
 

@@ -18,10 +18,9 @@ static uint32_t gap_ms(const struct name *name)
 	return refresh_ms < NAME_GAP_MS ? refresh_ms : NAME_GAP_MS;
 }
 
-/* A tenth less at most. */
 static uint32_t jittered(struct name *name, uint32_t wait_ms)
 {
-	return wait_ms - (uint32_t)(random_next(&name->naming->random) % (wait_ms / 10 + 1));
+	return (uint32_t)random_shorten(&name->naming->random, wait_ms);
 }
 
 /* The time from the beginning of one question to the next. */

@@ -196,6 +196,11 @@ void key_set_release(struct key_set *keys)
 	free(keys);
 }
 
+bool key_set_equals(const struct key_set *a, const struct key_set *b)
+{
+	return json_equal(a->root, b->root);
+}
+
 const struct key *key_set_find(const struct key_set *keys, const char *id, enum jwt_algorithm algorithm, const char **why)
 {
 	const struct key *found = NULL;

@@ -35,6 +35,8 @@ struct key_set *key_set_read(const char *text, size_t length, const char **why);
 void key_set_warm_up(const struct key_set *keys);
 struct key_set *key_set_reference(struct key_set *keys);
 void key_set_release(struct key_set *keys);
+/* Do they hold the same? Their ids differ anyway. */
+bool key_set_equals(const struct key_set *a, const struct key_set *b);
 
 /* The key that must have signed. `id` NULL: the token names none, and a key is found only if a single one fits. NULL: *why
  * says why there is none (static). */

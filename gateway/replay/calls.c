@@ -215,7 +215,7 @@ static void add_times(struct call *call, const struct log_line *line, const stru
 	call->begin_ms = line->end_ms - (int64_t)(duration_ms > INT32_MAX ? INT32_MAX : duration_ms);
 	call->end_ms = call->begin_ms + (int64_t)(heard_ms > INT32_MAX ? INT32_MAX : heard_ms);
 	call->duration_ms = (uint32_t)(duration_ms > INT32_MAX ? INT32_MAX : duration_ms);
-	call->response_slow = (uint32_t)(response_ms > INT32_MAX ? INT32_MAX : response_ms);
+	call->response_ms = (uint32_t)(response_ms > INT32_MAX ? INT32_MAX : response_ms);
 }
 
 /*

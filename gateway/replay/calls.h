@@ -16,7 +16,7 @@ enum call_end {
 struct call {
 	int64_t begin_ms, end_ms; /* since 1970; end: when the breaker heard of it */
 	uint32_t duration_ms;     /* how long the client waited */
-	uint32_t response_slow;   /* milliseconds to the response's head */
+	uint32_t response_ms;     /* to the response's head */
 	uint16_t upstream;
 	uint8_t end;
 };

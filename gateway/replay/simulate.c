@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint32_t NO_JITTER = 0x80000000;
+#include "breaker/jitter.h"
 
 struct run {
 	struct replay *replay;
@@ -17,11 +17,17 @@ struct run {
 	bool is_open;
 };
 
+/* NULL: the breaker has not opened yet, or too often for all to be kept. */
+static struct episode *current_episode(struct replay *replay)
+{
+	return replay->opened <= EPISODES_MOST && replay->opened > 0 ? &replay->episodes[replay->opened - 1] : NULL;
+}
+
 static void on_transition(void *context, const struct breaker_transition *transition)
 {
 	struct run *run = context;
 	struct replay *replay = run->replay;
-	struct episode *episode;
+	struct episode *episode = current_episode(replay);
 
 	if (transition->to == BREAKER_OPEN && !run->is_open) {
 		run->is_open = true;
@@ -37,7 +43,6 @@ static void on_transition(void *context, const struct breaker_transition *transi
 			};
 		return;
 	}
-	episode = replay->opened <= EPISODES_MOST && replay->opened > 0 ? &replay->episodes[replay->opened - 1] : NULL;
 	if (transition->to == BREAKER_OPEN && episode != NULL)
 		episode->reopened++;
 	if (transition->to == BREAKER_CLOSED && run->is_open) {
@@ -50,8 +55,7 @@ static void on_transition(void *context, const struct breaker_transition *transi
 
 static void count_refused(struct replay *replay, const struct call *call)
 {
-	struct episode *episode =
-		replay->opened <= EPISODES_MOST && replay->opened > 0 ? &replay->episodes[replay->opened - 1] : NULL;
+	struct episode *episode = current_episode(replay);
 
 	if (call->end == CALL_FAILED) {
 		replay->spared++;
@@ -77,10 +81,10 @@ static void begin_call(struct run *run, struct breaker *breaker, const struct br
 {
 	uint64_t now_ms = (uint64_t)(call->begin_ms - run->zero_ms), retry_after_ms;
 
-	if (breaker_admit(breaker, settings, now_ms, NO_JITTER, &place->permit, &retry_after_ms)) {
+	if (breaker_admit(breaker, settings, now_ms, JITTER_NONE, &place->permit, &retry_after_ms)) {
 		place->place = PLACE_UNDER_WAY;
 		if (call->end == CALL_UNKNOWN)
-			breaker_settle(breaker, settings, now_ms, NO_JITTER, &place->permit, BREAKER_NEITHER, 0);
+			breaker_settle(breaker, settings, now_ms, JITTER_NONE, &place->permit, BREAKER_NEITHER, 0);
 	} else {
 		place->place = PLACE_REFUSED;
 		count_refused(run->replay, call);
@@ -95,8 +99,8 @@ static void end_call(struct run *run, struct breaker *breaker, const struct brea
 	                                                        : BREAKER_NEITHER;
 
 	if (place->place == PLACE_UNDER_WAY)
-		breaker_settle(breaker, settings, (uint64_t)(call->end_ms - run->zero_ms), NO_JITTER, &place->permit, verdict,
-		               call->response_slow);
+		breaker_settle(breaker, settings, (uint64_t)(call->end_ms - run->zero_ms), JITTER_NONE, &place->permit, verdict,
+		               call->response_ms);
 }
 
 bool simulate(const struct calls *calls, size_t from, size_t until, const struct breaker_settings *settings,

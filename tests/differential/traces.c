@@ -19,12 +19,11 @@
 #include <stdlib.h>
 
 #include "breaker/breaker.h"
+#include "breaker/jitter.h"
 #include "breaker/look.h"
 #include "breaker/names.h"
 
 enum { PLACES = 12, STEPS = 400 };
-
-static const uint32_t NO_JITTER = 0x80000000;
 
 static uint64_t seed;
 
@@ -117,13 +116,13 @@ static void trace(void)
 			breaker_force(breaker, state, now_ms);
 			printf("F %llu %s", (unsigned long long)pause_ms, breaker_state_name(state));
 		} else if (permits[place].kind == 0) {
-			is_admitted = breaker_admit(breaker, &settings, now_ms, NO_JITTER, &permits[place], &retry_after_ms);
+			is_admitted = breaker_admit(breaker, &settings, now_ms, JITTER_NONE, &permits[place], &retry_after_ms);
 			printf("A %llu %u", (unsigned long long)pause_ms, place);
 		} else {
 			enum breaker_verdict verdict = any_verdict(failures_of_16);
 			uint32_t took_ms = below(16) < slow_of_16 ? 100 + below(3) : below(100);
 
-			breaker_settle(breaker, &settings, now_ms, NO_JITTER, &permits[place], verdict, took_ms);
+			breaker_settle(breaker, &settings, now_ms, JITTER_NONE, &permits[place], verdict, took_ms);
 			printf("S %llu %u %d %u", (unsigned long long)pause_ms, place, verdict, took_ms);
 		}
 		view = breaker_look(breaker, &settings, now_ms);

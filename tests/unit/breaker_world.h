@@ -11,12 +11,12 @@
 #include <cmocka.h>
 
 #include "breaker/breaker.h"
+#include "breaker/jitter.h"
 #include "breaker/look.h"
 #include "breaker/names.h"
 #include "tests/unit/breaker_usual.h"
 
 /* The middle of the jitter's range: times are what the settings say. */
-static const uint32_t NO_JITTER = 0x80000000;
 static const uint64_t BIRTH = 1000000;
 
 /* The script's world: one breaker, its clock, and what it reported. */
@@ -62,7 +62,7 @@ static inline int teardown(void **state)
 static inline bool admit(struct breaker_permit *permit)
 {
 	world.retry_after_ms = 0;
-	return breaker_admit(world.breaker, &world.settings, world.now_ms, NO_JITTER, permit, &world.retry_after_ms);
+	return breaker_admit(world.breaker, &world.settings, world.now_ms, JITTER_NONE, permit, &world.retry_after_ms);
 }
 
 static inline struct breaker_permit admitted(void)
@@ -84,7 +84,7 @@ static inline void rejected(void)
 
 static inline void settle_after(struct breaker_permit permit, enum breaker_verdict verdict, uint64_t duration_ms)
 {
-	breaker_settle(world.breaker, &world.settings, world.now_ms, NO_JITTER, &permit, verdict, duration_ms);
+	breaker_settle(world.breaker, &world.settings, world.now_ms, JITTER_NONE, &permit, verdict, duration_ms);
 	assert_int_equal(permit.kind, 0);
 }
 

@@ -174,7 +174,7 @@ static void test_at_the_time_limit_those_that_are_settled_decide(void **state)
 static bool admit_aside(struct breaker_permit *permit)
 {
 	world.retry_after_ms = 0;
-	return breaker_admit_aside(world.breaker, &world.settings, world.now_ms, NO_JITTER, permit, &world.retry_after_ms);
+	return breaker_admit_aside(world.breaker, &world.settings, world.now_ms, JITTER_NONE, permit, &world.retry_after_ms);
 }
 
 static struct breaker_permit admitted_aside(void)

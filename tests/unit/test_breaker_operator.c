@@ -195,7 +195,7 @@ static void test_a_successor_loses_no_probe_places(void **state)
 	calls(4, BREAKER_SUCCESS); /* the four in flight belong to the old one */
 	expect_state(BREAKER_CLOSED);
 	for (int i = 1; i < 5; i++)
-		breaker_settle(old, &world.settings, world.now_ms, NO_JITTER, &probes[i], BREAKER_FAILURE, 1);
+		breaker_settle(old, &world.settings, world.now_ms, JITTER_NONE, &probes[i], BREAKER_FAILURE, 1);
 	expect_state(BREAKER_CLOSED);
 	breaker_free(old);
 }

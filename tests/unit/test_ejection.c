@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "breaker/ejection.h"
+#include "breaker/jitter.h"
 
 /* The middle of the jitter's range: 1000 permille. */
-static const uint32_t NO_JITTER = 0x80000000;
 
 static const struct ejection_settings SETTINGS = {
 	.enabled = true, .consecutive_failures = 5, .for_ms = 10000, .for_max_ms = 300000, .max_share_bp = 5000};
@@ -20,7 +20,7 @@ static bool fail_times(struct ejection *ejection, int times, uint64_t now_ms)
 
 	for (int i = 0; i < times; i++) {
 		assert_false(is_ejected); /* only the last may do it */
-		is_ejected = ejection_failure(ejection, &SETTINGS, now_ms, NO_JITTER, false, false);
+		is_ejected = ejection_failure(ejection, &SETTINGS, now_ms, JITTER_NONE, false, false);
 	}
 	return is_ejected;
 }
@@ -46,9 +46,9 @@ static void test_connection_failures_weigh_double(void **state)
 	struct ejection ejection = {0};
 
 	(void)state;
-	assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true, false));
-	assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true, false));
-	assert_true(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, true, false)); /* 6 of 5 */
+	assert_false(ejection_failure(&ejection, &SETTINGS, 0, JITTER_NONE, true, false));
+	assert_false(ejection_failure(&ejection, &SETTINGS, 0, JITTER_NONE, true, false));
+	assert_true(ejection_failure(&ejection, &SETTINGS, 0, JITTER_NONE, true, false)); /* 6 of 5 */
 }
 
 static void test_failures_while_resting_count_for_nothing(void **state)
@@ -123,9 +123,9 @@ static void test_disabled_and_odd_settings(void **state)
 	(void)state;
 	off.enabled = false;
 	for (int i = 0; i < 100; i++)
-		assert_false(ejection_failure(&ejection, &off, 0, NO_JITTER, true, false));
+		assert_false(ejection_failure(&ejection, &off, 0, JITTER_NONE, true, false));
 	assert_false(ejection_is_ejected(&ejection, 0));
-	assert_true(ejection_failure(&ejection, &odd, 7, NO_JITTER, false, false)); /* limit 0: the first; at least 1 ms */
+	assert_true(ejection_failure(&ejection, &odd, 7, JITTER_NONE, false, false)); /* limit 0: the first; at least 1 ms */
 	assert_int_equal(ejection.until_ms, 8);
 }
 
@@ -135,10 +135,10 @@ static void test_the_last_is_only_counted(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20; i++)
-		assert_false(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, false, true));
+		assert_false(ejection_failure(&ejection, &SETTINGS, 0, JITTER_NONE, false, true));
 	assert_int_equal(ejection.failures, 20);
 	assert_false(ejection_is_ejected(&ejection, 0));
-	assert_true(ejection_failure(&ejection, &SETTINGS, 0, NO_JITTER, false, false)); /* another has come */
+	assert_true(ejection_failure(&ejection, &SETTINGS, 0, JITTER_NONE, false, false)); /* another has come */
 }
 
 int main(void)

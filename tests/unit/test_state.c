@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
+#include "breaker/jitter.h"
 #include "breaker/state.h"
 #include "tests/unit/breaker_usual.h"
 
-static const uint32_t NO_JITTER = 0x80000000;
 
 static const struct breaker_settings SETTINGS = {
 	BREAKER_USUAL,
@@ -17,7 +17,7 @@ static const struct breaker_settings SETTINGS = {
 
 static uint64_t half_open_at(uint64_t now)
 {
-	uint64_t word = state_open(state_born(), 0, &SETTINGS, NO_JITTER);
+	uint64_t word = state_open(state_born(), 0, &SETTINGS, JITTER_NONE);
 
 	word = state_admit(word, now, &SETTINGS);
 	assert_int_equal(state_of(word), BREAKER_HALF_OPEN);
@@ -28,7 +28,7 @@ static bool is_over(uint64_t word, uint64_t now, const struct breaker_settings *
 {
 	enum breaker_reason reason;
 
-	return state_review(word, now, settings, NO_JITTER, &reason) != word;
+	return state_review(word, now, settings, JITTER_NONE, &reason) != word;
 }
 
 static void test_a_word_says_what_went_in(void **state)
@@ -40,7 +40,7 @@ static void test_a_word_says_what_went_in(void **state)
 	assert_int_equal(state_of(word), BREAKER_CLOSED);
 	assert_int_equal(state_generation(word), 0);
 	assert_true(state_admit(word, 1, &SETTINGS) == word);
-	word = state_open(word, 1000, &SETTINGS, NO_JITTER);
+	word = state_open(word, 1000, &SETTINGS, JITTER_NONE);
 	assert_int_equal(state_of(word), BREAKER_OPEN);
 	assert_int_equal(state_generation(word), 1);
 	assert_int_equal(state_open_until(word), 6000);
@@ -88,7 +88,7 @@ static void test_a_hundred_probes_fill_no_other_field(void **state)
 	assert_int_equal(probes.failed, 100);
 	assert_int_equal(probes.slow, 100);
 	assert_int_equal(state_generation(word), 2);
-	next = state_review(word, 5000, &settings, NO_JITTER, &reason);
+	next = state_review(word, 5000, &settings, JITTER_NONE, &reason);
 	assert_int_equal(state_of(next), BREAKER_OPEN);
 	assert_int_equal(state_reopenings(next), 1);
 }
@@ -105,7 +105,7 @@ static void test_generation_wraps(void **state)
 	}
 	for (int i = 1; i < STATE_GENERATIONS; i++)
 		word = state_force(word, BREAKER_CLOSED);
-	word = state_open(word, 0, &SETTINGS, NO_JITTER);
+	word = state_open(word, 0, &SETTINGS, JITTER_NONE);
 	assert_int_equal(state_generation(word), 0);
 	assert_int_equal(state_of(word), BREAKER_OPEN);
 }
@@ -122,7 +122,7 @@ static void test_reopenings_stop(void **state)
 	for (uint32_t i = 1; i < 40; i++) {
 		uint32_t expected = i < STATE_REOPENINGS_MAX ? i : STATE_REOPENINGS_MAX;
 
-		word = state_open(word, now, &settings, NO_JITTER);
+		word = state_open(word, now, &settings, JITTER_NONE);
 		assert_int_equal(state_reopenings(word), expected);
 		assert_int_equal(state_open_until(word) - now, UINT64_C(1) << expected);
 		now = state_open_until(word);
@@ -146,11 +146,11 @@ static void test_open_time_edges(void **state)
 	settings.open_for_max_ms = 0;
 	assert_int_equal(state_open_until(state_open(state_born(), 7, &settings, 0)), 8);
 	settings.open_for_ms = 5000; /* a limit below the first stay does not shorten it */
-	assert_int_equal(state_open_until(state_open(state_born(), 0, &settings, NO_JITTER)), 5000);
+	assert_int_equal(state_open_until(state_open(state_born(), 0, &settings, JITTER_NONE)), 5000);
 	settings.open_for_ms = UINT32_MAX;
 	settings.open_for_max_ms = UINT32_MAX;
-	assert_int_equal(state_open_until(state_open(state_born(), 0, &settings, NO_JITTER)), UINT32_MAX);
-	word = state_open(state_born(), far, &SETTINGS, NO_JITTER); /* 34 years on, it stops instead of spilling */
+	assert_int_equal(state_open_until(state_open(state_born(), 0, &settings, JITTER_NONE)), UINT32_MAX);
+	word = state_open(state_born(), far, &SETTINGS, JITTER_NONE); /* 34 years on, it stops instead of spilling */
 	assert_int_equal(state_of(word), BREAKER_OPEN);
 	assert_int_equal(state_generation(word), 1);
 	assert_int_equal(state_open_until(word), (UINT64_C(1) << 40) - 1);
