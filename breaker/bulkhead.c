@@ -201,27 +201,34 @@ void retry_budget_count_call(struct retry_budget *budget, uint64_t now_ms)
 	numbered_add(&budget->slices[second % RETRY_BUDGET_SLICES].numbered_calls, second);
 }
 
+/* The slices that count in this second, up to the one of `last`. */
+static void sum_slices(const struct retry_budget *budget, uint64_t second, uint64_t last, uint64_t *calls, uint64_t *retries)
+{
+	uint64_t first = second >= RETRY_BUDGET_SLICES - 1 ? second - (RETRY_BUDGET_SLICES - 1) : 0;
+
+	*calls = *retries = 0;
+	for (uint64_t at = first; at <= last; at++) {
+		*retries += numbered_count(&budget->slices[at % RETRY_BUDGET_SLICES].numbered_retries, at);
+		*calls += numbered_count(&budget->slices[at % RETRY_BUDGET_SLICES].numbered_calls, at);
+	}
+}
+
 bool retry_budget_take(struct retry_budget *budget, uint32_t share_bp, uint64_t now_ms)
 {
 	uint64_t second = now_ms / RETRY_BUDGET_SLICE_MS;
 	_Atomic uint64_t *ours = &budget->slices[second % RETRY_BUDGET_SLICES].numbered_retries;
-	uint64_t calls = 0, retries = 0;
+	uint64_t calls, retries;
 	/* Counts first and judges afterwards: if several threads want the last place at once, none can overlook another. All
 	 * of them may be refused, which errs on the upstream's side. */
 	uint64_t place = numbered_add(ours, second);
 
 	if (place > 0) {
-		uint64_t first = second >= RETRY_BUDGET_SLICES - 1 ? second - (RETRY_BUDGET_SLICES - 1) : 0;
-
 		/* These are never taken back, so each second gives out its first three places exactly once. */
 		if (place <= RETRY_BUDGET_MINIMUM_PER_SECOND)
 			return true;
 		/* One second more than this thread knows of: when a second ends, other threads are in the next one
 		 * already. */
-		for (uint64_t slice = first; slice <= second + 1; slice++) {
-			retries += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_retries, slice);
-			calls += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_calls, slice);
-		}
+		sum_slices(budget, second, second + 1, &calls, &retries);
 		if (retries * 10000 <= calls * share_bp)
 			return true;
 		numbered_take_back(ours, second);
@@ -232,12 +239,9 @@ bool retry_budget_take(struct retry_budget *budget, uint32_t share_bp, uint64_t 
 
 uint32_t retry_budget_left(const struct retry_budget *budget, uint32_t share_bp, uint64_t now_ms)
 {
-	uint64_t second = now_ms / RETRY_BUDGET_SLICE_MS, calls = 0, retries = 0, allowed, now;
+	uint64_t second = now_ms / RETRY_BUDGET_SLICE_MS, calls, retries, allowed, now;
 
-	for (uint64_t slice = second >= RETRY_BUDGET_SLICES - 1 ? second - (RETRY_BUDGET_SLICES - 1) : 0; slice <= second; slice++) {
-		retries += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_retries, slice);
-		calls += numbered_count(&budget->slices[slice % RETRY_BUDGET_SLICES].numbered_calls, slice);
-	}
+	sum_slices(budget, second, second, &calls, &retries);
 	now = numbered_count(&budget->slices[second % RETRY_BUDGET_SLICES].numbered_retries, second);
 	allowed = calls * share_bp / 10000 > retries ? calls * share_bp / 10000 - retries : 0;
 	if (now < RETRY_BUDGET_MINIMUM_PER_SECOND && allowed < RETRY_BUDGET_MINIMUM_PER_SECOND - now)
