@@ -18,7 +18,7 @@
 
 static void on_bytes(struct stream *stream, char *bytes, size_t length)
 {
-	struct client *client = (struct client *)stream;
+	struct client *client = client_of_stream(stream);
 
 	switch (client->state) {
 	case CLIENT_IDLE:
@@ -47,7 +47,7 @@ static void on_bytes(struct stream *stream, char *bytes, size_t length)
 
 static void on_end(struct stream *stream)
 {
-	struct client *client = (struct client *)stream;
+	struct client *client = client_of_stream(stream);
 
 	client->downstream.has_ended = true;
 	switch (client->state) {
@@ -71,7 +71,7 @@ static void on_end(struct stream *stream)
 
 static void on_error(struct stream *stream, int error)
 {
-	struct client *client = (struct client *)stream;
+	struct client *client = client_of_stream(stream);
 
 	if (client->state == CLIENT_EXCHANGE)
 		exchange_on_client_error(client->downstream.exchange,
@@ -84,7 +84,7 @@ static void on_error(struct stream *stream, int error)
 
 static void on_drained(struct stream *stream)
 {
-	struct client *client = (struct client *)stream;
+	struct client *client = client_of_stream(stream);
 
 	client->downstream.is_blocked = false;
 	if (client->state == CLIENT_EXCHANGE)
@@ -93,7 +93,7 @@ static void on_drained(struct stream *stream)
 
 static void on_send_failed(struct stream *stream)
 {
-	struct client *client = (struct client *)stream;
+	struct client *client = client_of_stream(stream);
 
 	client->downstream.has_failed = true;
 	client->downstream.is_blocked = false; /* pending bytes are dropped */

@@ -18,7 +18,7 @@ enum client_state {
 };
 
 struct client {
-	struct stream stream; /* must stay first: callbacks get the stream */
+	struct stream stream;
 	enum client_state state;
 	bool is_in_run_list;
 	bool sends_chunks; /* of the response under way */
@@ -34,6 +34,10 @@ struct client {
 	};
 };
 
+static inline struct client *client_of_stream(struct stream *stream)
+{
+	return container_of(stream, struct client, stream);
+}
 static inline struct client *client_of_ring(struct ring *ring)
 {
 	return container_of(ring, struct client, ring);

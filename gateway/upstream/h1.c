@@ -27,7 +27,7 @@ static struct connection *connection_of(const struct lease *lease)
 
 static struct lease *lease_of(struct stream *stream)
 {
-	return &((struct connection *)stream)->lease;
+	return &connection_of_stream(stream)->lease;
 }
 
 static void end(struct lease *lease, enum lease_end how)
@@ -69,7 +69,7 @@ static void take_head(struct connection *connection, char *bytes, size_t length,
 static void read_head(struct stream *stream, char *bytes, size_t length)
 {
 	static const struct request_limits limits = { HEAD_BYTES, FIELDS };
-	struct connection *connection = (struct connection *)stream;
+	struct connection *connection = connection_of_stream(stream);
 	struct lease *lease = &connection->lease;
 	struct response *response = &room.response;
 	bool is_partial = connection->partial.to > 0;
@@ -116,7 +116,7 @@ static void read_head(struct stream *stream, char *bytes, size_t length)
 
 static void on_body(struct stream *stream, char *bytes, size_t length)
 {
-	struct connection *connection = (struct connection *)stream;
+	struct connection *connection = connection_of_stream(stream);
 	struct pieces pieces;
 
 	decode(connection, bytes, length, &pieces);
@@ -130,7 +130,7 @@ static void on_readable(struct stream *stream)
 
 static void on_end(struct stream *stream)
 {
-	struct connection *connection = (struct connection *)stream;
+	struct connection *connection = connection_of_stream(stream);
 	struct pieces last = { .result = PIECES_END };
 
 	connection->lease.has_ended = true;

@@ -27,12 +27,12 @@ static void note_end(struct connection *connection, uint64_t now_ms)
 static void on_idle_bytes(struct stream *stream, char *bytes, size_t length)
 {
 	(void)bytes, (void)length;
-	connection_close((struct connection *)stream, true);
+	connection_close(connection_of_stream(stream), true);
 }
 
 static void on_idle_end(struct stream *stream)
 {
-	struct connection *connection = (struct connection *)stream;
+	struct connection *connection = connection_of_stream(stream);
 
 	note_end(connection, io_now_ms(stream->io));
 	connection_close(connection, false);

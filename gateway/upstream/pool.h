@@ -8,6 +8,7 @@
 #ifndef GATEWAY_UPSTREAM_POOL_H
 #define GATEWAY_UPSTREAM_POOL_H
 
+#include "gateway/base/container.h"
 #include "gateway/http/transfer.h"
 #include "gateway/net/stream.h"
 #include "gateway/upstream/lease.h"
@@ -27,7 +28,7 @@ struct pool {
 };
 
 struct connection {
-	struct stream stream; /* must stay first: callbacks get the stream */
+	struct stream stream;
 	struct lease lease;   /* while it is idle, its deadline belongs to the pool */
 	struct pool *pool;
 	struct ring ring; /* pool->waiting, while idle */
@@ -43,6 +44,11 @@ struct connection {
 	struct buffer partial; /* of its head */
 	struct transfer body;
 };
+
+static inline struct connection *connection_of_stream(struct stream *stream)
+{
+	return container_of(stream, struct connection, stream);
+}
 
 struct pool *pool_new(struct io *io, struct endpoint *endpoint); /* NULL: out of memory */
 /* Nobody will ask for new connections: closes the idle ones, and frees the pool when the busy ones have ended. */
