@@ -54,8 +54,7 @@ static bool parse_port(struct address *address, const char *text)
 	return true;
 }
 
-/* Parses `length` bytes of `text` as the address. */
-static bool parse_ip_part(struct address *address, const char *text, size_t length)
+bool address_parse_ip_part(struct address *address, const char *text, size_t length)
 {
 	char ip[ADDRESS_TEXT_MAX];
 
@@ -70,7 +69,7 @@ static bool parse_bracketed(struct address *address, const char *text, uint16_t 
 {
 	const char *end = strchr(text, ']');
 
-	if (end == NULL || !parse_ip_part(address, text + 1, (size_t)(end - text - 1)) || address->family != 6)
+	if (end == NULL || !address_parse_ip_part(address, text + 1, (size_t)(end - text - 1)) || address->family != 6)
 		return false;
 	address->port = default_port;
 	if (end[1] == '\0')
@@ -92,7 +91,7 @@ bool address_parse(struct address *address, const char *text, uint16_t default_p
 	*address = (struct address){.family = 4};
 	if (colon == NULL)
 		return default_port == 0 && parse_port(address, text);
-	return parse_ip_part(address, text, (size_t)(colon - text)) && address->family == 4 &&
+	return address_parse_ip_part(address, text, (size_t)(colon - text)) && address->family == 4 &&
 	       parse_port(address, colon + 1);
 }
 
@@ -169,7 +168,7 @@ bool prefix_parse(struct prefix *prefix, const char *text)
 	unsigned bits;
 
 	*prefix = (struct prefix){0};
-	if (!parse_ip_part(&prefix->address, text, length))
+	if (!address_parse_ip_part(&prefix->address, text, length))
 		return false;
 	bits = prefix->address.family == 4 ? 32 : 128;
 	if (slash != NULL && !parse_decimal(slash + 1, bits, &bits))

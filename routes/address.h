@@ -16,6 +16,7 @@ enum { ADDRESS_TEXT_MAX = 56, ADDRESS_IP_MAX = 46 }; /* "[v6]:port"; the address
 
 /* "1.2.3.4" or "::1" (no brackets). The port is left 0. */
 bool address_parse_ip(struct address *address, const char *text);
+bool address_parse_ip_part(struct address *address, const char *text, size_t length); /* the first `length` bytes */
 /* "80" (any address, v4), "1.2.3.4:80", "[::1]:80"; with default_port != 0 the ":80" may be missing. */
 bool address_parse(struct address *address, const char *text, uint16_t default_port);
 /* "1.2.3.4:80" or "[::1]:80". Returns the length. */

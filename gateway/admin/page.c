@@ -15,23 +15,7 @@
 #include <time.h>
 
 #include "breaker/names.h"
-
-static const char *reason_of(int status)
-{
-	static const struct {
-		int status;
-		const char *reason;
-	} reasons[] = {
-		{ 200, "OK" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" },
-		{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 409, "Conflict" },
-		{ 415, "Unsupported Media Type" }, { 500, "Internal Server Error" }, { 503, "Service Unavailable" },
-	};
-
-	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-		if (reasons[i].status == status)
-			return reasons[i].reason;
-	return "";
-}
+#include "gateway/http/response.h"
 
 void page_header(struct page_request *request, const char *name, const char *value)
 {
@@ -67,7 +51,7 @@ static void answer(struct page_request *request, int status, const char *content
 		evhttp_remove_header(evhttp_request_get_output_headers(request->http), "Content-Length");
 		status = 500;
 	}
-	evhttp_send_reply(request->http, status, reason_of(status), body);
+	evhttp_send_reply(request->http, status, status_reason((unsigned)status), body);
 	if (body != NULL)
 		evbuffer_free(body);
 }
@@ -127,7 +111,7 @@ void page_error(struct page_request *request, int status, const char *message)
 {
 	page_header(request, "Connection", "close");
 	page_json(request, status, PAGE_JSON,
-	          json_pack("{s:i, s:s, s:s}", "status", status, "error", reason_of(status), "message", message));
+	          json_pack("{s:i, s:s, s:s}", "status", status, "error", status_reason((unsigned)status), "message", message));
 }
 
 /* The quality of this media range in Accept (RFC 9110 sections 12.4.2 and 12.5.1): 0 to 1; negative if Accept does not

@@ -104,22 +104,21 @@ static void write_change(char *text, size_t size, const struct breaker_transitio
 void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition)
 {
 	bool is_observer = only_observes(control, upstream);
-	char change[80], rest[40] = "";
+	char change[80], duration[40] = "", text[TIMELINE_TEXT];
 
 	write_change(change, sizeof change, transition, is_observer);
 	if (transition->to == BREAKER_OPEN)
-		snprintf(rest, sizeof rest, "; for %u ms", transition->open_for_ms);
-	log_write(transition->to == BREAKER_OPEN ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-	          "breaker %s: %s: %s; %u calls, %u failed, %u slow%s", upstream->name, change,
-	          breaker_reason_text(transition->reason), transition->calls, transition->failures, transition->slow_calls, rest);
+		snprintf(duration, sizeof duration, "; for %u ms", transition->open_for_ms);
+	snprintf(text, sizeof text, "%s: %s; %u calls, %u failed, %u slow%s", change, breaker_reason_text(transition->reason),
+	         transition->calls, transition->failures, transition->slow_calls, duration);
+	log_write(transition->to == BREAKER_OPEN ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "breaker %s: %s", upstream->name, text);
 	if (transition->to == BREAKER_OPEN || transition->to == BREAKER_FORCED_OPEN)
 		send_opened(control, upstream);
 	upstream->changed_ms = transition->at_ms;
 	if (!refuses(transition->from))
 		upstream->refuses_ms = transition->at_ms;
 	event_log_add_transition(&control->events, upstream->name, transition, is_observer);
-	timeline_add(&control->timeline, TIMELINE_TRANSITION, upstream->name, "%s: %s; %u calls, %u failed, %u slow%s", change,
-	             breaker_reason_text(transition->reason), transition->calls, transition->failures, transition->slow_calls, rest);
+	timeline_add(&control->timeline, TIMELINE_TRANSITION, upstream->name, "%s", text);
 }
 
 /* Without memory the log misses this report; the breaker itself has changed all the same. */

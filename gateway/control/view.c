@@ -14,7 +14,8 @@ static const struct config *view_config(void *context)
 	return ((struct control *)context)->config;
 }
 
-/* An idle loop does not iterate, so the control thread asks it to; a loop that does not for long is stuck. */
+/* An idle loop does not iterate, so the control thread sends it a message. A worker that has not iterated CONTROL_LIVE_MS later is
+ * stuck. */
 static bool view_is_live(void *context)
 {
 	struct control *control = context;
@@ -104,6 +105,38 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct metrics_service *)a)->settings->name, ((const struct metrics_service *)b)->settings->name);
 }
 
+static void fill_routes(const struct control *control, void **in_use, size_t in_use_count, struct metrics_route *routes)
+{
+	for (size_t i = 0; i < control->route_count; i++) {
+		const struct counted_route *route = &control->routes[i];
+		bool is_removed = route->upstream != NULL &&
+		                  bsearch(&route->metrics, in_use, in_use_count, sizeof *in_use, compare_counters) == NULL;
+
+		routes[i] = (struct metrics_route){ route->uri, route->id, route->upstream, route->metrics, is_removed };
+	}
+}
+
+/* By name. */
+static void fill_services(const struct control *control, struct metrics_service *services, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct upstream_settings *settings = &control->config->upstreams[i];
+		struct discovery_view known = discovery_look(control->discovery, settings->upstream);
+		const struct guard *guard = known.name == NULL ? NULL : known.name->guard;
+
+		services[i] = (struct metrics_service){
+			.settings = settings,
+			.set = known.known,
+			.serving = known.set,
+			.dns_questions = known.name == NULL ? 0 : known.name->questions_total,
+			.dns_failures = known.name == NULL ? 0 : known.name->failures_total,
+			.quarantined = guard == NULL ? 0 : guard->quarantined,
+			.quarantines = guard == NULL ? 0 : guard->quarantines_total,
+		};
+	}
+	qsort(services, count, sizeof *services, by_name);
+}
+
 static void view_write_metrics(void *context, FILE *to)
 {
 	struct control *control = context;
@@ -116,29 +149,8 @@ static void view_write_metrics(void *context, FILE *to)
 	for (unsigned i = 0; i < control->worker_count; i++)
 		inbox_send(&control->workers[i].inbox, WORKER_PING, NULL, NULL);
 	if (in_use != NULL && routes != NULL && services != NULL && workers != NULL) {
-		for (size_t i = 0; i < control->route_count; i++) {
-			const struct counted_route *route = &control->routes[i];
-			bool is_removed = route->upstream != NULL &&
-			                  bsearch(&route->metrics, in_use, in_use_count, sizeof *in_use, compare_counters) == NULL;
-
-			routes[i] = (struct metrics_route){ route->uri, route->id, route->upstream, route->metrics, is_removed };
-		}
-		for (size_t i = 0; i < service_count; i++) {
-			const struct upstream_settings *settings = &control->config->upstreams[i];
-			struct discovery_view known = discovery_look(control->discovery, settings->upstream);
-			const struct guard *guard = known.name == NULL ? NULL : known.name->guard;
-
-			services[i] = (struct metrics_service){
-				.settings = settings,
-				.set = known.known,
-				.serving = known.set,
-				.dns_questions = known.name == NULL ? 0 : known.name->questions_total,
-				.dns_failures = known.name == NULL ? 0 : known.name->failures_total,
-				.quarantined = guard == NULL ? 0 : guard->quarantined,
-				.quarantines = guard == NULL ? 0 : guard->quarantines_total,
-			};
-		}
-		qsort(services, service_count, sizeof *services, by_name);
+		fill_routes(control, in_use, in_use_count, routes);
+		fill_services(control, services, service_count);
 		for (unsigned i = 0; i < control->worker_count; i++)
 			workers[i] = &control->workers[i].counters;
 		metrics_write(&(struct metrics_input){

@@ -7,15 +7,11 @@
 
 uint64_t settle_client_hash(const struct exchange *exchange)
 {
-	struct address address = exchange->downstream->peer;
-	char text[ADDRESS_TEXT_MAX];
+	const struct slice asked_for = exchange->request.asked_for;
+	struct address address;
 
-	if (exchange->request.asked_for.length > 0 && exchange->request.asked_for.length < sizeof text) {
-		memcpy(text, exchange->request.asked_for.data, exchange->request.asked_for.length);
-		text[exchange->request.asked_for.length] = '\0';
-		if (!address_parse_ip(&address, text))
-			address = exchange->downstream->peer;
-	}
+	if (asked_for.length == 0 || !address_parse_ip_part(&address, asked_for.data, asked_for.length))
+		address = exchange->downstream->peer;
 	return client_counts_hash(exchange->worker->shared->client_counts.seed, &address);
 }
 

@@ -152,21 +152,11 @@ static void on_late(struct deadline *deadline)
 	filter_resume(run);
 }
 
-static const struct address *named_client(const struct filter_run *run, struct address *room)
-{
-	const struct slice *asked_for = &run->origin.asked_for;
-	char text[ADDRESS_TEXT_MAX];
-
-	if (asked_for->length >= sizeof text)
-		return run->origin.peer;
-	memcpy(text, asked_for->data, asked_for->length);
-	text[asked_for->length] = '\0';
-	return address_parse_ip(room, text) ? room : run->origin.peer;
-}
-
 const struct address *filter_client(const struct filter_run *run, struct address *room)
 {
-	return run->origin.asked_for.length == 0 ? run->origin.peer : named_client(run, room);
+	const struct slice *asked_for = &run->origin.asked_for;
+
+	return asked_for->length > 0 && address_parse_ip_part(room, asked_for->data, asked_for->length) ? room : run->origin.peer;
 }
 
 const struct field *filter_find_field(const struct fields *fields, struct slice name, bool *are_several)
