@@ -9,7 +9,7 @@ enum { WALL_ISO = 20 };
 
 /* Zero-initialised = never read. */
 struct wall {
-	uint64_t turn_us; /* read then */
+	uint64_t iteration_us; /* read then */
 	uint64_t s;
 	unsigned ms;               /* of the second */
 	char date[TEXT_HTTP_DATE]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
@@ -18,11 +18,11 @@ struct wall {
 
 void wall_read(struct wall *wall);
 
-/* `turn_us` is the same in a whole loop iteration, and differs in the next. */
-static inline const struct wall *wall_now(struct wall *wall, uint64_t turn_us)
+/* `iteration_us` is the same in a whole loop iteration, and differs in the next. */
+static inline const struct wall *wall_now(struct wall *wall, uint64_t iteration_us)
 {
-	if (wall->turn_us != turn_us) {
-		wall->turn_us = turn_us;
+	if (wall->iteration_us != iteration_us) {
+		wall->iteration_us = iteration_us;
 		wall_read(wall);
 	}
 	return wall;

@@ -75,7 +75,7 @@ static uint64_t blocks_since_ms(const struct exchange *exchange, uint64_t pace_n
 
 /* Its client does not read a 1xx, but the upstream still works on the request: to end it frees no place. If more has come from
  * the upstream, or its time is over, only the client keeps the gateway from giving the place back. */
-static bool is_upstreams(const struct exchange *exchange, uint64_t now_ms)
+static bool upstream_still_works(const struct exchange *exchange, uint64_t now_ms)
 {
 	const struct lease *lease = exchange->attempt.lease;
 
@@ -96,7 +96,7 @@ static struct exchange *find_most_blocked(struct worker *worker, const struct up
 		uint64_t pace_now;
 
 		is_over = &exchange->admission.held == last;
-		if (exchange_upstream(exchange)->upstream != upstream || is_upstreams(exchange, now_ms))
+		if (exchange_upstream(exchange)->upstream != upstream || upstream_still_works(exchange, now_ms))
 			continue;
 		pace_now = pace_of(exchange, now_ms);
 		if (now_ms - blocks_since_ms(exchange, pace_now) < BLOCKED_LEAST_MS)
@@ -133,13 +133,13 @@ static bool free_place(struct worker *worker, const struct upstream *upstream, b
 	return true;
 }
 
-/* The requests of one upstream make all workers search at most once in LOOK_AGAIN_MS. */
+/* The requests of one upstream make all workers search at most once in PLACES_LOOK_AGAIN_MS. */
 static void ask_others(struct worker *worker, struct upstream *upstream, enum shed_wish wish)
 {
 	uint64_t now_ms = worker_now_ms(worker),
 	                  asked_ms = atomic_load_explicit(&upstream->shed_asked_ms, memory_order_relaxed);
 
-	if (worker->shared->worker_count < 2 || now_ms < asked_ms + LOOK_AGAIN_MS ||
+	if (worker->shared->worker_count < 2 || now_ms < asked_ms + PLACES_LOOK_AGAIN_MS ||
 	    !atomic_compare_exchange_strong(&upstream->shed_asked_ms, &asked_ms, now_ms))
 		return;
 	for (unsigned i = 0; i < worker->shared->worker_count; i++)
@@ -154,7 +154,7 @@ bool places_make_room(struct worker *worker, struct upstream *upstream, bool is_
 	struct local_upstream *local = worker_local(worker, upstream);
 	uint64_t now_ms = worker_now_ms(worker);
 
-	if (!is_last_resort && local->places_looked_ms + LOOK_AGAIN_MS > now_ms)
+	if (!is_last_resort && local->places_looked_ms + PLACES_LOOK_AGAIN_MS > now_ms)
 		return false;
 	if (free_place(worker, upstream, is_last_resort))
 		return true;
@@ -213,7 +213,7 @@ void places_end_uploads(struct worker *worker, struct upstream *upstream, bool h
 	struct local_upstream *local = worker_local(worker, upstream);
 	uint64_t now_ms = worker_now_ms(worker);
 
-	if (local->uploads_looked_ms + LOOK_AGAIN_MS > now_ms)
+	if (local->uploads_looked_ms + PLACES_LOOK_AGAIN_MS > now_ms)
 		return;
 	local->uploads_looked_ms = now_ms;
 	end_slow_uploads(worker, upstream, have_timed_out);

@@ -6,7 +6,7 @@
 
 #include "gateway/exchange/state.h"
 
-enum { LOOK_AGAIN_MS = 10 }; /* after a vain search */
+enum { PLACES_LOOK_AGAIN_MS = 10 }; /* after a vain search */
 enum shed_wish { SHED_WISH_PLACE, SHED_WISH_ANY_PLACE, SHED_WISH_STREAM, SHED_WISH_UPLOADS, SHED_WISH_MORE_UPLOADS };
 
 /* Gives the place back that the exchange holds, if it holds any, be it among the streams: for the next. */

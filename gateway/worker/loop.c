@@ -200,7 +200,7 @@ static void flush_log_soon(struct worker *worker)
 		deadline_set(&worker->io.deadlines, &worker->log_deadline, worker_now_ms(worker) + LOG_WAIT_MS);
 }
 
-static void finish_turn(struct worker *worker)
+static void finish_iteration(struct worker *worker)
 {
 	run_deadlines(worker);
 	run_waiting_clients(worker);
@@ -230,11 +230,11 @@ static void *run(void *context)
 	on_message(-1, 0, worker);
 	while (worker->state != WORKER_STOPPED) {
 		event_base_loop(worker->io.base, ring_is_empty(&worker->run) ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
-		finish_turn(worker);
+		finish_iteration(worker);
 	}
 	close_clients(worker);
 	abandoned_end_all(worker);
-	finish_turn(worker);
+	finish_iteration(worker);
 	access_log_flush(&worker->log);
 	return NULL;
 }

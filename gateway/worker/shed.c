@@ -164,7 +164,7 @@ void shed_for_memory(struct worker *worker)
 	uint64_t now_ms = worker_now_ms(worker);
 	size_t over = buffer_kept_bytes - worker->io.memory_bytes, freed = 0;
 
-	if (worker->memory_looked_ms + LOOK_AGAIN_MS > now_ms)
+	if (worker->memory_looked_ms + PLACES_LOOK_AGAIN_MS > now_ms)
 		return;
 	for (size_t i = 0; i < 3; i++) {
 		for (struct ring *entry = rings[i]->next, *next; entry != rings[i] && freed < over; entry = next) {
