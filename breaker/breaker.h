@@ -5,8 +5,8 @@
  * are one 64-bit word (state.h), so every transition is one compare-and-swap. A permit carries the generation in which it was
  * given: settling it after a transition changes nothing.
  *
- * This folder knows no clock, no log and no HTTP: time and randomness are parameters. Any thread may call all functions; none
- * blocks or allocates except breaker_new().
+ * This folder knows no clock, no log and no HTTP: time and randomness are parameters. Any thread may call the functions of this
+ * header; only breaker_new() allocates, and none blocks.
  */
 #ifndef BREAKER_BREAKER_H
 #define BREAKER_BREAKER_H

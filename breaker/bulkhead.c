@@ -42,7 +42,7 @@ static uint32_t waiting_of(uint64_t word)
 	return (uint32_t)(word >> 32);
 }
 
-/* None goes below 0, which would be the highest pressure of all. */
+/* Never below 0: the number would wrap to the highest pressure. */
 static void relieve(struct bulkhead *bulkhead)
 {
 	uint32_t pressure = atomic_load_explicit(&bulkhead->pressure, memory_order_relaxed);

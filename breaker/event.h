@@ -1,5 +1,5 @@
 /*
- * The events of a breaker, beside its figures: transitions, and calls that were not a plain success. Names and meaning are
+ * The events of a breaker, besides its figures: transitions, and calls that were not a plain success. Names and meaning are
  * Resilience4j's; SLOW is our own: a success that took longer than slow_call.
  *
  * A storm of failures must neither cost much nor push everything else out of the list of the last events. So each worker

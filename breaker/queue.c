@@ -1,19 +1,19 @@
 /*
- * Why nobody waits beside a free place
+ * Why no request keeps waiting beside a free place
  *
- * A worker that frees a place while others wait (bulkhead_must_wake) looks for the oldest and
- * calls its thread, which takes the place if it still can. A place is never in transit: a call is a hint, and the one
- * who is called decides by the bulkhead's word. That leaves three ways to sleep on, and what is done about them:
+ * A worker that frees a place while requests wait (bulkhead_must_wake()) finds the oldest of them and wakes its worker, which
+ * takes the place if it is still free. Nobody hands a place over: a wake-up is a hint, and the woken worker decides by the
+ * bulkhead's word. Three races could lose a wake-up:
  *
- *  - A call comes to wait while another leaves. It shows its ticket before it counts itself as waiting in the word: who
- *    leaves after that sees both; who left before has left a place in the word, which the one that comes then sees.
- *  - The one that was called has given up. It shows the next ticket (or none) before it counts itself out, and then looks
- *    at the word like everybody else: if the place is free still, it calls the next.
- *  - A thread is called while it is about to look. It takes its mark away before it reads the word: who found the mark
- *    set, and did not call again, had changed the word before.
+ *  - A request begins to wait while another gives its place back. Its worker shows its ticket before it counts the request as
+ *    waiting. A place given back later finds both; one given back earlier is free in the word, and the new request sees that.
+ *  - The request that was to be let in has given up. Its worker shows the next ticket (or none) before it counts the request
+ *    out, and then looks at the word: if the place is still free, it wakes the worker of the next request.
+ *  - A worker is woken while it is about to look. It clears is_woken before it reads the word. A worker that found is_woken
+ *    set, and so sent nothing, had changed the word before.
  *
- * All of it rests on one order of all these loads and stores, which is what C11 gives when nothing else is asked for. A
- * call that is lost because memory was short costs no more than the wait, which has its own end.
+ * This needs one order of all these loads and stores: C11's default. A wake-up that is lost because memory was short costs only a
+ * longer wait, which max_wait ends.
  */
 #include "breaker/queue.h"
 

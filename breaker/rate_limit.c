@@ -6,9 +6,9 @@
  * sets, and there looks again, so no key ever has two places. It takes the place with the smallest time: while that lies in the
  * past, nothing is lost.
  *
- * Why a place can change hands under a call and no call is lost: who gives a place away clears the key before he changes the time.
- * A call that had seen the old key either moves the time before that, or its compare-and-swap fails, or it finds afterwards that
- * the key is another and begins anew. The worst case is one call too many charged to the new key.
+ * Why a place can change hands under a call and no call is lost: the thread that gives a place away clears the key before it
+ * changes the time. A call that had seen the old key either moves the time before that, or its compare-and-swap fails, or it
+ * finds afterwards that the key is another and begins anew. The worst case is one call too many charged to the new key.
  */
 #include "breaker/rate_limit.h"
 
