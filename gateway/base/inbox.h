@@ -1,5 +1,5 @@
 /*
- * Messages from any thread to one, behind a mutex (client_counts.h has the only other).
+ * Messages from any thread to one, behind a mutex.
  *
  * The owner waits for the descriptor to become readable and then takes everything at once. Messages keep their order.
  */

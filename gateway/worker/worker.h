@@ -1,14 +1,16 @@
 /*
  * A proxying thread: an event loop with its own listeners, clients and upstream connections.
  *
- * Three things are shared between threads, and no fourth:
+ * Threads share three kinds of things, and no fourth:
  *
- *   (a) the state of an upstream: breaker, bulkhead and its queue, retry budget, each endpoint's in-flight count and ejection;
- *       the process's count of client connections; and the ports of its own connections to the admin listener (net/own.h). All
- *       of these are atomics. The count for each client is a table with a mutex (client_counts.h). A route's rate limit: its keys
- *       and counts (filter/limiter.h), and the address of its store (filter/store.h).
- *   (b) counters: one shard per worker, one writer, summed when read (metrics.h).
- *   (c) each worker's inbox, the control thread's, and the queue of passwords to be checked (filter/passwords.h): mutexes, too.
+ *   (a) atomics: an upstream's breaker, bulkheads, queue and retry budget, and the clients that gave up its probes
+ *       (breaker/doubt.h); each endpoint's in-flight count, ejection and figures; the keys of rate limits
+ *       (breaker/rate_limit.h); passwords that were checked (filter/passwords.h); the count of all client connections; the
+ *       ports of our own connections to the admin listener (net/own.h); counts of references;
+ *   (b) counters: one shard per worker, one writer, summed when read (metrics.h);
+ *   (c) what a mutex guards: the inboxes; connections per client (client_counts.h); the queue of passwords (filter/passwords.h);
+ *       the list of rate limits (filter/limiter.h), the address of a store (filter/store.h), and the slot of a key that is new
+ *       (breaker/rate_limit.h).
  *
  * Everything else belongs to one thread or never changes. (A worker owns its list of failed requests, and sends a copy
  * when asked.)
@@ -51,7 +53,7 @@ enum worker_message {
 	WORKER_CONFIG,     /* object: config (a reference); its upstreams' endpoints were sent before */
 	WORKER_KEYS,       /* subject: key_source (a reference), object: key_set (a reference): an issuer's keys */
 	WORKER_WAKE,       /* subject: upstream (a reference): a place may be free, or its breaker has opened */
-	WORKER_SHED,       /* subject: upstream (a reference), object: enum shed_wish, as a number (shed.h) */
+	WORKER_SHED,       /* subject: upstream (a reference), object: enum shed_wish, as a number (places.h) */
 	WORKER_LEAVE,      /* accept from now on without waiting for the first byte: a drain follows */
 	WORKER_FINISH,     /* accept the connections whose handshake is under way, but let no other begin */
 	WORKER_DRAIN,      /* accept no more, finish the requests under way */
