@@ -10,8 +10,7 @@
 #include "gateway/admin/wish.h"
 #include "gateway/base/clock.h"
 
-/* ---- who has it
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- who has it --------------------------------------------------------------------------------------------- */
 
 /* NULL: it has not told yet. */
 static const char *result_of(const struct peer *peer, const char *breaker, uint64_t stamp)
@@ -80,8 +79,7 @@ static void answer(struct cluster *cluster, struct page_request *request, const 
 	page_json(request, 200, PAGE_JSON, cluster_describe_override(cluster, waiting));
 }
 
-/* ---- setting it
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- setting it --------------------------------------------------------------------------------------------- */
 
 static void set(struct page_request *request, struct override_entry *entry, uint64_t span_ms)
 {

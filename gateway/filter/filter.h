@@ -148,8 +148,7 @@ struct filter_run {
 	_Alignas(max_align_t) char states[];
 };
 
-/* ---- for filters ---------------------------------------------------------------------------------------------------
- * */
+/* ---- for filters --------------------------------------------------------------------------------------------- */
 
 /* Of this request. */
 static inline void *filter_state(struct filter_run *run, const struct filter *filter)
@@ -190,8 +189,7 @@ const struct address *filter_client(const struct filter_run *run, struct address
 /* The last field of this name; NULL: there is none. If there are several, the service might take another. */
 const struct field *filter_find_field(const struct fields *fields, struct slice name, bool *are_several);
 
-/* ---- for the exchange ----------------------------------------------------------------------------------------------
- * */
+/* ---- for the exchange ---------------------------------------------------------------------------------------- */
 
 /* Puts a filter at the end of a list that has room for it, which was zero at first. */
 void filter_list_add(struct filter_list *list, const struct filter *filter);

@@ -136,8 +136,7 @@ static bool read_section(struct import *import, struct property *from, struct li
 	return has_origins;
 }
 
-/* ---- patterns of paths --------------------------------------------------------------------------------------------
- */
+/* ---- patterns of paths -------------------------------------------------------------------------------------- */
 
 /* A path and, unless it is exact, all below it. */
 struct pattern {

@@ -39,8 +39,7 @@ static void *allocate(void *context, size_t size)
 	return property_allocate(reading->arena, size);
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------------------------
- */
+/* ---- keys --------------------------------------------------------------------------------------------------- */
 
 static struct property *step(struct reading *reading, struct property *at, const char *name, size_t length,
                              bool is_verbatim, size_t line)
@@ -102,8 +101,7 @@ static void set_value(struct property *property, const char *value, const char *
 	property->line = line;
 }
 
-/* ---- YAML ---------------------------------------------------------------------------------------------------------
- */
+/* ---- YAML --------------------------------------------------------------------------------------------------- */
 
 static bool is_merge_key(const struct yaml_node *node)
 {
@@ -186,8 +184,7 @@ static void read_yaml(struct reading *reading, const char *text, size_t length)
 	}
 }
 
-/* ---- .properties --------------------------------------------------------------------------------------------------
- */
+/* ---- .properties -------------------------------------------------------------------------------------------- */
 
 /* Until Java 9 these files were Latin-1, and many still are. */
 static char *to_utf8(struct reading *reading, const char *text, size_t length)
@@ -308,8 +305,7 @@ static void read_properties(struct reading *reading, const char *text, size_t le
 	}
 }
 
-/* ---- all of them --------------------------------------------------------------------------------------------------
- */
+/* ---- all of them -------------------------------------------------------------------------------------------- */
 
 static bool is_properties(const char *name)
 {

@@ -7,8 +7,7 @@
 #include "routes/config/complaints.h"
 #include "routes/config/config.h"
 
-/* ---- lines --------------------------------------------------------------------------------------------------------
- */
+/* ---- lines -------------------------------------------------------------------------------------------------- */
 
 static struct line *add(struct import *import, struct lines *lines, struct property *origin, const char *text)
 {
@@ -57,8 +56,7 @@ void draft_make_unique(const struct import *import, char *name, size_t length,
 		snprintf(name + length, DRAFT_NUMBER_MAX, "-%u", number);
 }
 
-/* ---- what the gateway knows ----------------------------------------------------------------------------------------
- */
+/* ---- what the gateway knows ---------------------------------------------------------------------------------- */
 
 /* A route for each, with an upstream `a`. What config_parse() takes is printed alive from then on. */
 static const struct {
@@ -87,8 +85,7 @@ bool shape_is_known(struct import *import, enum shape shape)
 	return import->shapes[shape] > 0;
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------------------------------------------- */
 
 void draft_use(struct import *import, const struct draft_route *by, struct property *of)
 {

@@ -97,8 +97,7 @@ enum shape {
 /* Asks the reader of gateway.yml itself, so the importer uses keys that are added later at once. */
 bool shape_is_known(struct import *import, enum shape shape);
 
-/* ---- values with their verdict ------------------------------------------------------------------------------------
- */
+/* ---- values with their verdict ------------------------------------------------------------------------------ */
 /* Notes that a route depends on the property; `by` or `of` NULL: nothing is noted. */
 void draft_use(struct import *import, const struct draft_route *by, struct property *of);
 /* The value of `from`, fixed; NULL when there is none. */

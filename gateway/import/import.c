@@ -25,8 +25,7 @@
 
 enum { ROUNDS_MAX = 200 };
 
-/* ---- what the reader refuses --------------------------------------------------------------------------------------
- */
+/* ---- what the reader refuses -------------------------------------------------------------------------------- */
 
 static bool drop_line(struct import *import, struct lines *lines, const struct complaint *complaint)
 {
@@ -127,8 +126,7 @@ static char *write_checked(struct import *import, size_t *length)
 	}
 }
 
-/* ---- verdicts -----------------------------------------------------------------------------------------------------
- */
+/* ---- verdicts ----------------------------------------------------------------------------------------------- */
 
 struct said {
 	const struct property **list; /* NULL: only counts */
@@ -244,8 +242,7 @@ static void tell_all(struct import *import, FILE *to)
 		fputs("gateway: no route could be imported: /replace-me only makes the file complete\n", to);
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------------------------
- */
+/* ---- all of it ---------------------------------------------------------------------------------------------- */
 
 static bool make(struct import *import, FILE *to, FILE *verdicts)
 {
@@ -298,8 +295,7 @@ bool import_spring(const struct import_file *files, size_t count, const char *pr
 	return is_fine;
 }
 
-/* ---- the command line ---------------------------------------------------------------------------------------------
- */
+/* ---- the command line --------------------------------------------------------------------------------------- */
 
 /* NULL after a message. */
 static char *load(const char *name, size_t *length)

@@ -144,8 +144,7 @@ static void compare(struct import *import, const struct place *first, const stru
 	                  winner->origin->line, rule);
 }
 
-/* ---- methods that nobody takes ------------------------------------------------------------------------------------
- */
+/* ---- methods that nobody takes ------------------------------------------------------------------------------ */
 
 /* The routes that the gateway asks together with this one, itself among them. 0: one before it stands for them all, or they
  * take every method. */

@@ -15,8 +15,7 @@ static void refuse(struct import *import, struct matches *matches, struct proper
 		matches->why_refused = why;
 }
 
-/* ---- Path ----------------------------------------------------------------------------------------------------------
- */
+/* ---- Path ---------------------------------------------------------------------------------------------------- */
 
 /* One segment of a pattern that is not literal, to what gateway.yml has for it; NULL: nothing. */
 static const char *segment_as_star(const char *segment, size_t length)
@@ -116,8 +115,7 @@ static void read_path(struct import *import, struct matches *matches, const stru
 	}
 }
 
-/* ---- the others ----------------------------------------------------------------------------------------------------
- */
+/* ---- the others ---------------------------------------------------------------------------------------------- */
 
 static void read_methods(struct import *import, struct matches *matches, const struct definition *predicate)
 {

@@ -83,8 +83,7 @@ const char *profiles_condition(struct arena *arena, struct property *document)
 	return NULL;
 }
 
-/* ---- the grammar --------------------------------------------------------------------------------------------------
- */
+/* ---- the grammar -------------------------------------------------------------------------------------------- */
 
 static bool any_of(const struct profiles *profiles, const char **at, unsigned depth);
 

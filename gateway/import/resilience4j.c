@@ -9,8 +9,7 @@
 
 enum { CONFIGS_DEEP = 8, CALLS_MOST = 1000000 };
 
-/* ---- where a setting is -------------------------------------------------------------------------------------------
- */
+/* ---- where a setting is ------------------------------------------------------------------------------------- */
 
 static struct property *child_called(struct property *parent, const char *name)
 {
@@ -47,8 +46,7 @@ static struct property *setting(struct import *import, const char *module, const
 	return at;
 }
 
-/* ---- the breaker --------------------------------------------------------------------------------------------------
- */
+/* ---- the breaker -------------------------------------------------------------------------------------------- */
 
 static uint64_t number_of(struct import *import, struct property *at, uint64_t otherwise)
 {
@@ -210,8 +208,7 @@ static void breaker(struct import *import, const struct policy *policy, struct l
 	rest(import, policy);
 }
 
-/* ---- what stands around it ----------------------------------------------------------------------------------------
- */
+/* ---- what stands around it ---------------------------------------------------------------------------------- */
 
 static int64_t time_limit(struct import *import, const struct policy *policy)
 {

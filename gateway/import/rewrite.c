@@ -66,8 +66,7 @@ static void prefix(struct import *import, struct draft_route *route, const struc
 	verdict_exact(import->arena, at);
 }
 
-/* ---- RewritePath ---------------------------------------------------------------------------------------------------
- */
+/* ---- RewritePath --------------------------------------------------------------------------------------------- */
 
 /* The shapes that nearly all real ones have: a literal, then a group for the rest. `tail` is what follows the
  * literal, `end` what the replacement ends with ("$" stands for the group). */

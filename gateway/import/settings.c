@@ -11,8 +11,7 @@ static struct property *server(struct import *import, const char *path)
 	return property_find(import->root, path);
 }
 
-/* ---- listening ----------------------------------------------------------------------------------------------------
- */
+/* ---- listening ---------------------------------------------------------------------------------------------- */
 
 /* Of server.address, as it stands before a port; NULL: all of them. */
 static const char *own_address(struct import *import)
@@ -121,8 +120,7 @@ static void admin(struct import *import)
 	verdict_different(import->arena, port, "on loopback until you say otherwise; Spring's is on all addresses");
 }
 
-/* ---- sections of the file -----------------------------------------------------------------------------------------
- */
+/* ---- sections of the file ----------------------------------------------------------------------------------- */
 
 static void add_section(struct import *import, const char *name, const struct lines *lines)
 {
@@ -213,8 +211,7 @@ static void log_level(struct import *import)
 		}
 }
 
-/* ---- the client to the services -----------------------------------------------------------------------------------
- */
+/* ---- the client to the services ----------------------------------------------------------------------------- */
 
 static void client(struct import *import)
 {

@@ -144,8 +144,7 @@ static bool read_uri(struct import *import, struct draft_route *route, struct pr
 	return true;
 }
 
-/* ---- settings -----------------------------------------------------------------------------------------------------
- */
+/* ---- settings ----------------------------------------------------------------------------------------------- */
 
 static void add_section(struct import *import, struct lines *to, const char *name, const struct lines *from)
 {
@@ -234,8 +233,7 @@ static void add_settings(struct import *import, struct draft_route *route, const
 	add_section(import, to, "retry", &retry);
 }
 
-/* ---- one upstream -------------------------------------------------------------------------------------------------
- */
+/* ---- one upstream ------------------------------------------------------------------------------------------- */
 
 static bool same_text(const char *a, const char *b)
 {

@@ -82,8 +82,7 @@ bool value_is_false(const char *text)
 	       (is_rest(text, "false") || is_rest(text, "off") || is_rest(text, "no") || is_rest(text, "0"));
 }
 
-/* ---- durations ----------------------------------------------------------------------------------------------------
- */
+/* ---- durations ---------------------------------------------------------------------------------------------- */
 
 /* PnDTnHnMn.nS */
 static bool iso_duration(const char *text, int64_t *ms)
@@ -181,8 +180,7 @@ bool value_size(const char *text, uint64_t *bytes)
 	return false;
 }
 
-/* ---- as gateway.yml has it ----------------------------------------------------------------------------------------
- */
+/* ---- as gateway.yml has it ---------------------------------------------------------------------------------- */
 
 const char *value_ms(struct arena *arena, uint64_t ms)
 {

@@ -59,8 +59,7 @@ void calls_free(struct calls *calls)
 	*calls = (struct calls){ 0 };
 }
 
-/* ---- which upstream -----------------------------------------------------------------------------------------------
- */
+/* ---- which upstream ----------------------------------------------------------------------------------------- */
 
 /* As strcmp() orders. A name in a log may have any bytes, NUL among them. */
 static int compare_name(struct log_text name, const char *other)
@@ -109,8 +108,7 @@ static const struct upstream_settings *find_by_path(const struct calls *calls, c
 	return match.verdict == ROUTE_FOUND ? match.route->upstream : NULL;
 }
 
-/* ---- how it ended -------------------------------------------------------------------------------------------------
- */
+/* ---- how it ended ------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -181,8 +179,7 @@ static bool end_of(const struct calls *calls, const struct upstream_settings *up
 	}
 }
 
-/* ---- lines --------------------------------------------------------------------------------------------------------
- */
+/* ---- lines -------------------------------------------------------------------------------------------------- */
 
 static struct call *new_call(struct calls *calls, FILE *errors)
 {
@@ -325,8 +322,7 @@ bool calls_read(struct calls *calls, FILE *from, const char *name, FILE *errors)
 	return goes_on;
 }
 
-/* ---- sorting ------------------------------------------------------------------------------------------------------
- */
+/* ---- sorting ------------------------------------------------------------------------------------------------ */
 
 static int by_end(const void *left, const void *right)
 {

@@ -12,8 +12,7 @@ static bool is_digit(char byte)
 	return byte >= '0' && byte <= '9';
 }
 
-/* ---- times --------------------------------------------------------------------------------------------------------
- */
+/* ---- times -------------------------------------------------------------------------------------------------- */
 
 /* Howard Hinnant's days_from_civil(). */
 static int64_t days_since_1970(int64_t year, unsigned month, unsigned day)
@@ -115,8 +114,7 @@ static bool thousandths(const char *at, const char *end, uint64_t *value, bool *
 	return at == end;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------------------------
- */
+/* ---- JSON --------------------------------------------------------------------------------------------------- */
 
 static void skip_blanks(struct cursor *cursor)
 {
@@ -267,8 +265,7 @@ static bool read_json(struct cursor cursor, struct log_line *read)
 	}
 }
 
-/* ---- combined -----------------------------------------------------------------------------------------------------
- */
+/* ---- combined ----------------------------------------------------------------------------------------------- */
 
 /* The end of the line: "0.123" in seconds (nginx), "rt=0.123" likewise, "123" after a quoted agent in microseconds (Apache's
  * %D), "123 ms" and "123" right after the size in milliseconds (Netty). */

@@ -19,8 +19,7 @@ struct variant {
 	struct breaker_settings settings;
 };
 
-/* ---- the others ---------------------------------------------------------------------------------------------------
- */
+/* ---- the others --------------------------------------------------------------------------------------------- */
 
 static bool is_same(const struct breaker_settings *one, const struct breaker_settings *other)
 {
@@ -82,8 +81,7 @@ static size_t make_variants(const struct upstream_settings *upstream, struct var
 	return count;
 }
 
-/* ---- words --------------------------------------------------------------------------------------------------------
- */
+/* ---- words -------------------------------------------------------------------------------------------------- */
 
 static const char *when(int64_t ms, char text[TEXT_MOST])
 {
@@ -141,8 +139,7 @@ static void put_episodes(const struct replay *replay, FILE *to)
 		        plural(replay->opened - replay->episode_count));
 }
 
-/* ---- one upstream -------------------------------------------------------------------------------------------------
- */
+/* ---- one upstream ------------------------------------------------------------------------------------------- */
 
 static void put_head(const struct calls *calls, size_t from, size_t until, const struct upstream_settings *upstream,
                      FILE *to)

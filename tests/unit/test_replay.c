@@ -108,8 +108,7 @@ static void test_other_lines(void **state)
 	assert_true(log_line_read(NESTED, strlen(NESTED), &line));
 }
 
-/* ---- stories ------------------------------------------------------------------------------------------------------
- */
+/* ---- stories ------------------------------------------------------------------------------------------------ */
 
 static struct {
 	struct config *config;
