@@ -61,8 +61,8 @@ static inline struct client *client_of(const struct downstream *downstream)
 {
 	return container_of(downstream, struct client, downstream);
 }
-/* Is all that comes for the exchange under way, as it is? After a request that was refused, of a body that nobody wants, after a
- * 101. */
+/* Does every byte belong to the exchange under way, undecoded? So it is after a refused request, for a body that is thrown away,
+ * and after a 101. */
 static inline bool h1_client_takes_all(const struct client *client)
 {
 	return client->body.kind == BODY_UNTIL_CLOSE;

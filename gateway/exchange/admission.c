@@ -260,7 +260,7 @@ struct exchange *admission_dismiss(struct worker *worker, struct upstream *upstr
 	return exchange;
 }
 
-/* The first request of another worker may get a place. */
+/* Wakes the worker whose request has waited longest. False: that is this worker, which goes on by itself. */
 static bool wake_other(struct worker *worker, struct upstream *upstream)
 {
 	unsigned line = queue_next(&upstream->queue);

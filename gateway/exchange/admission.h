@@ -15,9 +15,11 @@ void admission_stop_waiting(struct exchange *exchange);
 bool admission_become_stream(struct exchange *exchange);
 /* waiting.deadline is due while the exchange waits for a place. */
 struct step admission_due(struct exchange *exchange);
-/* The next request of the upstream's queue that gets a place, or that the breaker refuses, and its next step. NULL: none. */
-struct exchange *admission_let_in(struct worker *worker, struct upstream *upstream, uint32_t *max_in_flight, struct step *said);
+/* Call until NULL. The first waiting request of this worker that the breaker refuses, with its next step. */
 struct exchange *admission_dismiss(struct worker *worker, struct upstream *upstream, struct step *said);
+/* The same for one that gets a place, or that has to go because of an overload. *max_in_flight: UINT32_MAX before the first
+ * call. */
+struct exchange *admission_let_in(struct worker *worker, struct upstream *upstream, uint32_t *max_in_flight, struct step *said);
 /* Handles a WORKER_WAKE, whose reference it takes. */
 void admission_on_wake(struct worker *worker, struct upstream *upstream);
 /* A configuration that names this upstream comes into use. */

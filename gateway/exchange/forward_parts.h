@@ -103,8 +103,8 @@ static inline bool is_edited(const struct header_edits *edits, struct slice name
 	return false;
 }
 
-/* Writes the fields that filters set; the operator's edits have the last word. (With ready lines, they had it when those were
- * made.) */
+/* Writes the fields that filters set; the operator's edits have the last word. (Lines prepared beforehand already leave out
+ * what the operator edits.) */
 static inline char *put_changes(char *to, const struct changes *changes, const struct header_edits *edits)
 {
 	const struct change *list = changes_list(changes);

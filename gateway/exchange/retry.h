@@ -4,6 +4,7 @@
 
 #include "gateway/exchange/state.h"
 
+/* For retry_may(): the part that is not inline. */
 bool retry_may_after(struct exchange *exchange, enum retry retry);
 /* May the request be sent again after this outcome? Takes from the retry budget. Then retry_begin() follows. */
 static inline bool retry_may(struct exchange *exchange, enum outcome outcome)

@@ -22,8 +22,8 @@
  *                 reset
  * ENDED           -                         none; the struct is about to be used again
  *
- * The permit of the breaker is held from admit to settle, which happens exactly once, at STEP_DONE or
- * STEP_ABORT at the latest.
+ * Each permit of the breaker is settled exactly once: unused when the request has to wait or its body is gathered first,
+ * else at STEP_DONE or STEP_ABORT at the latest.
  */
 #ifndef GATEWAY_EXCHANGE_STATE_H
 #define GATEWAY_EXCHANGE_STATE_H
@@ -41,6 +41,8 @@
 /* A body up to this size is kept until the response head has come, so that it can be sent again. */
 enum { EXCHANGE_REPLAY_BYTES = 64 * 1024 };
 
+/* In the order in which a request passes through them, though it goes back after a filter, for another try and for another
+ * upstream: the code compares with < and >. */
 enum exchange_state {
 	EXCHANGE_GATHERING,
 	EXCHANGE_FILTERING,
@@ -174,7 +176,7 @@ struct exchange {
  */
 enum step_kind {
 	STEP_WAIT,      /* for the next event */
-	STEP_NEXT,      /* it is admitted, or its pause is over: begin an attempt */
+	STEP_NEXT,      /* go on; for exchange.c: the request is admitted or its pause is over, so begin an attempt */
 	STEP_REPEAT,    /* give up this attempt's response for another attempt */
 	STEP_REPLY,     /* the gateway answers by itself, by this outcome */
 	STEP_FAIL,      /* something failed: another try if the table of outcomes allows it, else the table's answer */

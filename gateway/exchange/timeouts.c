@@ -75,7 +75,7 @@ static uint64_t awaiting_due_ms(struct exchange *exchange)
 		return look_ms < due_ms ? look_ms : due_ms;
 	}
 	due_ms = response_due_ms(exchange);
-	look_ms = exchange->timeline.sent_us / 1000 + settings->connect_timeout_ms; /* for on_awaiting_due() */
+	look_ms = exchange->timeline.sent_us / 1000 + settings->connect_timeout_ms; /* for awaiting_due() */
 	return look_ms < due_ms ? look_ms : due_ms;
 }
 
