@@ -125,7 +125,7 @@ static size_t copy_raw(struct writing *writing, char byte)
 	return 1;
 }
 
-/* The position of a semicolon, raw or encoded; 0: there is none. `path` is normalised. */
+/* The length of the semicolon that `path` begins with: 1 raw, 3 encoded; 0: it begins with none. `path` is normalised. */
 static size_t semicolon_length(const char *path, size_t length)
 {
 	if (length > 0 && path[0] == ';')

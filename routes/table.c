@@ -13,7 +13,8 @@
  * segments, whose hashes were made once, with that of "*" in the places where the shape has it. So what such paths cost is a
  * matter of the shapes, of which there are few in any file and TABLE_SHAPES_MAX at most.
  *
- * Entries are compared as text after their hash agrees: who finds colliding paths gains nothing but that comparison.
+ * Entries are compared as text after their hash agrees: an attacker who finds colliding paths gains nothing but that
+ * comparison.
  */
 #include "routes/table.h"
 

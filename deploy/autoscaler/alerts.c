@@ -146,7 +146,8 @@ static struct wish *wish_for(struct wishes *wishes, const char *service)
 	return wish;
 }
 
-/* Who may send alerts may scale: nobody gains by labels that have another alert's hash, so it needs no secret seed. */
+/* Everyone who may send alerts may scale, so nobody gains by labels that collide with another alert's, and the hash needs no
+ * secret seed. */
 static uint64_t hash_of(const json_t *labels)
 {
 	static const struct siphash_seed seed = { .halves = { 0, 0 } };

@@ -47,8 +47,8 @@ struct fire {
 
 /* This program's memory of a service. Times are monotonic milliseconds; 0: never. */
 struct past {
-	uint64_t fired_ms;  /* this program saw it first, or the last of those alerts ends that found no place in `fires` */
-	uint64_t scaled_ms; /* this program changed it */
+	uint64_t fired_ms;  /* when this program first saw it, or when the last alert ends that found no place in `fires` */
+	uint64_t scaled_ms; /* when this program last changed it */
 	struct fire fires[FIRES_REMEMBERED]; /* ends_ms 0: a free place */
 };
 
@@ -59,7 +59,7 @@ void past_renew(struct past *past, uint64_t now_ms);
 /* An alert for it came. It is the last word about that alert, and none about the others. Where there are more than
  * FIRES_REMEMBERED, the one that ends first is forgotten, but not its end: no message can make that sooner any more. */
 void past_note(struct past *past, const struct told *told, uint64_t now_ms);
-/* Until then an alert fires for it, which may lie ahead; or this program saw it first. */
+/* When the last alert for it ends, which may lie ahead; at least the moment at which this program first saw it. */
 uint64_t past_fired_ms(const struct past *past);
 /* `past` is a copy, to decide by: both are of one service, under two names. An alert is ended under the name that it has. */
 void past_share(struct past *past, const struct past *other);

@@ -14,7 +14,7 @@ struct records {
 
 enum { STATEMENT_MAX = 1024, TEXT_MAX = 256 };
 
-/* Takes what stands before `end`, and goes on behind it. NULL: the mark that ends it is not there. */
+/* Takes the text before `end`, and goes on behind it. False: there is no such mark, or the text is empty or too long. */
 static bool take(char *to, size_t size, const char **from, const char *end)
 {
 	if (end == NULL || end <= *from || (size_t)(end - *from) >= size)

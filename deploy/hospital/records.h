@@ -25,7 +25,7 @@ bool records_are_there(struct records *records);
 
 /* NULL: the database does not answer. JSON null: there is no such patient. */
 json_t *records_patient(struct records *records, long id);
-/* How many there are, and the newest. NULL as above. */
+/* The ten newest, as a list. NULL as above. */
 json_t *records_patients(struct records *records);
 /* An event that this service is about to send, or handles. A replica's event is added once, however often this is called. */
 enum records_outcome {

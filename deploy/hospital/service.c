@@ -241,8 +241,8 @@ static void take_option(struct service *service, struct options *options, const 
 		fail(name, "no such option");
 }
 
-/* Of the environment; an empty one is none. */
-/* A stack file that is laid over another can change a variable but can't take it away, nor make it empty: so there is "off". */
+/* A variable of the environment; NULL if it is empty or "off". A stack file laid over another can change a variable, but can't
+ * remove or empty it. */
 static const char *setting(const char *name)
 {
 	const char *value = getenv(name);

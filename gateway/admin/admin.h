@@ -2,7 +2,8 @@
  * The admin listener: health, metrics, breakers, routes, endpoints, for people and their tools. This is the room of evhttp.
  *
  * It lives on the control thread's loop and sees the gateway through the functions of `struct admin_view`, all called on that
- * thread. It shows snapshots, and changes only one thing: a breaker's state (POST /actuator/circuitbreakers/NAME).
+ * thread. It shows snapshots, and changes only breakers: one gateway's (POST /actuator/circuitbreakers/NAME), or those of all
+ * gateways (POST /cluster/breakers/NAME).
  */
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H

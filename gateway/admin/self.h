@@ -50,7 +50,7 @@
  *   }                                     kind: transition, ejection, dns, reload, override, peer; the oldest first
  *
  * A number that is 0, a truth that is false, a text that is empty, and an endpoint's "state" that is "available" are left
- * out, so that a calm gateway is a short one. All times beside wallMs are spans, so that clocks may differ.
+ * out, so that a calm gateway is a short one. All times besides wallMs are spans, so that clocks may differ.
  */
 #ifndef GATEWAY_ADMIN_SELF_H
 #define GATEWAY_ADMIN_SELF_H

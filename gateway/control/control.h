@@ -2,9 +2,12 @@
  * The control thread: everything that is not a request. Signals, the configuration and its reload, discovery, the admin
  * listener, the drain.
  *
- *   STARTING --names known--> SERVING --SIGTERM--> LEAVING --drain.delay--> DRAINING --all gone or drain.timeout--> stopped
- *                              |   ^                readiness fails,         no new connections
- *                              +---+ SIGHUP         still accepted
+ *   STARTING --names, keys and peers known--> SERVING --SIGTERM--> LEAVING --> FINISHING --> DRAINING --all gone--> STOPPED
+ *                                              |   ^                 drain.h                    |
+ *                                              +---+ SIGHUP                                     +-drain.timeout-> OVERDUE
+ *
+ * From LEAVING on, readiness fails. SIGINT does the same as SIGTERM; a second signal, or one during STARTING, leads to STOPPED at
+ * once. OVERDUE: the loop ends, and the workers cut the requests that are left.
  */
 #ifndef GATEWAY_CONTROL_CONTROL_H
 #define GATEWAY_CONTROL_CONTROL_H

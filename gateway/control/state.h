@@ -88,7 +88,8 @@ void control_take_kept(struct control *control, struct kept_list *list);
 void control_log_ready(const struct control *control);
 /* Tells all workers. */
 void control_send_endpoints(struct control *control, struct upstream *upstream, struct endpoint_set *set);
-/* Logs it and keeps it for /actuator/circuitbreakerevents. */
+/* Logs it, keeps it for the pages, notes on the upstream when it changed and since when it refuses, and wakes waiting requests if
+ * the breaker has opened. */
 void control_transition(struct control *control, struct upstream *upstream, const struct breaker_transition *transition);
 
 /* For discovery's events: any thread; a copy of it goes to the control thread. */

@@ -30,10 +30,10 @@
 
 enum {
 	GUARD_ASKING_MAX = 16,
-	GUARD_AGAIN_MS = 2000,
-	GUARD_RENEW_MS = 5000,
-	GUARD_RENEWALS = 8,
-	GUARD_DOUBT_MS = 500,
+	GUARD_AGAIN_MS = 2000, /* asks again about an address without an answer, or in quarantine, */
+	GUARD_RENEW_MS = 5000, /* about any other, */
+	GUARD_DOUBT_MS = 500,  /* and about one to which a connection was lost */
+	GUARD_RENEWALS = 8,    /* so many addresses in a second */
 	GUARD_NAME_MAX = 120,
 	GUARD_SAYS_MAX = 160
 };

@@ -1,7 +1,8 @@
 /*
- * What a route does to its requests beside proxying them: a list of filters, which the exchange runs.
+ * What a route does to its requests besides proxying them: a list of filters, which the exchange runs.
  *
- * The order is the same for every route (filters.c): CORS, limits by client, authentication, limits by claim.
+ * The order is the same for every route (filters.c): CORS, limits by client, authentication, limits by claim, the limit of
+ * the response's body.
  *
  * TO WRITE A FILTER
  *

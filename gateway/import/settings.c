@@ -1,4 +1,4 @@
-/* The settings beside the routes that have a key here: ports, the client's timeouts, draining, the log's level, tags of
+/* The settings besides the routes that have a key here: ports, the client's timeouts, draining, the log's level, tags of
  * metrics. */
 #include <inttypes.h>
 #include <string.h>

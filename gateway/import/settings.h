@@ -1,4 +1,4 @@
-/* The settings beside the routes: server, management, logging, httpclient. */
+/* The settings besides the routes: server, management, logging, httpclient. */
 #ifndef GATEWAY_IMPORT_SETTINGS_H
 #define GATEWAY_IMPORT_SETTINGS_H
 

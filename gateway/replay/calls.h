@@ -9,7 +9,7 @@
 enum call_end {
 	CALL_FINE,
 	CALL_FAILED,
-	CALL_NEITHER, /* says nothing of the service: the client left, say */
+	CALL_NEITHER, /* ("neutral" in the report) says nothing of the service: the client left, say */
 	CALL_UNKNOWN, /* the log doesn't tell: a breaker refused it then, say */
 };
 

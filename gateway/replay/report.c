@@ -1,5 +1,5 @@
 /*
- * Beside the settings of the file the table shows others, each with one key changed, so that a person sees in which direction
+ * Besides the settings of the file, the table shows others, each with one key changed, so that a person sees in which direction
  * to change it. The settings of the file come first, with the times at which they would have opened.
  */
 #include "gateway/replay/report.h"

@@ -1,5 +1,5 @@
 /*
- * One worker's access log lines wait here until the end of the loop iteration, and go out in one write.
+ * One worker's access log lines wait here until LOG_BATCH_BYTES have come or LOG_WAIT_MS are over (worker.h), and go out together.
  *
  * Lines of several workers share the target without a lock: a file is opened with O_APPEND, and a pipe gets at most PIPE_BUF
  * bytes of whole lines at once, which the kernel doesn't mix. A slow reader never holds up the loop: lines that don't fit

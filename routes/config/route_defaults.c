@@ -53,7 +53,7 @@ static void append(struct draft *draft, const struct yaml_node *value)
 	draft->node->count++;
 }
 
-/* Beside free names, which all are those of header fields, the case of letters means nothing. */
+/* Free names are all names of header fields, in which the case of letters means nothing. */
 static const struct yaml_node *find(const struct yaml_node *mapping, const char *name, bool is_field)
 {
 	const struct yaml_node *value = mapping != NULL && mapping->kind == YAML_MAPPING ? mapping->first : NULL;
