@@ -1,6 +1,5 @@
 #include "routes/cors.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -3,7 +3,6 @@
  * is gateway.8, autoscaler.8, gateway.yml.5, gateway.bash, autoscaler.bash, _gateway or _autoscaler (zsh's).
  */
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "breaker/look.h"
 #include "gateway/admin/cluster_inside.h"

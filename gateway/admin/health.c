@@ -9,7 +9,6 @@
 
 #include "breaker/look.h"
 #include "gateway/admin/breakers.h"
-#include "gateway/base/clock.h"
 
 static void answer(struct page_request *request, bool is_well, const char *bad_word, const char *content_type)
 {

@@ -1,7 +1,6 @@
 #include "gateway/base/memory_file.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 
 static ssize_t on_write(void *memory, const char *bytes, size_t length)
 {

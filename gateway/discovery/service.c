@@ -3,7 +3,6 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"

@@ -8,7 +8,6 @@
  */
 #include "gateway/exchange/cut.h"
 
-#include "gateway/base/container.h"
 #include "gateway/exchange/places.h"
 #include "gateway/exchange/settle.h"
 #include "gateway/exchange/timeouts.h"

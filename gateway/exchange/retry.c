@@ -9,7 +9,6 @@
  */
 #include "gateway/exchange/retry.h"
 
-#include "gateway/base/container.h"
 #include "gateway/exchange/attempt.h"
 #include "gateway/exchange/reading.h"
 #include "gateway/exchange/timeouts.h"

@@ -4,7 +4,6 @@
  */
 #include "gateway/exchange/timeouts.h"
 
-#include "gateway/base/container.h"
 #include "gateway/exchange/places.h"
 #include "gateway/exchange/settle.h"
 

@@ -3,7 +3,6 @@
  * the breaker itself are read in resilience4j.c and hystrix.c.
  */
 #include <ctype.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "gateway/import/breaker.h"

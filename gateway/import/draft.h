@@ -12,7 +12,7 @@
 #include "gateway/import/value.h"
 #include "routes/config/keys.h"
 
-enum { DRAFT_ROUTES_MAX = 2000, DRAFT_SEGMENTS_MAX = 64, DRAFT_NUMBER_MAX = 16 };
+enum { DRAFT_ROUTES_MAX = 2000, DRAFT_NUMBER_MAX = 16 };
 
 /* One line. A comment is printed with "# " before it; a line whose key the reader of gateway.yml does not know is made one. */
 struct line {

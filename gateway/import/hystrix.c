@@ -1,6 +1,5 @@
 /* Hystrix' settings of one command, of "default", and its own: 20 calls in 10 s, half of them failed, 5 s open, one
  * call half-open, 1 s for a call, ten calls at once. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "gateway/import/hystrix.h"

@@ -1,5 +1,4 @@
 /* Routes: each of Spring's becomes one for each of its paths and hosts. */
-#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 

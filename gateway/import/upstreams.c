@@ -2,7 +2,6 @@
  * From a route's uri to an upstream. Spring has a breaker by name and one client for all; here an upstream is an address with
  * its breaker and its limits. So routes share an upstream if all of that is the same, and get their own if it is not.
  */
-#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 

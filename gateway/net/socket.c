@@ -12,7 +12,8 @@ enum { BACKLOG = 65535, DEFER_ACCEPT_S = 1 };
 /* An overlay network forgets a silent connection after 900 s; keep-alive finds a dead peer long before. */
 enum { KEEPALIVE_IDLE_S = 120, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
 
-socklen_t socket_address_to(const struct address *address, struct sockaddr_storage *storage)
+/* Returns the size of what was written. */
+static socklen_t put_address(const struct address *address, struct sockaddr_storage *storage)
 {
 	memset(storage, 0, sizeof *storage);
 	if (address->family == 4) {
@@ -83,7 +84,7 @@ static int close_keeping_errno(int fd)
 bool socket_is_free(const struct address *address)
 {
 	struct sockaddr_storage storage;
-	socklen_t size = socket_address_to(address, &storage);
+	socklen_t size = put_address(address, &storage);
 	int fd = socket_open(address);
 	bool is_free;
 
@@ -99,7 +100,7 @@ bool socket_is_free(const struct address *address)
 int socket_listen(const struct address *address, bool *may_repeat)
 {
 	struct sockaddr_storage storage;
-	socklen_t size = socket_address_to(address, &storage);
+	socklen_t size = put_address(address, &storage);
 	int fd = socket_open(address), one = 1;
 
 	if (fd < 0)
@@ -138,7 +139,7 @@ void socket_take_packets(int fd)
 int socket_connect(const struct address *address)
 {
 	struct sockaddr_storage storage;
-	socklen_t size = socket_address_to(address, &storage);
+	socklen_t size = put_address(address, &storage);
 	int fd = socket_open(address);
 
 	if (fd < 0)

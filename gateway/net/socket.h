@@ -1,5 +1,5 @@
-/* Converts between struct address and the kernel's struct sockaddr; opens sockets with the options that all of ours
- * have. Any thread. */
+/* Converts the kernel's struct sockaddr to a struct address; opens sockets with the options that all of ours have. Any
+ * thread. */
 #ifndef GATEWAY_NET_SOCKET_H
 #define GATEWAY_NET_SOCKET_H
 
@@ -8,8 +8,6 @@
 
 #include "routes/address.h"
 
-/* Returns the size of what was written. */
-socklen_t socket_address_to(const struct address *address, struct sockaddr_storage *storage);
 void socket_address_from(struct address *address, const struct sockaddr_storage *storage);
 
 /* Is the address free? SO_REUSEPORT would let us bind beside another process of this user. False with errno. */

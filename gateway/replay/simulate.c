@@ -6,7 +6,6 @@
 #include "gateway/replay/simulate.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "breaker/jitter.h"
 

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/container.h"
@@ -20,9 +18,7 @@
 #include "gateway/exchange/places.h"
 #include "gateway/exchange/keep.h"
 #include "gateway/exchange/spare.h"
-#include "gateway/net/listener.h"
 #include "gateway/net/pipe.h"
-#include "gateway/net/socket.h"
 #include "gateway/net/timer.h"
 #include "gateway/worker/accept.h"
 #include "gateway/worker/active.h"

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "routes/config/arena.h"
 #include "routes/config/complaints.h"
 #include "routes/config/file.h"
 #include "routes/config/keys.h"

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "routes/config/arena.h"
 #include "routes/config/complaints.h"
 #include "routes/config/keys.h"
 

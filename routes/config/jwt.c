@@ -8,7 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "routes/config/arena.h"
 #include "routes/config/complaints.h"
 #include "routes/config/file.h"
 #include "routes/config/headers.h"

@@ -136,7 +136,7 @@ enum key_kind {
 	KEY(ACCESS_LOG, "when", LOG_WHEN, FIELD(config, access_log_when_ms), "", "all", 1, HOUR, \
 	    "requests in the log: all, failures, or a duration: failures and slower ones") \
 	KEY(ROOT, "log_level", CHOICE, FIELD(config, log_level), "error|warn|info|debug", "info", 0, 0, \
-	    "least severe level of the diagnostics on stderr") \
+	    "least severe level of the diagnostics on stderr; debug: today the same as info") \
 	KEY(ROOT, "sandbox", CHOICE, FIELD(config, sandbox), "off|on", "on", 0, 0, \
 	    "whether the process gives up all privileges that serving does not need") \
 	GROUP(ROOT, "metrics", SECTION, METRICS, NO_FIELD, "names and labels of the metrics") \

@@ -8,7 +8,6 @@
 #include "routes/config/print.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "routes/config/keys.h"

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "routes/config/arena.h"
-#include "routes/config/complaints.h"
 #include "routes/config/keys.h"
 #include "routes/config/value.h"
 

@@ -2,10 +2,8 @@
 #include "routes/config/route.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "routes/config/arena.h"
 #include "routes/config/basic.h"
 #include "routes/config/complaints.h"
 #include "routes/config/fallback.h"

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "routes/config/arena.h"
 #include "routes/config/complaints.h"
 
 /* The path with the other conditions. */

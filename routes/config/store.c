@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "routes/config/arena.h"
-#include "routes/config/complaints.h"
 #include "routes/config/keys.h"
 #include "routes/config/value.h"
 

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "routes/config/arena.h"
 #include "routes/config/complaints.h"
 #include "routes/config/keys.h"
 

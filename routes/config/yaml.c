@@ -9,7 +9,6 @@
 #include "routes/config/yaml.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
