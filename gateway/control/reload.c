@@ -33,10 +33,14 @@ static bool give_counters(struct control *control, struct config *config)
 	for (size_t i = 0; i < config->route_count; i++) {
 		struct route *route = &config->routes[i];
 
-		route->counters = control_counters(control, route);
-		if (route->detour != NULL)
-			route->detour->counters = control_counters(control, route->detour);
-		if (route->counters == NULL || (route->detour != NULL && route->detour->counters == NULL))
+		route->counters = control_counters(control, route, false);
+		if (route->counters == NULL)
+			return false;
+		if (route->detour == NULL)
+			continue;
+		route->detoured = control_counters(control, route, true);
+		route->detour->counters = control_counters(control, route->detour, false);
+		if (route->detoured == NULL || route->detour->counters == NULL)
 			return false;
 	}
 	return true;

@@ -17,10 +17,12 @@ static void free_route(struct counted_route *route)
 	metrics_free(route->metrics);
 }
 
-static struct route_metrics *add_route(struct control *control, const char *id, const char *uri, const char *upstream)
+static struct route_metrics *add_route(struct control *control, const char *id, const char *uri, const char *upstream,
+                                       bool is_of_detoured)
 {
 	struct counted_route *larger = realloc(control->routes, (control->route_count + 1) * sizeof *larger);
-	struct counted_route route = { .uri = strdup(uri), .id = strdup(id), .upstream = upstream == NULL ? NULL : strdup(upstream) };
+	struct counted_route route = { .uri = strdup(uri), .id = strdup(id), .upstream = upstream == NULL ? NULL : strdup(upstream),
+		                       .is_of_detoured = is_of_detoured };
 
 	if (larger != NULL)
 		control->routes = larger;
@@ -34,16 +36,16 @@ static struct route_metrics *add_route(struct control *control, const char *id, 
 	return route.metrics;
 }
 
-struct route_metrics *control_counters(struct control *control, const struct route *route)
+struct route_metrics *control_counters(struct control *control, const struct route *route, bool is_of_detoured)
 {
 	for (size_t i = 0; i < control->route_count; i++) {
 		const struct counted_route *known = &control->routes[i];
 
-		if (known->upstream != NULL && strcmp(known->id, route->id) == 0 && strcmp(known->uri, route->path) == 0 &&
+		if (known->upstream != NULL && known->is_of_detoured == is_of_detoured && strcmp(known->id, route->id) == 0 && strcmp(known->uri, route->path) == 0 &&
 		    strcmp(known->upstream, route->upstream->name) == 0)
 			return known->metrics;
 	}
-	return add_route(control, route->id, route->path, route->upstream->name);
+	return add_route(control, route->id, route->path, route->upstream->name, is_of_detoured);
 }
 
 void control_on_minute(evutil_socket_t fd, short what, void *context)
@@ -182,7 +184,7 @@ bool control_state_init(struct control *control)
 	control->started_ms = clock_now_ms();
 	control->cpu = (struct metrics_cpu){ .cpus = cgroup_cpus(), .before.at_ms = control->started_ms };
 	control->pulses = calloc(control->worker_wanted, sizeof *control->pulses);
-	control->shared.unrouted = add_route(control, "UNKNOWN", "UNKNOWN", NULL);
+	control->shared.unrouted = add_route(control, "UNKNOWN", "UNKNOWN", NULL, false);
 	return control->pulses != NULL && control->shared.unrouted != NULL;
 }
 

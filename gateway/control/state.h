@@ -25,6 +25,7 @@ enum control_state {
 struct counted_route {
 	char *uri, *id, *upstream;
 	struct route_metrics *metrics;
+	bool is_of_detoured; /* calls whose requests went on to fallback.upstream, and are counted there */
 };
 
 /* When the control thread last asked a worker to run an iteration, and how many it had run by then. */
@@ -77,7 +78,7 @@ bool control_state_init(struct control *control);
 void control_state_destroy(struct control *control);
 
 /* The counters of a route like this one, whichever configuration had it first. NULL: out of memory. */
-struct route_metrics *control_counters(struct control *control, const struct route *route);
+struct route_metrics *control_counters(struct control *control, const struct route *route, bool is_of_detoured);
 /* The minute timer has fired: the metrics' maxima forget the oldest of their minutes. */
 void control_on_minute(evutil_socket_t fd, short what, void *context);
 /* Logs it and keeps it for the timeline. Takes both. */

@@ -84,7 +84,7 @@ static int compare_counters(const void *a, const void *b)
 static void **counters_in_use(const struct control *control, size_t *count)
 {
 	size_t routes = control->config == NULL ? 0 : control->config->route_count;
-	void **list = calloc(2 * routes + 1, sizeof *list);
+	void **list = calloc(3 * routes + 1, sizeof *list);
 
 	*count = 0;
 	if (list == NULL)
@@ -93,8 +93,10 @@ static void **counters_in_use(const struct control *control, size_t *count)
 		const struct route *route = &control->config->routes[i];
 
 		list[(*count)++] = route->counters;
-		if (route->detour != NULL)
-			list[(*count)++] = route->detour->counters;
+		if (route->detour == NULL)
+			continue;
+		list[(*count)++] = route->detoured;
+		list[(*count)++] = route->detour->counters;
 	}
 	qsort(list, *count, sizeof *list, compare_counters);
 	return list;
@@ -112,7 +114,8 @@ static void fill_routes(const struct control *control, void **in_use, size_t in_
 		bool is_removed = route->upstream != NULL &&
 		                  bsearch(&route->metrics, in_use, in_use_count, sizeof *in_use, compare_counters) == NULL;
 
-		routes[i] = (struct metrics_route){ route->uri, route->id, route->upstream, route->metrics, is_removed };
+		routes[i] = (struct metrics_route){ route->uri, route->id, route->upstream, route->metrics, route->is_of_detoured,
+			                           is_removed };
 	}
 }
 

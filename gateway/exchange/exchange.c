@@ -28,7 +28,7 @@
 static struct step answer(struct exchange *exchange, enum outcome outcome)
 {
 	if (exchange->route != NULL && exchange->route->detour != NULL && detour_may(exchange, outcome))
-		return detour_begin(exchange);
+		return detour_begin(exchange, outcome);
 	return local_reply_send(exchange, outcome);
 }
 

@@ -225,6 +225,29 @@ static enum replaced replaced_of(const struct exchange *exchange)
 	return exchange->download.replaced_status / 100 == 4 ? REPLACED_BAD_REQUEST : REPLACED_SUCCESS;
 }
 
+/* Counts the tries at the present upstream. Returns the status that it is counted under. */
+static unsigned count_tries(struct exchange *exchange, unsigned status, enum outcome outcome)
+{
+	unsigned tries = exchange->attempt.count - exchange->attempt.earlier;
+
+	if (outcome == OUTCOME_REPLACED && exchange->route != NULL)
+		status |= (unsigned)replaced_of(exchange) << METRICS_REPLACED_SHIFT;
+	if (tries > 1) {
+		status |= METRICS_RETRIED;
+		counter_add(&exchange->worker->counters.retries, tries - 1);
+	}
+	return status;
+}
+
+void record_detoured(struct exchange *exchange, enum outcome outcome)
+{
+	struct worker *worker = exchange->worker;
+	unsigned status = count_tries(exchange, outcome_table[outcome].status, outcome);
+
+	metrics_count(exchange->route->detoured, worker->index, exchange->request.method, status, outcome,
+	              io_now_us(&worker->io) - exchange->timeline.began_us);
+}
+
 void record(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
@@ -237,15 +260,9 @@ void record(struct exchange *exchange)
 
 	if (exchange->download.status == 0) /* nothing went to the client; the log says why */
 		exchange->download.status = outcome_table[exchange->outcome].status;
-	status = exchange->download.status;
-	if (exchange->outcome == OUTCOME_REPLACED && exchange->route != NULL)
-		status |= (unsigned)replaced_of(exchange) << METRICS_REPLACED_SHIFT;
-	else if (exchange->outcome == OUTCOME_UPGRADED)
+	status = count_tries(exchange, exchange->download.status, exchange->outcome);
+	if (exchange->outcome == OUTCOME_UPGRADED)
 		until_us = exchange->timeline.response_us; /* the length of a conversation is no latency */
-	if (exchange->attempt.count > 1) {
-		status |= METRICS_RETRIED;
-		counter_add(&worker->counters.retries, exchange->attempt.count - 1);
-	}
 	took_us = until_us - exchange->timeline.began_us;
 	metrics_count(metrics, worker->index, exchange->request.method, status, exchange->outcome, took_us);
 	counter_add(&worker->counters.bytes_in, exchange->upload.bytes);

@@ -90,6 +90,7 @@ struct exchange_waiting {
 struct exchange_attempt {
 	struct lease *lease; /* NULL: none is under way, or its part is over */
 	unsigned count, retries;
+	unsigned earlier; /* of `count`: before the detour, at the other upstream */
 	uint32_t pause_ms; /* before the next try */
 	uint32_t took; /* taken(), when the deadline of what is pending was set */
 	uint64_t heard_ms; /* when the upstream last sent something, or when the gateway last waited for the client instead */

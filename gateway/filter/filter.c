@@ -119,10 +119,8 @@ enum filter_verdict filter_answer(struct filter_run *run, enum outcome outcome, 
 
 enum filter_verdict filter_wait(struct filter_run *run, uint64_t most_ms)
 {
-	struct worker *worker = run->origin.worker;
-
 	run->is_waiting = true;
-	deadline_set(&worker->io.deadlines, &run->deadline, worker_now_ms(worker) + most_ms);
+	deadline_set(&run->origin.worker->io.deadlines, &run->deadline, worker_now_ms(run->origin.worker) + most_ms);
 	return FILTER_WAIT;
 }
 

@@ -14,6 +14,7 @@ struct metrics_route {
 	const char *route;  /* its id: path, with host and methods when it has such */
 	const char *upstream; /* NULL for UNKNOWN */
 	const struct route_metrics *metrics;
+	bool is_of_detoured; /* calls of requests that went on to fallback.upstream: these are counted as requests there */
 	bool is_removed; /* a reload took it out: it counts no more, but for what is still under way */
 };
 

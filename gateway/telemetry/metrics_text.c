@@ -162,9 +162,12 @@ static void write_server_requests(const struct metrics_input *input, const struc
 	lines_begin(&lines);
 	for (size_t i = 0; i < samples->count; i++) {
 		const struct sample *sample = &samples->list[i];
-		FILE *text = lines_add(&lines, &sample->figures);
 		char status[16] = "UNKNOWN";
+		FILE *text;
 
+		if (sample->route->is_of_detoured)
+			continue;
+		text = lines_add(&lines, &sample->figures);
 		if (text == NULL)
 			break;
 		if (has_status(sample))
@@ -201,7 +204,7 @@ static void write_spring_requests(const struct metrics_input *input, const struc
 		const char *outcome = "CUSTOM";
 		FILE *text;
 
-		if (sample->route->upstream == NULL)
+		if (sample->route->upstream == NULL || sample->route->is_of_detoured)
 			continue;
 		text = lines_add(&lines, &sample->figures);
 		if (text == NULL)
@@ -330,7 +333,7 @@ static void add_outcome(struct lines *lines, const struct metrics_route *route, 
 {
 	FILE *text;
 
-	if (count == 0 && route->is_removed)
+	if (route->is_of_detoured || (count == 0 && route->is_removed))
 		return;
 	text = lines_add(lines, &(struct figures){ .count = count });
 	if (text == NULL)

@@ -140,6 +140,7 @@ struct route {
 	size_t log_names_length;
 	struct filter_list *filters; /* what it does to requests; NULL = nothing. Set by the control thread, as the next */
 	void *counters;              /* metrics of this route; set by the control thread before workers see the config */
+	void *detoured;              /* likewise: of its calls before those of the detour; NULL = it has none */
 };
 
 struct config {

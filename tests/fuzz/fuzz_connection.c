@@ -116,6 +116,7 @@ static struct {
 	const struct config *logging; /* whose log is open */
 	uint64_t over_us; /* when the steps were over; 0: not yet */
 	uint64_t permits_given, permits_settled;
+	struct route_metrics *detoured; /* calls before those of a fallback.upstream */
 } stage;
 
 /* ---- permits are counted where they are given ------------------------------------------------------------------ */
@@ -271,8 +272,10 @@ static void read_configs(void)
 static void give_counters(struct route *route)
 {
 	route->counters = stage.shared.unrouted;
-	if (route->detour != NULL)
+	if (route->detour != NULL) {
 		route->detour->counters = stage.shared.unrouted;
+		route->detoured = stage.detoured;
+	}
 }
 
 static void open_stage(void)
@@ -286,7 +289,8 @@ static void open_stage(void)
 	stage.shared.capacity = (struct capacity){ stage.configs[0]->limits.connections, KEPT_BYTES_MOST };
 	CHECK(client_counts_init(&stage.shared.client_counts, stage.shared.capacity.connections));
 	stage.shared.unrouted = metrics_new(1);
-	CHECK(stage.shared.unrouted != NULL);
+	stage.detoured = metrics_new(1);
+	CHECK(stage.shared.unrouted != NULL && stage.detoured != NULL);
 	for (unsigned i = 0; i < WORLD_SERVERS; i++) {
 		struct address address = { .family = 4, .ip = { 10, 2, 0, (uint8_t)i }, .port = (uint16_t)(i + 1) };
 
@@ -373,6 +377,7 @@ static void close_stage(void)
 		CHECK(atomic_load(&stage.configs[i]->references) == 1);
 	free_filters();
 	metrics_free(stage.shared.unrouted);
+	metrics_free(stage.detoured);
 	CHECK(world_large_blocks() == 0);
 	world_end();
 }

@@ -83,6 +83,31 @@ def test_each_has_its_own_breaker(serve, upstream):
     assert (line["outcome"], line["upstream"], line["failed_upstream"], line["endpoint"]) == ("breaker_open", "spare", "patient", None)
 
 
+def test_the_calls_that_failed_before_it_are_counted(serve, upstream):
+    first, spare = upstream(resetting), upstream(says("spare"))
+    started, connection = serve(first, spare, {"breaker": {"minimum_calls": 3, "window": "60s", "open_for": "60s"}})
+    for _ in range(10):
+        connection.request(target="/patient")
+    started.log(10)
+    metrics = started.metrics()
+
+    def of(name, upstream, **labels):
+        key = "name" if name.startswith("resilience4j") else "key"
+        return metrics.sum(name, **{key: upstream}, **labels)
+    assert of("resilience4j_circuitbreaker_calls_seconds_count", "patient", kind="failed") == 3
+    assert of("hystrix_execution_total", "patient", event="failure") == 3
+    assert of("hystrix_execution_total", "patient", event="short_circuited") == 7
+    assert of("hystrix_execution_total", "patient", event="fallback_success") == 10
+    assert of("hystrix_execution_terminal_total", "patient") == of("hystrix_execution_terminal_total", "spare") == 10
+    assert of("resilience4j_retry_calls_total", "patient", kind="failed_without_retry") == 3
+    assert of("resilience4j_retry_calls_total", "spare", kind="successful_without_retry") == 10
+    # As requests they count once, for the upstream that answered.
+    for name in ("http_server_requests_seconds_count", "spring_cloud_gateway_requests_seconds_count", "gateway_requests_total"):
+        assert metrics.sum(name) == 10, name
+    assert metrics.sum("gateway_requests_total", upstream="patient") == 0
+    assert metrics.sum("gateway_retries_total") == 0
+
+
 @pytest.mark.parametrize("body", [b"", b"x", bytes(60000)], ids=["empty", "a byte", "60000 bytes"])
 def test_what_may_have_been_acted_upon_is_not_sent_again(serve, upstream, body):
     first, spare = upstream(resetting), upstream(says("spare"))

@@ -91,10 +91,10 @@ static int setup(void **state)
 		world.metrics[i] = metrics_new(2);
 		assert_non_null(world.metrics[i]);
 	}
-	world.routes[0] = (struct metrics_route){ "/patient", "/patient", "patient", world.metrics[0], false };
-	world.routes[1] = (struct metrics_route){ "/patient", "a.example/patient", "strange \"one\"\\\n", world.metrics[1], false };
-	world.routes[2] = (struct metrics_route){ "UNKNOWN", "UNKNOWN", NULL, world.metrics[2], false };
-	world.routes[3] = (struct metrics_route){ "/a\"b\\c\nd", "/patient", "gone", world.metrics[3], false };
+	world.routes[0] = (struct metrics_route){ "/patient", "/patient", "patient", world.metrics[0], false, false };
+	world.routes[1] = (struct metrics_route){ "/patient", "a.example/patient", "strange \"one\"\\\n", world.metrics[1], false, false };
+	world.routes[2] = (struct metrics_route){ "UNKNOWN", "UNKNOWN", NULL, world.metrics[2], false, false };
+	world.routes[3] = (struct metrics_route){ "/a\"b\\c\nd", "/patient", "gone", world.metrics[3], false, false };
 	world.workers[0] = &world.counters[0];
 	world.workers[1] = &world.counters[1];
 	world.input = (struct metrics_input){
