@@ -11,19 +11,11 @@
 enum { TRIES = 3, SWEEP_LEAST_MS = 1000, SWEEP_MOST_MS = 10000 };
 
 const char *const scaler_count_names[SCALER_COUNTS] = {
-	[SCALER_SCALED_UP] = "scaled_up",
-	[SCALER_SCALED_DOWN] = "scaled_down",
-	[SCALER_AT_BOUND] = "at_bound",
-	[SCALER_RESOLVED] = "resolved",
-	[SCALER_COOLDOWN] = "cooldown",
-	[SCALER_ROLLOUT] = "rollout",
-	[SCALER_NO_MAX] = "no_max",
-	[SCALER_BAD_LABEL] = "bad_label",
-	[SCALER_NOT_REPLICATED] = "not_replicated",
-	[SCALER_UNKNOWN_SERVICE] = "unknown_service",
-	[SCALER_ENGINE_FAILED] = "engine_failed",
-	[SCALER_CONFLICTS] = "conflicts",
-	[SCALER_DROPPED] = "dropped",
+	[SCALER_SCALED_UP] = "scaled_up", [SCALER_SCALED_DOWN] = "scaled_down", [SCALER_AT_BOUND] = "at_bound",
+	[SCALER_RESOLVED] = "resolved", [SCALER_COOLDOWN] = "cooldown", [SCALER_ROLLOUT] = "rollout", [SCALER_NO_MAX] = "no_max",
+	[SCALER_BAD_LABEL] = "bad_label", [SCALER_NOT_REPLICATED] = "not_replicated",
+	[SCALER_UNKNOWN_SERVICE] = "unknown_service", [SCALER_ENGINE_FAILED] = "engine_failed",
+	[SCALER_CONFLICTS] = "conflicts", [SCALER_DROPPED] = "dropped",
 };
 _Static_assert((int)SCALER_NOT_REPLICATED - (int)SCALER_AT_BOUND == (int)VERDICT_NOT_REPLICATED - (int)VERDICT_AT_BOUND,
                "the counts of verdicts that change nothing are in the order of enum verdict");
@@ -214,17 +206,12 @@ static struct past meet(struct scaler *scaler, struct known *known, const struct
 	return past;
 }
 
-static bool may_shrink(const struct service *service)
-{
-	return service->down_ms != 0 && service->has_max;
-}
-
 /* If it may shrink, the next sweep begins after its autoscale.down, or sooner. */
 static void hasten_sweep(struct scaler *scaler, const struct service *service)
 {
 	uint64_t due_ms = clock_now_ms() + (service->down_ms > SWEEP_LEAST_MS ? service->down_ms : SWEEP_LEAST_MS);
 
-	if (may_shrink(service) && due_ms < scaler->sweep_due_ms)
+	if (service_may_shrink(service) && due_ms < scaler->sweep_due_ms)
 		scaler->sweep_due_ms = due_ms;
 }
 
@@ -300,7 +287,7 @@ static void learn(struct scaler *scaler)
 		if (!service_read(json_array_get(list, i), &service))
 			continue;
 		hasten_sweep(scaler, &service);
-		if (may_shrink(&service)) {
+		if (service_may_shrink(&service)) {
 			pthread_mutex_lock(&scaler->mutex);
 			known = know(scaler, service.name);
 			if (known != NULL) {

@@ -284,6 +284,11 @@ struct decision service_decide(const struct service *service, const struct wish 
 	return decision;
 }
 
+bool service_may_shrink(const struct service *service)
+{
+	return service->down_ms != 0 && service->has_max;
+}
+
 struct decision service_decide_down(const struct service *service, const struct past *past, uint64_t now_ms)
 {
 	const uint64_t fired_ms = past_fired_ms(past);

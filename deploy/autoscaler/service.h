@@ -84,6 +84,8 @@ struct decision {
 
 /* For an alert. */
 struct decision service_decide(const struct service *service, const struct wish *wish, const struct past *past, uint64_t now_ms);
+/* Has it labels by which it may lose replicas at all? */
+bool service_may_shrink(const struct service *service);
 /* When nothing has fired for a while. */
 struct decision service_decide_down(const struct service *service, const struct past *past, uint64_t now_ms);
 const char *service_verdict_name(enum verdict verdict);

@@ -41,8 +41,8 @@ struct route_metrics *control_counters(struct control *control, const struct rou
 	for (size_t i = 0; i < control->route_count; i++) {
 		const struct counted_route *known = &control->routes[i];
 
-		if (known->upstream != NULL && known->is_of_detoured == is_of_detoured && strcmp(known->id, route->id) == 0 && strcmp(known->uri, route->path) == 0 &&
-		    strcmp(known->upstream, route->upstream->name) == 0)
+		if (known->upstream != NULL && known->is_of_detoured == is_of_detoured && strcmp(known->id, route->id) == 0 &&
+		    strcmp(known->uri, route->path) == 0 && strcmp(known->upstream, route->upstream->name) == 0)
 			return known->metrics;
 	}
 	return add_route(control, route->id, route->path, route->upstream->name, is_of_detoured);

@@ -92,7 +92,8 @@ static int setup(void **state)
 		assert_non_null(world.metrics[i]);
 	}
 	world.routes[0] = (struct metrics_route){ "/patient", "/patient", "patient", world.metrics[0], false, false };
-	world.routes[1] = (struct metrics_route){ "/patient", "a.example/patient", "strange \"one\"\\\n", world.metrics[1], false, false };
+	world.routes[1] =
+		(struct metrics_route){ "/patient", "a.example/patient", "strange \"one\"\\\n", world.metrics[1], false, false };
 	world.routes[2] = (struct metrics_route){ "UNKNOWN", "UNKNOWN", NULL, world.metrics[2], false, false };
 	world.routes[3] = (struct metrics_route){ "/a\"b\\c\nd", "/patient", "gone", world.metrics[3], false, false };
 	world.workers[0] = &world.counters[0];
