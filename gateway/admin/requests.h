@@ -41,7 +41,6 @@ void requests_page(struct page_request *request);
 /* A worker has answered. Takes the list. */
 void requests_take(struct requests *requests, struct kept_list *list);
 
-
 /* Those that are like what was asked for, where NULL stands for any; the newest first. NULL: out of memory. */
 json_t *requests_choose(struct kept_list *const *lists, size_t list_count, const char *id, const char *upstream, const char *kind);
 

@@ -13,7 +13,6 @@
 #include "routes/config/settings.h"
 #include "routes/upstream.h"
 
-
 struct timeline;
 
 /* One upstream of the current configuration. Valid during the callback that asked. */

@@ -72,7 +72,6 @@ static void take(struct check *check, const struct fetch_result *fetched)
 	check->checks->on_changed(check->checks->context);
 }
 
-
 static void on_end(void *context, const struct fetch_result *fetched);
 
 static void run(struct check *check)

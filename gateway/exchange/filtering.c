@@ -3,7 +3,6 @@
  */
 #include "gateway/exchange/filtering.h"
 
-
 #include "gateway/exchange/attempt.h"
 #include "gateway/exchange/intake.h"
 #include "gateway/exchange/reading.h"

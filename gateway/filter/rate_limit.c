@@ -1,6 +1,5 @@
 #include "gateway/filter/rate_limit.h"
 
-
 #include "gateway/base/log.h"
 #include "gateway/base/text.h"
 #include "gateway/filter/jwt.h"

@@ -22,7 +22,6 @@ bool shed_for_newcomer(struct worker *worker, uint64_t least_idle_ms);
 /* Would it? Asked before accepting a new client. */
 bool shed_may_for_newcomer(struct worker *worker, uint64_t least_idle_ms);
 
-
 /* A request needs a descriptor: as shed_for_newcomer(), but closes only clients that have nothing at all under way.
  * False with errno EMFILE: there is none, and the worker accepts no clients for a moment. */
 bool shed_for_descriptor(struct worker *worker);
@@ -31,6 +30,5 @@ bool shed_for_descriptor(struct worker *worker);
 void shed_for_memory(struct worker *worker);
 /* Ends it, and counts it. */
 void shed_exchange(struct exchange *exchange, enum shed_reason reason);
-
 
 #endif

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-
 /* The gateway writes these itself, or they belong to one connection. */
 static const char *const OWN_NAMES[] = {"Host", "Connection", "Content-Length", "Expect", "Keep-Alive", "TE", "Trailer",
                                         "Transfer-Encoding", "Upgrade", "Via", "Forwarded", "X-Request-Id", "X-Real-IP",

@@ -10,7 +10,6 @@
 #include "breaker/state.h"
 #include "tests/unit/breaker_usual.h"
 
-
 static const struct breaker_settings SETTINGS = {
 	BREAKER_USUAL,
 };
