@@ -31,11 +31,6 @@ static void finish_preparing_if_known(struct discovery *discovery)
 	discovery->events->on_prepared(discovery->context);
 }
 
-static bool is_wanted(const struct service *service)
-{
-	return service->is_current || service->is_prepared;
-}
-
 static void tell_peers(struct discovery *discovery)
 {
 	const struct address *addresses;
@@ -69,7 +64,7 @@ static void on_answered(void *context, struct name *name)
 	for (size_t i = 0; i < discovery->service_count; i++) {
 		struct service *service = discovery->services[i];
 
-		if (service == NULL || service->name != name || !is_wanted(service))
+		if (service == NULL || service->name != name || !service_is_wanted(service))
 			continue;
 		atomic_store(&service->upstream->refresh_wanted, 0);
 		service_doubt_lost(service);
@@ -91,7 +86,7 @@ void discovery_refresh(struct discovery *discovery, const struct upstream *upstr
 
 	if (service == NULL)
 		return;
-	if (service->name == NULL || !is_wanted(service)) {
+	if (service->name == NULL || !service_is_wanted(service)) {
 		atomic_store(&service->upstream->refresh_wanted, 0);
 		return;
 	}
@@ -130,7 +125,7 @@ static void stop_asking_unnamed(struct discovery *discovery)
 			has_user = discovery->stores[i] == name;
 		for (size_t i = 0; i < discovery->service_count && !has_user; i++)
 			has_user = discovery->services[i] != NULL && discovery->services[i]->name == name &&
-			           is_wanted(discovery->services[i]);
+			           service_is_wanted(discovery->services[i]);
 		if (!has_user)
 			name_forget(name);
 	}

@@ -196,10 +196,12 @@ void service_take_addresses(struct service *service, const struct address *addre
 	checks_follow(&service->checks, service->settings, known);
 }
 
+/* The checks of a service that no configuration names end with a last change, and workers have let it go by then. */
 static void on_publication(evutil_socket_t fd, short what, void *context)
 {
 	(void)fd, (void)what;
-	publish(context);
+	if (service_is_wanted(context))
+		publish(context);
 }
 
 /* A thousand endpoints that become unhealthy together are one change. */
@@ -279,6 +281,11 @@ void service_follow_name(struct service *service)
 
 /* ---- services ------------------------------------------------------------------------------------------------ */
 
+bool service_is_wanted(const struct service *service)
+{
+	return service->is_current || service->is_prepared;
+}
+
 void service_forget_predecessor(struct service *service)
 {
 	if (service->predecessor != NULL)
@@ -321,7 +328,7 @@ void service_free(struct service *service)
 
 static bool is_unused(const struct service *service)
 {
-	return !service->is_current && !service->is_prepared && atomic_load(&service->upstream->references) == 1;
+	return !service_is_wanted(service) && atomic_load(&service->upstream->references) == 1;
 }
 
 static size_t free_service_index(struct discovery *discovery)

@@ -48,6 +48,8 @@ struct discovery {
 /* `old`: the service of this name that it will replace, or NULL. NULL: out of memory. */
 struct service *service_new(struct discovery *discovery, const struct upstream_settings *settings, struct service *old);
 void service_free(struct service *service);
+/* The configuration in use names it, or the one that is being prepared. Of any other one workers must hear nothing more. */
+bool service_is_wanted(const struct service *service);
 /* Its configuration comes into use: it keeps what the old service knew of breaker and endpoints. Or its configuration
  * does not. */
 void service_take_over(struct service *service);

@@ -208,6 +208,23 @@ def test_another_port_is_another_process(gateway, upstream):
     assert endpoint()["state"] == "available" and endpoint()["lastError"] is None
 
 
+def test_workers_hear_no_more_of_a_replaced_upstream(gateway, upstream):
+    """Its checks end with it. They also end at an upstream that stays, and workers do hear of that."""
+    old, new = upstream(), upstream()
+    check = {"health_check": {"path": "/health", "interval": "1h"}}
+    started = gateway({"patient": {"url": old.url, **check}, "stays": {"url": new.url, **check}})
+    started.configure({"patient": {"url": new.url, **check}, "stays": {"url": new.url}})
+    started.reload()
+
+    def told():
+        events = started.admin("/cluster/self")["events"]
+        reloaded = max((index for index, event in enumerate(events) if event["kind"] == "reload"), default=len(events))
+        return [event["upstream"] for event in events[reloaded:] if event["kind"] == "dns"]
+
+    until(lambda: "stays" in told(), "it is told that nobody checks any more")
+    assert told() == ["stays"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="a library is covered up")
 def test_a_refused_file_asks_no_name_server(gateway, nameserver, upstream):
     behind, refused = upstream(address=ONE), NameServer()
