@@ -98,21 +98,20 @@ static void take_addresses(struct name *name, const struct resolver_answer *answ
 	note_left_out(name, answer->count, taken.left_out);
 }
 
-/* Returns when to ask again: soon if some address may come back. */
+/* Returns when to ask again: soon if some address may come back. The grace begins with the second denial: if the
+ * DNS server was ill or slow in between, the first one may be older than the grace is long. */
 static uint32_t take_denial(struct name *name, const char *error)
 {
 	uint32_t refresh_ms = name->naming->refresh_ms;
 
 	name->failures = 0;
 	name->last_answer_ms = clock_now_ms();
-	if (name->denials == 0)
-		name->denied_ms = name->last_answer_ms;
 	if (++name->denials < DENIALS_MEAN_NOBODY)
 		return gap_ms(name);
 	if (name->denials == DENIALS_MEAN_NOBODY && name->known.count > 0 && name->naming->grace_ms > 0)
 		log_warn("looking up %s: %s; the gateway keeps those of its %zu addresses that respond, for at most %.1f s",
 		         name->host, error, name->known.count, (double)name->naming->grace_ms / 1e3);
-	addresses_deny(&name->known, name->denied_ms);
+	addresses_deny(&name->known, name->last_answer_ms);
 	name->is_known = true;
 	return jittered(name, name->known.count > 0 && refresh_ms > DENIED_REFRESH_MS ? DENIED_REFRESH_MS : refresh_ms);
 }

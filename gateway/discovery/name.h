@@ -8,7 +8,7 @@
  *
  *   answer            known addresses, until the next one
  *   NXDOMAIN, empty   asked once more; twice in a row: all addresses are missing (a service scaled to 0 answers so, but so does a
- *                     blink of the DNS). Addresses that respond stay in use, for dns.grace at most; then there are none
+ *                     blink of the DNS). From then on addresses that respond stay in use for dns.grace at most; then there are none
  *   SERVFAIL, silence what is known stays: the DNS server is ill, not the service. Asked dns.tries times as often as the gap
  *                     allows, then less and less often; of one family only: the addresses of that family stay
  *
@@ -41,7 +41,6 @@ struct name {
 	struct resolver_query *query;
 	uint64_t asked_ms, last_answer_ms; /* 0: never */
 	unsigned denials, failures;        /* in a row */
-	uint64_t denied_ms;                /* the first of these denials */
 	uint64_t questions_total, failures_total;
 	const char *error;                 /* of the last question; NULL: it was fine */
 	bool is_known;                     /* there was an answer, perhaps that the name has no address */

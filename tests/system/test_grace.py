@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness import until
-from nameserver import NOERROR, NXDOMAIN, PTR, NameServer
+from nameserver import A, NOERROR, NXDOMAIN, PTR, SERVFAIL, NameServer
 
 ONE, TWO, THREE = "127.0.12.1", "127.0.12.2", "127.0.12.3"
 NAME = "tasks.patient"
@@ -114,6 +114,35 @@ def test_nothing_stays_beyond_the_grace(nameserver, service, serve):
     took = time.monotonic() - denied_at
     print(f"\ndns.grace 1s: the last replica, which lives, went {took:.2f} s after the first denial")
     assert took > 0.9 and not addresses(started)
+
+
+@pytest.mark.parametrize("how", ["SERVFAIL between them", "the second is slow"])
+def test_the_grace_begins_with_the_second_denial(nameserver, serve, how):
+    """It comes later after the first one than the grace is long."""
+    grace, questions = 2, []
+
+    def answer(query):
+        if query.type == A:
+            questions.append(query)
+        if not questions:
+            return honest(ONE, TWO)(query)  # its A was asked before
+        if len(questions) == 1:
+            return denied()(query)
+        if how == "SERVFAIL between them":
+            return [query.reply(code=SERVFAIL)]
+        nameserver.send_later(grace + 1, query.reply(code=NXDOMAIN), query.peer)
+        return []
+
+    started, connection = serve(grace=f"{grace}s", timeout="60s")
+    nameserver.answer = answer
+    until(lambda: questions and time.monotonic() > questions[0].time + grace + 1, "the grace would be over")
+    begin = time.monotonic()
+    assert used(connection) == {ONE, TWO}
+    nameserver.answer = denied()
+    until(lambda: connection.request().body == FALLBACK.encode(), "the fallback")
+    took = time.monotonic() - begin
+    print(f"\ndns.grace {grace}s, two denials, {how}: the last replica went {took:.2f} s after the second")
+    assert took > grace / 2 and not addresses(started)
 
 
 def test_without_grace_two_denials_are_enough(nameserver, serve):
