@@ -128,11 +128,13 @@ static void judge(struct guest *guest)
 		admit(guest);
 }
 
+/* All but those that wait. */
 static bool judge_all(struct guard *guard)
 {
 	learn_service(guard);
 	for (size_t i = 0; i < guard->count; i++)
-		judge(guard->guests[i]);
+		if (guard->guests[i]->state != GUEST_WAITING)
+			judge(guard->guests[i]);
 	return update(guard);
 }
 
@@ -245,12 +247,30 @@ void guard_hurry(struct guard *guard)
 	judge_all(guard);
 }
 
+/* Guests whose time is over wait no more; those that came later do. */
 static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
 	struct guard *guard = context;
+	uint64_t now_ms = clock_now_ms(), next_ms = UINT64_MAX;
+	size_t waited = guard->waiting;
 
 	(void)fd, (void)what;
-	guard_hurry(guard);
+	for (size_t i = 0; i < guard->count; i++) {
+		struct guest *guest = guard->guests[i];
+		uint64_t due_ms = guest->came_ms + guard->naming->timeout_ms;
+
+		if (guest->state != GUEST_WAITING)
+			continue;
+		if (due_ms <= now_ms)
+			enter(guest, GUEST_HEARD);
+		else if (due_ms < next_ms)
+			next_ms = due_ms;
+	}
+	if (guard->waiting > 0)
+		timer_set(&guard->deadline, next_ms - now_ms);
+	if (guard->waiting == waited)
+		return;
+	judge_all(guard);
 	guard->on_changed(guard->context);
 }
 
@@ -281,6 +301,7 @@ static struct guest *new_guest(struct guard *guard, const struct address *addres
 		return NULL;
 	guest->guard = guard;
 	guest->address = *address;
+	guest->came_ms = clock_now_ms();
 	guest->identity = IDENTITY_UNKNOWN;
 	enter(guest, GUEST_WAITING);
 	return guest;

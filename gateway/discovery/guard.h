@@ -17,7 +17,7 @@
  * latest if a connection to it was lost. A single answer without information takes nothing back.
  *
  * At most GUARD_ASKING_MAX questions of a name are under way, one per address. New addresses wait for their answers
- * together, for dns.timeout at most. All functions are for the control thread.
+ * together, each for dns.timeout at most. All functions are for the control thread.
  */
 #ifndef GATEWAY_DISCOVERY_GUARD_H
 #define GATEWAY_DISCOVERY_GUARD_H
@@ -54,6 +54,7 @@ struct guest {
 	struct address address;
 	enum guest_state state;
 	struct resolver_query *query;
+	uint64_t came_ms;
 	uint64_t asked_ms;         /* 0: not yet */
 	bool is_answered;          /* the last question was */
 	bool is_doubted;           /* a connection to it was lost since the guard asked */
@@ -72,7 +73,7 @@ struct guard {
 	size_t count, waiting, asking, quarantined;
 	size_t renewed;               /* where the next renewals begin */
 	char service[GUARD_NAME_MAX]; /* a task's name of the service that was meant; "": not learnt yet */
-	struct event deadline;        /* of those that wait */
+	struct event deadline;        /* of the first of those that wait, or earlier */
 	struct event again;           /* while there are guests: asks again for the next ones */
 	struct address *admitted;     /* sorted, as last told */
 	size_t admitted_count;

@@ -155,6 +155,24 @@ def test_a_new_replica_loses_no_time(swarm, serve, reverse):
     assert time.monotonic() - asked < 3
 
 
+@pytest.mark.parametrize("before", ["answered", "silent"])
+def test_nobodys_time_ends_with_anothers(swarm, serve, service, before):
+    """The time of the one that came before is over while the next one, another service's, still waits for its name."""
+    timeout = 4
+
+    def slowly(query):
+        swarm.send_later(1, query.reply(FOREIGN), query.peer)
+        return []
+
+    swarm.names = {ONE: OWN, TWO: slowly, THREE: OWN if before == "answered" else lambda query: []}
+    started, connection = serve(timeout=f"{timeout}s")
+    swarm.addresses = [ONE, THREE]
+    until(lambda: swarm.asked_back(THREE) and time.monotonic() > swarm.asked_back(THREE)[0] + timeout - 0.5, "most of its time is over")
+    swarm.addresses = [ONE, TWO, THREE]
+    until(lambda: used(connection) and TWO in quarantined(started), "the quarantine")
+    assert not service[TWO].requests and used(connection) == {ONE, THREE}
+
+
 def test_replicas_that_are_all_replaced_at_once(swarm, serve):
     """While the new ones are asked for their names the old ones go on, whatever DNS says."""
     swarm.names[TWO] = lambda query: []
