@@ -187,7 +187,8 @@ void upstream_take_over(struct upstream *upstream, struct upstream *old)
 	breaker_take_over(upstream->breaker, old->breaker);
 	upstream->changed_ms = old->changed_ms;
 	upstream->refuses_ms = old->refuses_ms;
-	upstream->empty_ms = old->empty_ms;
+	if (old->empty_ms != 0) /* the new one may have no endpoint, although the old one has */
+		upstream->empty_ms = old->empty_ms;
 	atomic_init(&upstream->bulkhead.rejected_total, atomic_load(&old->bulkhead.rejected_total));
 	atomic_init(&upstream->streams.rejected_total, atomic_load(&old->streams.rejected_total));
 	atomic_init(&upstream->queue.waited_total, atomic_load(&old->queue.waited_total));

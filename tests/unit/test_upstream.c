@@ -206,6 +206,26 @@ static void test_settings_that_fit(void **state)
 	upstream_release(upstream);
 }
 
+/* The successor has no endpoint yet; it is told when it gets some. */
+static void test_since_when_a_successor_is_empty(void **state)
+{
+	struct upstream_settings settings = settings_of("patient", "tasks.patient", 2222);
+
+	(void)state;
+	for (unsigned had_some = 0; had_some < 2; had_some++) {
+		struct upstream *old = upstream_new(&settings, 0, 1000, NULL, NULL), *next = upstream_new(&settings, 1, 2000, NULL, NULL);
+
+		assert_non_null(old);
+		assert_non_null(next);
+		if (had_some)
+			old->empty_ms = 0;
+		upstream_take_over(next, old);
+		assert_int_equal(next->empty_ms, had_some ? 2000 : 1000);
+		upstream_release(old);
+		upstream_release(next);
+	}
+}
+
 static void test_a_successor_takes_over(void **state)
 {
 	struct upstream_settings settings = settings_of("patient", "tasks.patient", 2222), wider = settings;
@@ -245,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_an_empty_set),
 		cmocka_unit_test(test_an_upstream_copies_its_names),
 		cmocka_unit_test(test_settings_that_fit),
+		cmocka_unit_test(test_since_when_a_successor_is_empty),
 		cmocka_unit_test(test_a_successor_takes_over),
 	};
 
