@@ -275,7 +275,7 @@ $(BUILD)/unit/test_hospital_events: override LDFLAGS += -Wl,--wrap=rd_kafka_queu
 # They sign tokens, which the gateway never does.
 $(BUILD)/unit/test_token: LIBS += -ljose -lcrypto
 
-$(BUILD)/unit/test_memory_short: override LDFLAGS += -Wl,--wrap=calloc,--wrap=realloc
+$(BUILD)/unit/test_memory_short: override LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 # The whole-connection fuzzer's inputs: the same objects, but what they call of the C library and libevent is tests/fuzz's.
 WORLD := $(patsubst %,$(BUILD)/obj/tests/fuzz/%.o,fuzz_connection peers rules judge world world_loop)

@@ -127,6 +127,7 @@ struct endpoint_set *endpoint_set_new(struct endpoint *const *endpoints, size_t 
 		return NULL;
 	atomic_init(&set->references, 1);
 	atomic_init(&set->untold, 0);
+	atomic_init(&set->must_renew, false);
 	set->count = count;
 	for (size_t i = 0; i < count; i++)
 		set->endpoints[i] = endpoint_reference(endpoints[i]);

@@ -48,10 +48,11 @@ struct endpoint {
 	_Atomic uint64_t ejected_ms; /* when the first of those ejections was that still count for the length of the next; 0: none */
 };
 
-/* The addresses of one upstream at one moment, sorted; immutable but for `untold`. */
+/* The addresses of one upstream at one moment, sorted; immutable but for `untold` and `must_renew`. */
 struct endpoint_set {
 	_Atomic unsigned references;
 	_Atomic unsigned untold; /* so many workers have yet to take it; the last lets the breaker probe. 0: none waits */
+	_Atomic bool must_renew; /* memory was short: some worker lacks it, or the set that would follow it could not be made */
 	size_t count;
 	struct endpoint *endpoints[];
 };

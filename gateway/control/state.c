@@ -67,6 +67,7 @@ void control_send_endpoints(struct control *control, struct upstream *upstream, 
 		endpoint_set_reference(set);
 		if (!inbox_send(&control->workers[i].inbox, WORKER_ENDPOINTS, upstream, set)) {
 			log_error("out of memory: worker %u did not get the new endpoints of %s", i, upstream->name);
+			atomic_store(&set->must_renew, true);
 			upstream_release(upstream);
 			endpoint_set_release(set);
 		}

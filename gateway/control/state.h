@@ -87,7 +87,7 @@ void control_ejection(struct control *control, struct upstream *upstream, char *
 void control_take_kept(struct control *control, struct kept_list *list);
 /* The gateway serves: logs the line that scripts wait for. */
 void control_log_ready(const struct control *control);
-/* Tells all workers. */
+/* Tells all workers; if memory is short, the set must be renewed. */
 void control_send_endpoints(struct control *control, struct upstream *upstream, struct endpoint_set *set);
 /* Logs it, keeps it for the pages, notes on the upstream when it changed and since when it refuses, and wakes waiting requests if
  * the breaker has opened. */

@@ -270,9 +270,9 @@ bool discovery_prepare(struct discovery *discovery, struct config *config, char 
 		service->is_prepared = true;
 		service->prepared_settings = settings;
 		settings->upstream = upstream_reference(service->upstream);
-		if (service->name == NULL && service->set == NULL)
+		if (service->name == NULL)
 			service_take_addresses(service, &settings->address, 1);
-		else if (service->name != NULL)
+		else
 			service_follow_name(service);
 	}
 	discovery->is_preparing = true;

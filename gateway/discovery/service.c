@@ -162,9 +162,10 @@ static void publish(struct service *service)
 	struct discovery *discovery = service->discovery;
 	struct endpoint_set *set = choose_serving(service);
 
-	service->is_unpublished = set == NULL;
 	if (set == NULL) {
 		log_error("upstream %s: out of memory: the gateway keeps its old endpoints", service->upstream->name);
+		if (service->set != NULL)
+			atomic_store(&service->set->must_renew, true);
 		return;
 	}
 	join(service, set);
@@ -180,7 +181,7 @@ void service_take_addresses(struct service *service, const struct address *addre
 	struct endpoint_set *known;
 
 	if (has_addresses(service->known, addresses, count)) {
-		if (service->is_unpublished)
+		if (service->set == NULL || atomic_load(&service->set->must_renew))
 			publish(service);
 		return;
 	}

@@ -25,7 +25,6 @@ struct service {
 	uint64_t doubted_ms; /* when the service last looked for lost connections */
 	_Atomic uint64_t opened_ms; /* when its breaker last opened from closed; 0: never */
 	_Atomic bool has_opened_slow; /* for slow calls, which endpoints don't count */
-	bool is_unpublished; /* memory was short: `set` does not match `known` and health */
 	bool is_current;  /* the configuration in use names it */
 	bool is_prepared; /* the configuration that is being prepared names it */
 };
@@ -55,7 +54,7 @@ bool service_is_wanted(const struct service *service);
 void service_take_over(struct service *service);
 void service_forget_predecessor(struct service *service);
 /* A new set of endpoints, unless it has just these addresses. They are sorted; their ports are ignored. Endpoints that
- * stay keep their object. If memory is short the old set stays, and the next answer tries again. */
+ * stay keep their object. If memory is short, here or in a worker, the old set stays, and the next call tries again. */
 void service_take_addresses(struct service *service, const struct address *addresses, size_t count);
 /* Has the guard check the addresses to which connections were lost. */
 void service_doubt_lost(struct service *service);

@@ -135,8 +135,6 @@ static void let_breaker_probe(struct worker *worker, struct upstream *upstream, 
 		breaker_probe_now(upstream->breaker, worker_now_ms(worker));
 }
 
-/* Takes over a reference to each. If memory is short the old endpoints stay, and the next refresh that differs tries
- * again. */
 void snapshot_take_endpoints(struct worker *worker, struct upstream *upstream, struct endpoint_set *set)
 {
 	struct local_upstream *local = make_local(worker, upstream);
@@ -145,6 +143,7 @@ void snapshot_take_endpoints(struct worker *worker, struct upstream *upstream, s
 		log_error("worker %u: out of memory: it keeps the old endpoints of %s", worker->index, upstream->name);
 		if (local != NULL)
 			drop_pools(worker, set, local->set);
+		atomic_store(&set->must_renew, true);
 		endpoint_set_release(set);
 	} else {
 		drop_pools(worker, local->set, set);

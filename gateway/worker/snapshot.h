@@ -4,7 +4,7 @@
 
 #include "gateway/worker/worker.h"
 
-/* Takes a reference to each. If memory is short the old endpoints stay. */
+/* Takes a reference to each. If memory is short the old endpoints stay, and the set must be renewed. */
 void snapshot_take_endpoints(struct worker *worker, struct upstream *upstream, struct endpoint_set *set);
 /* Takes the reference, unless memory is short: then the old configuration stays. */
 bool snapshot_take_config(struct worker *worker, struct config *config);
