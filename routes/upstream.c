@@ -190,6 +190,7 @@ void upstream_take_over(struct upstream *upstream, struct upstream *old)
 	upstream->refuses_ms = old->refuses_ms;
 	if (old->empty_ms != 0) /* the new one may have no endpoint, although the old one has */
 		upstream->empty_ms = old->empty_ms;
+	upstream->override_stamp = old->override_stamp;
 	atomic_init(&upstream->bulkhead.rejected_total, atomic_load(&old->bulkhead.rejected_total));
 	atomic_init(&upstream->streams.rejected_total, atomic_load(&old->streams.rejected_total));
 	atomic_init(&upstream->queue.waited_total, atomic_load(&old->queue.waited_total));

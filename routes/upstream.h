@@ -72,6 +72,7 @@ struct upstream {
 	/* When its breaker was made or changed its state; since when it refuses, trials included; since when it has no
 	 * endpoint, 0: it has some. For the control thread alone. */
 	uint64_t changed_ms, refuses_ms, empty_ms;
+	uint64_t override_stamp; /* of the override for all gateways that its breaker took last; for the control thread alone */
 	_Atomic int refresh_wanted; /* a worker could not connect: ask DNS again */
 };
 

@@ -39,6 +39,7 @@ static void force(const struct upstream_settings *settings, const struct overrid
 	    (kept == BREAKER_CLOSED || ((kept == BREAKER_OPEN || kept == BREAKER_HALF_OPEN) &&
 	                                override_is_before(entry->stamp, clock_wall_ms() - (now_ms - settings->upstream->refuses_ms)))))
 		return;
+	settings->upstream->override_stamp = entry->stamp;
 	breaker_force(settings->upstream->breaker, entry->state, now_ms);
 }
 
@@ -132,8 +133,9 @@ void cluster_apply(struct cluster *cluster)
 		const struct override_entry *entry = &cluster->overrides.list[i];
 		const struct upstream_settings *settings = override_holds(entry, now_ms) ? find_upstream(cluster, entry->breaker) : NULL;
 
-		if (settings != NULL && settings->breaker.enabled)
-			breaker_force(settings->upstream->breaker, entry->state, now_ms);
+		/* An operator may have set something else on this gateway since the breaker took the override. */
+		if (settings != NULL && settings->upstream->override_stamp != entry->stamp)
+			force(settings, entry, NULL);
 	}
 }
 

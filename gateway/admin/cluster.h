@@ -45,8 +45,8 @@
  *   { "breaker": "patient", "state": "FORCE_OPEN", "stamp": "...", "forMs": 900000, "untilWallMs": ..., "complete": true,
  *     "gateways": [ { "address", "name", "isSelf", "result": "applied" } ] }
  *
- *   result: applied, over, no such breaker, breaker is off, only observes, has not said yet, or why that gateway does not
- *   answer.
+ *   result: applied, over, no such breaker, breaker is off, only observes, changed here, has not said yet, or why that gateway
+ *   does not answer.
  */
 #ifndef GATEWAY_ADMIN_CLUSTER_H
 #define GATEWAY_ADMIN_CLUSTER_H
@@ -74,7 +74,7 @@ void cluster_take_addresses(struct cluster *cluster, const struct address *addre
 /* Has every peer that answers been asked for its overrides? If not, view->on_settled() follows within CLUSTER_SETTLE_MS. */
 enum { CLUSTER_SETTLE_MS = 1000 };
 bool cluster_is_settled(const struct cluster *cluster);
-/* The configuration in use has changed: applies the overrides in force to its breakers. */
+/* The configuration in use has changed: applies the overrides in force to its new breakers. */
 void cluster_apply(struct cluster *cluster);
 
 /* Takes an entry if it is newer, applies it to the breaker, and logs it; `from`: the peer, NULL: an operator. */

@@ -54,6 +54,8 @@ const char *self_override_result(const struct admin_view *view, const struct ove
 		return "applied";
 	if (!override_holds(entry, now_ms))
 		return "over";
+	if (breaker_state_now(service.settings->upstream->breaker, &service.settings->breaker) != entry->state)
+		return "changed here";
 	/* It is forced open, and lets every request through. */
 	return entry->state == BREAKER_FORCED_OPEN && service.settings->breaker.observe ? "only observes" : "applied";
 }

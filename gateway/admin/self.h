@@ -18,7 +18,9 @@
  *                      "reason": "...", "by": "10.0.1.7", "at": "gateway.node2", "origin": "gateway-...",
  *                      "stamp": "018bcfe568000000",
  *                      "result": "applied" } ],   applied, over, no such breaker, breaker is off, only observes
- *                                                                          (forced open in mode observe: it rejects nothing)
+ *                                                                          (forced open in mode observe: it rejects nothing),
+ *                                                                          changed here (an operator set another state on this
+ *                                                                          gateway alone)
  *
  *     "second": 77,                       number of the newest sample below
  *     "upstreams": [ {

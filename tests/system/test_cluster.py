@@ -387,6 +387,38 @@ def test_a_reload_keeps_an_override(cluster, upstream):
     one.wait_for_state("FORCED_OPEN")
 
 
+def test_a_change_on_one_gateway_is_told_and_outlives_reloads(cluster, upstream):
+    made = cluster(2)
+    one, two = made.members
+    keys = {"cluster": {"peers": f"{NAME}:{made.port}"}, "dns": {"servers": [f"127.0.0.1:{made.dns.port}"]}, "access_log": "off"}
+
+    def shown(state, result):
+        until(lambda: [one["results"] for one in one.cluster()["overrides"]] == [["applied", result]], f"it is told: {result}")
+        assert two.cluster()["overrides"][0]["results"][0] == result and two.state() == state
+
+    assert one.set(updateState="FORCE_OPEN", **{"for": "4h"})[1]["complete"]
+    shown("FORCED_OPEN", "applied")
+    two.force("CLOSE")
+    shown("CLOSED", "changed here")
+    two.reload()
+    shown("CLOSED", "changed here")
+    other = upstream()  # another port: another upstream behind the same name
+    for settings in ({"url": other.url}, {"url": other.url, "breaker": "off"}, {"url": other.url}):
+        two.configure({"patient": settings}, **keys)
+        two.reload()
+    shown("CLOSED", "changed here")
+    two.configure({"ward": other}, **keys)
+    two.reload()
+    until(lambda: one.cluster()["overrides"][0]["results"] == ["applied", "no such breaker"], "the breaker is gone")
+    two.configure(other, **keys)
+    two.reload()
+    shown("FORCED_OPEN", "applied")  # a new breaker, which nobody changed
+    two.force("DISABLE")
+    shown("DISABLED", "changed here")
+    assert one.set(updateState="FORCE_OPEN")[1]["complete"]
+    shown("FORCED_OPEN", "applied")
+
+
 # ---- peers that are ill, foreign or hostile ---------------------------------------------------------------------------------------
 
 def respond(body, status="200 OK"):
