@@ -32,7 +32,8 @@
  *     "overrides": [ { ..., "results": [ "applied", null ] } ],
  *                                     as in self.h, with each gateway's result as it said last
  *     "events": [ { "gateway": 0, ... } ]
- *                                     as in self.h, of all gateways by wallMs, the newest 200, the oldest first
+ *                                     as in self.h, of all gateways by wallMs less clockMs, the oldest first: the newest
+ *                                     200, but each gateway keeps its share of these places
  *   }
  *
  *   GET  /cluster/self              self.h

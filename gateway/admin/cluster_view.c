@@ -130,29 +130,52 @@ static json_t *values_of(json_t *rows)
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
+struct told_event {
+	json_t *told;
+	json_int_t at_ms; /* by this gateway's clock */
+	size_t gateway;
+};
+
 static int by_time(const void *a, const void *b)
 {
-	const json_t *first = *(json_t *const *)a, *second = *(json_t *const *)b;
-	json_int_t early = json_integer_value(json_object_get(first, "wallMs")),
-	           late = json_integer_value(json_object_get(second, "wallMs"));
+	json_int_t early = ((const struct told_event *)a)->at_ms, late = ((const struct told_event *)b)->at_ms;
 
 	return (early > late) - (early < late);
 }
 
-/* Takes the list. NULL: out of memory. */
-static json_t *newest_events(json_t *events)
+static struct told_event read_event(const struct making *making, json_t *told)
 {
-	size_t count = json_array_size(events), first = count > EVENTS_SHOWN ? count - EVENTS_SHOWN : 0;
-	json_t **list = calloc(count + 1, sizeof(json_t *)), *sorted = list == NULL ? NULL : json_array();
+	size_t gateway = (size_t)json_integer_value(json_object_get(told, "gateway"));
+	uint64_t wall_ms = (uint64_t)json_integer_value(json_object_get(told, "wallMs"));
+	uint64_t ahead_ms = gateway == 0 ? 0 : making->gateways[gateway]->wall_offset_ms;
 
-	for (size_t i = 0; list != NULL && i < count; i++)
-		list[i] = json_array_get(events, i);
+	return (struct told_event){ .told = told, .at_ms = (json_int_t)(wall_ms - ahead_ms), .gateway = gateway };
+}
+
+/* If there are too many, the oldest give way. But each gateway keeps its share, whatever times the others' events have. NULL:
+ * out of memory. */
+static json_t *newest_events(const struct making *making)
+{
+	size_t count = json_array_size(making->events), left = count, share = EVENTS_SHOWN / making->count;
+	size_t left_of[GATEWAYS_MAX] = { 0 };
+	struct told_event *list = calloc(count + 1, sizeof *list);
+	json_t *sorted = list == NULL ? NULL : json_array();
+
+	for (size_t i = 0; list != NULL && i < count; i++) {
+		list[i] = read_event(making, json_array_get(making->events, i));
+		left_of[list[i].gateway]++;
+	}
 	if (list != NULL && count > 1)
-		qsort(list, count, sizeof(json_t *), by_time);
-	for (size_t i = first; list != NULL && i < count; i++)
-		json_array_append(sorted, list[i]);
+		qsort(list, count, sizeof *list, by_time);
+	for (size_t i = 0; list != NULL && i < count; i++) {
+		if (left > EVENTS_SHOWN && left_of[list[i].gateway] > share) {
+			left--;
+			left_of[list[i].gateway]--;
+		} else {
+			json_array_append(sorted, list[i].told);
+		}
+	}
 	free(list);
-	json_decref(events);
 	return sorted;
 }
 
@@ -300,7 +323,8 @@ json_t *cluster_describe(const struct cluster *cluster, size_t seconds)
 	if (making.left_out > 0)
 		json_object_set_new(all, "leftOut", json_integer((json_int_t)making.left_out));
 	json_object_set_new(all, "overrides", describe_overrides(cluster, &making));
-	json_object_set_new(all, "events", newest_events(making.events));
+	json_object_set_new(all, "events", newest_events(&making));
+	json_decref(making.events);
 	peer_answer_free(&own);
 	json_decref(root);
 	return all;

@@ -563,6 +563,43 @@ def test_strings_of_a_peer_stay_strings(cluster, impostor):
     assert view["overrides"] == [] and made.members[0].state() == "CLOSED"
 
 
+def test_events_of_one_peer_leave_room_for_those_of_the_others(cluster, impostor):
+    made = cluster(2)
+    events = [{"number": number, "wallMs": 4_000_000_000_000 + number, "kind": "peer", "text": "flood"} for number in range(200)]
+    impostor(made.addresses[2], made.port, respond(json.dumps({**SELF, "upstreams": [], "events": events})))
+    made.list(made.addresses[:3])
+    one = made.members[0]
+    for _ in range(10):
+        one.force("FORCE_OPEN")
+        one.force("CLOSE")
+    view = until(lambda: next((view for view in [one.cluster()] if any(event.get("text") == "flood" for event in view["events"])), None),
+                 "its events")
+    places = [event["gateway"] for event in view["events"]]
+    assert len(places) == 200 and places.count(0) >= 20 and set(places) == {0, 1, 2}
+
+
+def test_events_of_a_clock_that_is_ahead_are_in_order(cluster, impostor):
+    """Of each gateway's events that the page has no room for, the oldest go, by one clock for all."""
+    made = cluster(1)
+    (one,) = made.members
+    hour_ms = 3_600_000
+    behind, ahead = ({**SELF, "instance": f"gateway-{shift}", "wallMs": int(time.time() * 1000) + shift, "upstreams": [], "events": [
+        {"number": number, "wallMs": int(time.time() * 1000) + shift - 60_000 * (101 - number), "kind": "peer", "text": f"{number}"}
+        for number in range(1, 101)]} for shift in (-hour_ms, hour_ms))
+    for address, answer in zip(made.addresses[1:], (behind, ahead)):
+        impostor(address, made.port, respond(json.dumps(answer)))
+    made.list(made.addresses[:3])
+    view = until(lambda: next((view for view in [one.cluster()] if {1, 2} <= {event["gateway"] for event in view["events"]}), None),
+                 "events of both")
+    assert len(view["events"]) == 200, "some have no room"
+    for place in (1, 2):
+        shown = [int(event["text"]) for event in view["events"] if event["gateway"] == place]
+        assert shown == list(range(101 - len(shown), 101)) and len(shown) >= 90
+    both = [(int(event["text"]), event["gateway"]) for event in view["events"] if event["gateway"] != 0]
+    for number in range(20, 99):
+        assert both.index((number, 1)) < both.index((number + 2, 2)) and both.index((number, 2)) < both.index((number + 2, 1))
+
+
 def test_a_stamp_at_the_end_of_time_does_not_stop_overrides(cluster, impostor):
     """It would be above all stamps that a gateway can still give."""
     made = cluster(2)
