@@ -39,7 +39,6 @@ static void force(const struct upstream_settings *settings, const struct overrid
 	    (kept == BREAKER_CLOSED || ((kept == BREAKER_OPEN || kept == BREAKER_HALF_OPEN) &&
 	                                override_is_before(entry->stamp, clock_wall_ms() - (now_ms - settings->upstream->refuses_ms)))))
 		return;
-	settings->upstream->override_stamp = entry->stamp;
 	breaker_force(settings->upstream->breaker, entry->state, now_ms);
 }
 
@@ -103,6 +102,7 @@ static bool enforce(const struct cluster *cluster, const struct override_entry *
 
 	if (settings == NULL)
 		return false;
+	settings->upstream->override_stamp = entry->stamp;
 	kept = kept_state(settings);
 	if (override_holds(entry, clock_now_ms()) || entry->state == BREAKER_CLOSED)
 		force(settings, entry, from);
@@ -111,12 +111,42 @@ static bool enforce(const struct cluster *cluster, const struct override_entry *
 	return kept_state(settings) != kept;
 }
 
+/* Does an answer wait that tells of it? */
+static bool is_awaited(const void *context, const char *breaker)
+{
+	const struct cluster *cluster = context;
+
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		if (later_waits(&cluster->waiting[i].later) && strcmp(cluster->waiting[i].breaker, breaker) == 0)
+			return true;
+	return false;
+}
+
+/* Did its breaker take it, or a newer one, that has given way since? */
+static bool is_forgotten(const struct cluster *cluster, const struct override_entry *entry)
+{
+	const struct upstream_settings *settings = find_upstream(cluster, entry->breaker);
+
+	return settings != NULL && settings->upstream->override_stamp >= entry->stamp;
+}
+
+/* False: it is not new, or there is no room. */
+static bool take(struct cluster *cluster, const struct override_entry *entry, struct override_entry *before)
+{
+	enum override_taken taken = overrides_take(&cluster->overrides, entry, before);
+
+	if (taken == OVERRIDE_FULL && !is_forgotten(cluster, entry) &&
+	    overrides_make_room(&cluster->overrides, entry, is_awaited, cluster))
+		taken = overrides_take(&cluster->overrides, entry, before);
+	return taken == OVERRIDE_TAKEN;
+}
+
 void cluster_take_override(struct cluster *cluster, const struct override_entry *entry, const char *from)
 {
 	struct override_entry before;
 	bool has_changed;
 
-	if (overrides_take(&cluster->overrides, entry, &before) != OVERRIDE_TAKEN)
+	if (!take(cluster, entry, &before))
 		return;
 	has_changed = enforce(cluster, entry, &before, from);
 	/* A gateway that starts hears of many overrides that are over and were never in force here. */
@@ -135,7 +165,7 @@ void cluster_apply(struct cluster *cluster)
 
 		/* An operator may have set something else on this gateway since the breaker took the override. */
 		if (settings != NULL && settings->upstream->override_stamp != entry->stamp)
-			force(settings, entry, NULL);
+			enforce(cluster, entry, &(struct override_entry){ .breaker = "" }, NULL);
 	}
 }
 

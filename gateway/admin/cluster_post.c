@@ -98,7 +98,7 @@ static void set(struct page_request *request, struct override_entry *entry, uint
 	entry->until_wall_ms = span_ms == 0 ? 0 : clock_wall_ms() + span_ms;
 	cluster_take_override(cluster, entry, NULL);
 	if (overrides_find(&cluster->overrides, entry->breaker) == NULL) {
-		page_error(request, 503, "out of memory, or 256 breakers have overrides already");
+		page_error(request, 503, "out of memory, or 256 breakers have overrides in force");
 		return;
 	}
 	memcpy(waiting.breaker, entry->breaker, sizeof waiting.breaker);

@@ -71,6 +71,24 @@ enum override_taken overrides_take(struct overrides *overrides, const struct ove
 	return OVERRIDE_TAKEN;
 }
 
+bool overrides_make_room(struct overrides *overrides, const struct override_entry *entry,
+                         bool (*is_needed)(const void *context, const char *breaker), const void *context)
+{
+	struct override_entry *oldest = NULL;
+
+	for (size_t i = 0; i < overrides->count; i++) {
+		struct override_entry *one = &overrides->list[i];
+
+		if (one->until_ms == 0 && (oldest == NULL || one->stamp < oldest->stamp) && !is_needed(context, one->breaker))
+			oldest = one;
+	}
+	if (oldest == NULL || (entry->until_ms == 0 && entry->stamp <= oldest->stamp))
+		return false;
+	overrides->count--;
+	memmove(oldest, oldest + 1, (size_t)(overrides->list + overrides->count - oldest) * sizeof *oldest);
+	return true;
+}
+
 struct override_entry *overrides_expire(struct overrides *overrides, uint64_t now_ms)
 {
 	for (size_t i = 0; i < overrides->count; i++) {

@@ -10,7 +10,8 @@
  * bits), but always above every stamp that the gateway has seen. So an operator's last word wins even at a gateway whose clock is
  * an hour late. The remaining time of an entry travels as a duration, not as a time of day.
  *
- * An entry that is over, or undone (BREAKER_CLOSED), stays, so that a gateway that comes back with an older one takes it over.
+ * An entry that is over, or undone (BREAKER_CLOSED), stays as long as there is room, so that a gateway that comes back with an
+ * older one takes it over.
  */
 #ifndef GATEWAY_ADMIN_OVERRIDES_H
 #define GATEWAY_ADMIN_OVERRIDES_H
@@ -64,6 +65,12 @@ enum override_taken {
 
 /* Copies the entry where it is newer. `before`: what it replaces; its breaker is "" where there was none. */
 enum override_taken overrides_take(struct overrides *overrides, const struct override_entry *entry, struct override_entry *before);
+
+/* Forgets one entry that is over or undone, the oldest that nobody needs, so that `entry` can be taken. False: there is none, or
+ * only newer ones than `entry`, which is over or undone itself. So one that has given way does not come back from a peer that
+ * still has it. */
+bool overrides_make_room(struct overrides *overrides, const struct override_entry *entry,
+                         bool (*is_needed)(const void *context, const char *breaker), const void *context);
 
 /* Does it hold? */
 static inline bool override_holds(const struct override_entry *entry, uint64_t now_ms)

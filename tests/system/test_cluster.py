@@ -600,6 +600,69 @@ def test_events_of_a_clock_that_is_ahead_are_in_order(cluster, impostor):
         assert both.index((number, 1)) < both.index((number + 2, 2)) and both.index((number, 2)) < both.index((number + 2, 1))
 
 
+def test_overrides_that_are_over_leave_room_for_new_ones(cluster, impostor):
+    made = cluster(2)
+    over = [{"breaker": f"invented-{number}", "state": "CLOSE", "origin": "x", "stamp": f"{(int(time.time() * 1000) << 16) + number:016x}"}
+            for number in range(256)]
+    impostor(made.addresses[2], made.port, respond(json.dumps({**SELF, "overrides": over})))
+    made.list(made.addresses[:3])
+    for member in made.members:
+        until(lambda member=member: len(member.cluster()["overrides"]) == 256, "the table is full")
+    for wish, state in (("FORCE_OPEN", "FORCED_OPEN"), ("CLOSE", "CLOSED"), ("DISABLE", "DISABLED")):
+        status, result = made.members[0].set(updateState=wish)
+        assert status == 200, result
+        until(lambda: [member.state() for member in made.members] == [state] * 2, f"both take it: {wish}")
+    for member in made.members:  # the one that gave way is told again and again
+        for _ in range(2):
+            before = next(one["ageMs"] for one in member.cluster()["gateways"] if one.get("name") == SELF["name"])
+            until(lambda: next(one["ageMs"] for one in member.cluster()["gateways"] if one.get("name") == SELF["name"]) < before, "a new answer")
+        names = {one["breaker"] for one in member.cluster()["overrides"]}
+        assert names == {"patient"} | {f"invented-{number}" for number in range(1, 256)} and member.state() == "DISABLED"
+
+
+def test_a_breaker_does_not_take_an_older_override_when_the_newer_one_has_given_way(cluster, impostor):
+    made = cluster(1)
+    (one,) = made.members
+    now_ms = int(time.time() * 1000)
+    older = {"breaker": "patient", "state": "FORCE_OPEN", "origin": "x", "stamp": f"{now_ms - 60_000 << 16:016x}", "leftMs": 3_600_000}
+    newer = [{"breaker": f"invented-{number}", "state": "CLOSE", "origin": "x", "stamp": f"{(now_ms + 3_600_000 << 16) + number:016x}"}
+             for number in range(256)]
+
+    def tells(name, overrides):
+        other.answer = respond(json.dumps({**SELF, "name": name, "overrides": overrides}))
+        until(lambda: name in [gateway.get("name") for gateway in one.cluster()["gateways"]], "it was heard")
+        return "patient" in [entry["breaker"] for entry in one.cluster()["overrides"]], one.state()
+
+    other = impostor(made.addresses[1], made.port, respond(json.dumps(SELF)))
+    made.list(made.addresses[:2])
+    assert tells("first", [older]) == (True, "FORCED_OPEN")
+    assert one.set(updateState="CLOSE")[0] == 200
+    assert tells("second", newer) == (False, "CLOSED")
+    assert tells("third", [older]) == (False, "CLOSED")
+
+
+def test_an_override_that_an_answer_waits_for_does_not_give_way(cluster, impostor):
+    made = cluster(1)
+    (one,) = made.members
+
+    def holding(count):
+        return respond(json.dumps({**SELF, "overrides": [{"breaker": f"invented-{number}", "state": "DISABLE", "origin": "x", "leftMs": 3_600_000,
+                                                          "stamp": f"{(int(time.time() * 1000) << 16) + number:016x}"} for number in range(count)]}))
+
+    other = impostor(made.addresses[1], made.port, holding(255))
+    made.list(made.addresses[:2])
+    until(lambda: len(one.cluster()["overrides"]) == 255, "there is room for one more")
+    results = []
+    asking = threading.Thread(target=lambda: results.append(one.set(updateState="CLOSE")))
+    asking.start()
+    until(lambda: len(one.cluster()["overrides"]) == 256, "it is set")
+    other.answer = holding(256)
+    asking.join()
+    ((status, result),) = results
+    assert status == 200 and result["state"] == "CLOSE"
+    until(lambda: "invented-255" in [one["breaker"] for one in one.cluster()["overrides"]], "it gives way when nobody waits any more")
+
+
 def test_a_stamp_at_the_end_of_time_does_not_stop_overrides(cluster, impostor):
     """It would be above all stamps that a gateway can still give."""
     made = cluster(2)

@@ -121,6 +121,49 @@ static void test_there_are_not_too_many(void **state)
 	overrides_destroy(&overrides);
 }
 
+static bool is_breaker_1(const void *context, const char *breaker)
+{
+	(void)context;
+	return strcmp(breaker, "breaker-1") == 0;
+}
+
+static bool make_room(struct overrides *overrides, struct override_entry one)
+{
+	return overrides_make_room(overrides, &one, is_breaker_1, NULL);
+}
+
+static void test_the_oldest_that_is_over_gives_way(void **state)
+{
+	struct overrides overrides = { 0 };
+	char name[OVERRIDE_NAME];
+
+	(void)state;
+	for (uint64_t i = 0; i < OVERRIDES_MAX; i++) {
+		snprintf(name, sizeof name, "breaker-%d", (int)i);
+		take(&overrides, entry(name, i < 4 ? BREAKER_CLOSED : BREAKER_DISABLED, 100 + (i ^ 1), "x"));
+	}
+	/* breaker-1 is the oldest, but somebody needs it: breaker-0 is next */
+	assert_false(make_room(&overrides, entry("a", BREAKER_CLOSED, 99, "x")));
+	assert_false(make_room(&overrides, entry("a", BREAKER_CLOSED, 101, "x")));
+	assert_true(make_room(&overrides, entry("a", BREAKER_CLOSED, 102, "x")));
+	assert_null(overrides_find(&overrides, "breaker-0"));
+	assert_int_equal(take(&overrides, entry("a", BREAKER_CLOSED, 102, "x")), OVERRIDE_TAKEN);
+	assert_string_equal(overrides.list[0].breaker, "breaker-1"); /* the others keep their order */
+	assert_string_equal(overrides.list[OVERRIDES_MAX - 1].breaker, "a");
+	assert_false(make_room(&overrides, entry("breaker-0", BREAKER_CLOSED, 101, "x"))); /* it comes back */
+	/* One that holds takes the place of any that does not, and never that of another that holds. */
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof name, "holds-%d", i);
+		assert_true(make_room(&overrides, entry(name, BREAKER_DISABLED, 1, "x")));
+		assert_int_equal(take(&overrides, entry(name, BREAKER_DISABLED, 1, "x")), OVERRIDE_TAKEN);
+	}
+	assert_false(make_room(&overrides, entry("holds-3", BREAKER_DISABLED, 999, "x")));
+	assert_non_null(overrides_find(&overrides, "breaker-1"));
+	assert_non_null(overrides_expire(&overrides, 5000));
+	assert_true(make_room(&overrides, entry("holds-3", BREAKER_DISABLED, 999, "x")));
+	overrides_destroy(&overrides);
+}
+
 static void test_texts(void **state)
 {
 	static const char *const bad_stamps[] = { "", "0", "0000000000000000", "ffffffffffffffff", "018bcfe56800000",
@@ -157,6 +200,7 @@ int main(void)
 		cmocka_unit_test(test_order_does_not_matter),
 		cmocka_unit_test(test_the_end),
 		cmocka_unit_test(test_there_are_not_too_many),
+		cmocka_unit_test(test_the_oldest_that_is_over_gives_way),
 		cmocka_unit_test(test_texts),
 	};
 
