@@ -12,8 +12,8 @@
 static const char *const OWN_LABELS[] = {
 	"endpoint", "error", "event", "exception", "group", "httpMethod", "httpStatusCode", "http_method", "http_status_code",
 	"key", "kind", "le", "method", "name", "outcome", "reason", "result", "route", "routeId", "routeUri",
-	"spring_cloud_gateway_route_id", "spring_cloud_gateway_route_uri", "state", "status", "terminal", "upstream", "uri",
-	"version"};
+	"spring_cloud_gateway_route_id", "spring_cloud_gateway_route_uri", "state", "status", "store", "terminal", "upstream",
+	"uri", "version"};
 
 static bool is_own_label(const char *name)
 {

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import process
 from harness import Client, ended_after, free_port, until
 from process import IS_SANITIZED, memory
 from redis import Redis
@@ -53,6 +54,17 @@ def test_one_limit_over_two_gateways(gateway, upstream, redis):
     assert 100 <= allowed <= 100 + local
     assert sum(decisions(running, "store") for running in runnings) == 320 - local
     assert b"gateway:/:" in store.command("KEYS", "*")
+
+
+def test_no_label_is_taken_for_a_tag(gateway, upstream, redis, tmp_path):
+    """A label that is there twice makes Prometheus drop all metrics."""
+    running = gateway(upstream(), limited(redis().url))
+    labels = sorted({label for _, found, _ in running.metrics() for label in found})
+    assert "store" in labels
+    for label in labels:
+        file = tmp_path / "tagged.yml"
+        file.write_text(f"listen: 127.0.0.1:80\nmetrics: {{ tags: {{ {label}: x }} }}\n")
+        assert f'the metrics already have a label "{label}"' in process.run("--check", "--config", str(file)).stderr
 
 
 def test_it_waits_for_the_true_time(gateway, upstream, redis, client):
