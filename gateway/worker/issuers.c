@@ -34,15 +34,24 @@ static bool add(struct issuers *issuers, struct key_source *source, struct key_s
 	return true;
 }
 
-/* One that on_keys() makes wait again waits for the next answer. */
+static bool is_left(const struct issuers *issuers, const struct key_source *source)
+{
+	const struct issuer_keys *known = find(issuers, source);
+
+	return known != NULL && known->is_left;
+}
+
+/* Those who wait for this source; NULL: for those that are left. One that on_keys() makes wait again waits for the next answer. */
 static void wake(struct issuers *issuers, const struct key_source *source)
 {
 	struct ring woken;
 
 	ring_init(&woken);
 	for (struct ring *entry = issuers->waits.next, *next; entry != &issuers->waits; entry = next) {
+		const struct key_source *awaited = container_of(entry, struct issuer_wait, entry)->source;
+
 		next = entry->next;
-		if (container_of(entry, struct issuer_wait, entry)->source != source)
+		if (source != NULL ? awaited != source : !is_left(issuers, awaited))
 			continue;
 		ring_remove(entry);
 		ring_append(&woken, entry);
@@ -82,10 +91,17 @@ static bool names(const struct config *config, const struct key_source *source)
 
 void issuers_take_config(struct issuers *issuers, const struct config *config)
 {
+	for (size_t i = 0; i < issuers->count; i++)
+		issuers->list[i].is_left = !names(config, issuers->list[i].source);
+	wake(issuers, NULL);
+}
+
+void issuers_drop_left(struct issuers *issuers)
+{
 	size_t kept = 0;
 
 	for (size_t i = 0; i < issuers->count; i++) {
-		if (names(config, issuers->list[i].source))
+		if (!issuers->list[i].is_left)
 			issuers->list[kept++] = issuers->list[i];
 		else
 			drop(&issuers->list[i]);
@@ -110,7 +126,7 @@ bool issuers_await(struct issuers *issuers, struct issuer_wait *wait, uint64_t n
 	                now_ms - known->asked_ms < (known->is_asked ? ASK_AGAIN_MS : ASK_GAP_MS);
 
 	*must_ask = false;
-	if (known == NULL || (is_fresh && !known->is_asked))
+	if (known == NULL || known->is_left || (is_fresh && !known->is_asked))
 		return false;
 	if (!is_fresh) {
 		known->asked_ms = now_ms;

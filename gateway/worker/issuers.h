@@ -13,6 +13,7 @@ struct issuer_keys {
 	struct key_set *keys;      /* a reference */
 	uint64_t asked_ms;         /* when the worker last told the control thread about a token with an unknown key */
 	bool is_asked;             /* the control thread has not answered yet */
+	bool is_left;              /* only requests that run with an earlier configuration need it; nobody fetches its keys */
 };
 
 /* A request whose token names an unknown key, until the control thread knows of newer keys, or that there are none. */
@@ -33,8 +34,10 @@ struct issuers {
 /* The control thread's answer, or keys that it fetched anyway: takes both references, then calls on_keys() of those who wait.
  * Without memory the old keys stay. */
 void issuers_take_keys(struct issuers *issuers, struct key_source *source, struct key_set *keys);
-/* A new configuration is in use: drops the keys of sources that it does not name. */
+/* A new configuration is in use. Sources that it does not name get no more keys: calls on_keys() of those who wait for these. */
 void issuers_take_config(struct issuers *issuers, const struct config *config);
+/* No request runs with an earlier configuration: drops the keys that only such needed. */
+void issuers_drop_left(struct issuers *issuers);
 /* Valid until the end of the loop iteration. NULL: there are none yet. */
 const struct key_set *issuers_find_keys(const struct issuers *issuers, const struct key_source *source);
 /* A token names a key that is not among them. False: they are as new as they can be. True: the request waits, and if *must_ask

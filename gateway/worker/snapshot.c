@@ -59,6 +59,8 @@ static __attribute__((noinline)) void end_snapshot(struct worker *worker, struct
 {
 	struct config *config = snapshot->config;
 
+	if (snapshot != worker->snapshot && --worker->earlier_snapshots == 0)
+		issuers_drop_left(&worker->issuers);
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		struct local_upstream *local = worker_local(worker, config->upstreams[i].upstream);
 
@@ -199,10 +201,12 @@ bool snapshot_take_config(struct worker *worker, struct config *config)
 	}
 	for (size_t i = 0; i < config->upstream_count; i++)
 		worker->upcalls->take_limits(worker, &config->upstreams[i]);
-	issuers_take_config(&worker->issuers, config);
 	*snapshot = (struct snapshot){ .config = config, .uses = 1 };
 	worker->snapshot = snapshot;
-	if (old != NULL)
+	if (old != NULL) {
+		worker->earlier_snapshots++;
+		issuers_take_config(&worker->issuers, config);
 		snapshot_release(worker, old);
+	}
 	return true;
 }

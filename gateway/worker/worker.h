@@ -145,6 +145,7 @@ struct worker {
 	size_t listener_count;
 	enum { WORKER_SERVING, WORKER_DRAINING, WORKER_STOPPED } state;
 	struct snapshot *snapshot; /* the current one */
+	unsigned earlier_snapshots; /* that requests still run with */
 	struct local_upstream *locals; /* by upstream->index */
 	size_t local_count;
 	struct pool **pools; /* by endpoint->index */

@@ -27,10 +27,11 @@ def issuer(upstream, keys):
 @pytest.fixture
 def guarded(gateway, upstream, issuer):
     """guarded(**keys of auth.jwt): a gateway with one guarded route, and the service behind it."""
-    def make(keys_known=True, access_log=None, **more):
+    def make(workers=2, **more):
         service = upstream()
         jwt = {"issuer": issuer.name, "audiences": ["hospital"], "jwks": issuer.url, **more}
-        running = gateway(service, [{"path": "/", "auth": {"jwt": {key: value for key, value in jwt.items() if value is not None}}}])
+        running = gateway(service, [{"path": "/", "auth": {"jwt": {key: value for key, value in jwt.items() if value is not None}}}],
+                          workers=workers)
         running.service = service
         return running
 
@@ -299,6 +300,23 @@ def test_reloads(gateway, upstream, issuer, keys):
     running.configure(service, [{"path": "/"}])
     assert "in use now" in running.reload()
     until(lambda: ask(running).status == 200, "both workers know")
+
+
+def test_a_reload_lets_no_token_wait_for_an_issuer_that_it_leaves(guarded, issuer, keys):
+    """The request goes on with the configuration that it began with, and with the keys that were known."""
+    running, may_answer = guarded(workers=1), threading.Event()
+    assert ask(running, issuer.token()).status == 200
+    asked = len(issuer.server.requests)
+    issuer.server.handler = lambda connection, request: may_answer.wait(GUARD)
+    waiting = Client(running.port)
+    waiting.ask(headers=bearer(issuer.token(keys[1])))
+    issuer.server.wait_for(asked + 1)
+    running.configure(running.service, [{"path": "/"}], workers=1)
+    assert "in use now" in running.reload()
+    expect_refused(waiting.answer(), "the token was signed with a key that is not known")
+    assert not may_answer.is_set() and ask(running).status == 200
+    may_answer.set()
+    waiting.close()
 
 
 def test_a_reload_waits_for_keys(gateway, upstream, issuer):
