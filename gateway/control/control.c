@@ -178,7 +178,10 @@ static void on_message(evutil_socket_t fd, short what, void *context)
 			control_take_kept(control, message->object);
 			break;
 		case CONTROL_KEYS:
-			jwks_on_wanted(control, message->subject);
+			if (control->state == CONTROL_STOPPED)
+				key_source_release(message->subject);
+			else
+				jwks_on_wanted(control, message->subject);
 			break;
 		case CONTROL_DRAINED:
 			drain_on_drained(control, message->subject);
