@@ -86,6 +86,14 @@ static json_t *state(bool is_well, const char *bad_word)
 	return json_pack("{s:s}", "status", is_well ? "UP" : bad_word);
 }
 
+/* As Spring Boot maps a status to HTTP's; CIRCUIT_OPEN is no illness. */
+static bool is_bad(const json_t *component)
+{
+	const char *status = json_string_value(json_object_get(component, "status"));
+
+	return status != NULL && (strcmp(status, "DOWN") == 0 || strcmp(status, "OUT_OF_SERVICE") == 0);
+}
+
 void health_actuator(struct page_request *request)
 {
 	const struct admin_view *view = request->view;
@@ -114,5 +122,5 @@ void health_actuator(struct page_request *request)
 	if (one == NULL)
 		page_error(request, 404, "health has no such component");
 	else
-		page_json(request, 200, PAGE_ACTUATOR, one);
+		page_json(request, is_bad(one) ? 503 : 200, PAGE_ACTUATOR, one);
 }

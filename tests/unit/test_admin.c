@@ -96,11 +96,15 @@ static void test_draining_and_stuck(void **state)
 	json_decref(get_json("/actuator/health/readiness", 503));
 	json_decref(get_json("/actuator/health/liveness", 200));
 	json_decref(get_json("/actuator/health", 503));
+	json_decref(get_json("/actuator/health/readinessState", 503));
+	json_decref(get_json("/actuator/health/livenessState", 200));
+	json_decref(get_json("/actuator/health/circuitBreakers", 200));
 	world.is_live = false;
 	value = get_json("/livez", 503);
 	expect_text(value, "status", "DOWN");
 	json_decref(value);
 	json_decref(get_json("/actuator/health/liveness", 503));
+	json_decref(get_json("/actuator/health/livenessState", 503));
 }
 
 static void test_lists(void **state)
