@@ -56,12 +56,12 @@ static bool find(void *context, struct address *address)
 	return address->family != 0;
 }
 
-/* The first worker that loses the store logs it, and so does the last one that has it again. */
+/* The first worker that loses the store logs it, and so does the last one that has it again. Without users it is no loss. */
 static void on_down(void *context, const char *why)
 {
 	struct link *link = context;
 
-	if (link->is_down)
+	if (link->is_down || atomic_load(&link->store->users) == 0)
 		return;
 	link->is_down = true;
 	if (atomic_fetch_add(&link->store->links_down, 1) == 0)

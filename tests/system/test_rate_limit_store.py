@@ -9,7 +9,7 @@ import pytest
 
 import process
 from harness import Client, ended_after, free_port, until
-from process import IS_SANITIZED, memory
+from process import IS_SANITIZED, each, memory
 from redis import Redis
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed (make deps-test)")
@@ -22,6 +22,10 @@ def redis(tmp_path):
 
 def limited(store, **keys):
     return [{"path": "/", "rate_limit": {"rate": "1/h", "burst": 100, "key": "route", "store": store, **keys}}]
+
+
+def sockets_of(running):
+    return sum(target.startswith("socket:") for target in each(running.process, "fd", os.readlink))
 
 
 def decisions(running, result):
@@ -54,6 +58,20 @@ def test_one_limit_over_two_gateways(gateway, upstream, redis):
     assert 100 <= allowed <= 100 + local
     assert sum(decisions(running, "store") for running in runnings) == 320 - local
     assert b"gateway:/:" in store.command("KEYS", "*")
+
+
+def test_nobody_misses_a_store_that_a_reload_has_left(gateway, upstream, redis, client):
+    store, behind = redis(), upstream()
+    running = gateway(behind, limited(store.url), workers=1)
+    assert client(running).request().status == 200
+    until(lambda: is_up(running), "the store answers")
+    running.configure(behind, workers=1)
+    assert "in use now" in running.reload()
+    connected = sockets_of(running)
+    store.stop()
+    until(lambda: sockets_of(running) < connected, "the gateway has closed its connection")
+    client(running).request()
+    assert not running.has_said("limits by itself")
 
 
 def test_no_label_is_taken_for_a_tag(gateway, upstream, redis, tmp_path):
