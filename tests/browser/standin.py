@@ -69,6 +69,10 @@ class Standin:
                 else:
                     self.answer(404, b"{}", "application/json")
 
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def answer(self, status, body, kind):
                 self.send_response(status)
                 for field, value in (("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", "no-store"),

@@ -7,6 +7,7 @@ import pytest
 
 import conftest
 import harness
+import standin
 from conftest import TOKEN
 
 ALL = "on all 3 gateways"
@@ -294,6 +295,45 @@ def test_an_override_that_is_undone_by_hand(three, browser):
     browser.see("applied", "#override-result", 3)
     browser.press("\ue00c")
     browser.see("All is well: 2 upstreams")
+
+
+def test_an_answer_that_comes_after_its_dialog_was_closed(browser):
+    """It is not for the dialog that is open by then, of the same breaker or of another."""
+    whole, path, release = standin.cluster(2, 1, 1), "/cluster/breakers/service-00", threading.Event()
+    whole["overrides"] = [{"breaker": "service-00", "state": "FORCE_OPEN", "leftMs": 60000, "reason": "why", "stamp": "1", "results": ["applied"]}]
+
+    def late():
+        release.wait(harness.GUARD)
+        return {"stamp": "1"}
+
+    made = standin.Standin({"/cluster": whole, "/requests": {"requests": []}, "/actuator/gateway/routes": [], path: late,
+                            "/cluster/breakers/service-01": {"stamp": "2"}})
+    try:
+        browser.open(made.url)
+        browser.see("service-00", "#cards")
+        for name, wish in (("service-00", "CLOSE"), ("service-01", "DISABLE")):
+            asked = made.asked.count(path)
+            release.clear()
+            browser.run("performance.clearResourceTimings()")
+            fill_override(browser, "service-00", "FORCE_OPEN")
+            browser.click("#override-do")
+            browser.until(lambda: made.asked.count(path) > asked, "the request")
+            browser.press("\ue00c")
+            fill_override(browser, name, wish)
+            assert browser.run("return document.getElementById('override-do').disabled") is False
+            release.set()
+            browser.until(lambda: browser.run("return performance.getEntriesByType('resource').some((one) => one.name.endsWith(arguments[0]))", path), "the answer")
+            turns = len(made.asked)
+            browser.until(lambda: len(made.asked) > turns + 3, "two turns of the page")
+            assert "Done." not in browser.text("#override")
+            assert browser.run("return document.getElementById('override-do').checkVisibility()")
+            browser.press("\ue00c")
+        fill_override(browser, "service-01", "DISABLE")
+        browser.click("#override-do")
+        browser.see("Done.", "#override-preview")
+    finally:
+        release.set()
+        made.stop()
 
 
 def test_a_wrong_token_changes_nothing(three, browser):

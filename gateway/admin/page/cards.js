@@ -106,14 +106,14 @@ function makeCard(page, { name }) {
 	card.facts = el("dl", { class: "facts" });
 	card.rates = el("p", { class: "rates" });
 	card.chips = el("ul", { class: "chips" });
-	card.toggle = el("button", { type: "button", on: { click: () => { card.isOpen = !isOpen(card); fill(card); } } });
-	const act = (label, wish) => el("button", { type: "button", "data-wish": wish, "aria-label": `${label}: ${name}`, on: { click: () => page.change(name, wish) } }, `${label} …`);
+	card.toggle = el("button", { on: { click: () => { card.isOpen = !isOpen(card); fill(card); } } });
+	const act = (label, wish) => el("button", { "data-wish": wish, "aria-label": `${label}: ${name}`, on: { click: () => page.change(name, wish) } }, `${label} …`);
 	card.undo = act("Back to automatic", "CLOSE");
 	card.rows = el("tbody");
 	card.matrixHead = el("tr");
 	card.matrixBody = el("tbody");
 	card.matrixNone = el("p", { class: "note" }, "No replica is known.");
-	card.matrixAll = el("button", { type: "button", on: { click: () => { card.showsAll = !card.showsAll; fill(card); } } });
+	card.matrixAll = el("button", { on: { click: () => { card.showsAll = !card.showsAll; fill(card); } } });
 	card.details = el("div", { class: "details" },
 		table("By gateway", el("tr", {}, ...["Gateway", ...Object.values(COLUMNS)].map((name) => el("th", { scope: "col" }, name))), card.rows),
 		table("Replicas by gateway: a red row is a sick replica, a red column a sick node", card.matrixHead, card.matrixBody),
@@ -122,7 +122,7 @@ function makeCard(page, { name }) {
 		el("div", { class: "summary" }, card.spark.root, card.rates), card.chips,
 		el("div", { class: "actions" }, card.toggle, act("Force open", "FORCE_OPEN"), act("Force closed", "DISABLE"),
 			act("Observe", "METRICS_ONLY"), card.undo,
-			el("button", { type: "button", on: { click: () => page.seek(name) } }, "Its requests")),
+			el("button", { on: { click: () => page.seek(name) } }, "Its requests")),
 		card.details);
 	card.root.card = card;
 	seen.observe(card.root);
@@ -154,7 +154,7 @@ function fill(card) {
 		(sum.tries === 0 ? "The upstream was not asked." : `Of ${rate(sum.tries)} at the upstream ${share(sum.tries - sum.triesFailed, sum.tries)} succeeded.`);
 	draw(card.spark, sum.trend.requests, sum.trend.failed, `two minutes, all gateways; now ${rate(sum.trend.requests.at(-1))}, ${rate(failed)} failed or refused`);
 	text(card.rates, words);
-	keyed(card.chips, model.gateways, (gateway) => gateway.key, () => {
+	keyed(card.chips, model.gateways, ({ key }) => key, () => {
 		const made = mark("chip"), name = el("span");
 		made.root.prepend(name, " ");
 		return { root: el("li", {}, made.root), made, name };
@@ -169,13 +169,13 @@ function fill(card) {
 	hide(card.undo, !upstream.canUndo);
 	hide(card.details, !open);
 	if (open) {
-		keyed(card.rows, model.gateways, (gateway) => gateway.key, makeRow, (row, gateway) => setRow(row, gateway, model.cellOf(upstream, gateway)));
+		keyed(card.rows, model.gateways, ({ key }) => key, makeRow, (row, gateway) => setRow(row, gateway, model.cellOf(upstream, gateway)));
 		setMatrix(card, model);
 	}
 }
 
 export function showCards(parent, upstreams, page) {
-	return keyed(parent, upstreams, (upstream) => upstream.name, (upstream) => makeCard(page, upstream), (card, upstream) => {
+	return keyed(parent, upstreams, ({ name }) => name, (upstream) => makeCard(page, upstream), (card, upstream) => {
 		const isNew = card.upstream === undefined;
 		card.upstream = upstream;
 		if (card.isVisible || isNew)

@@ -26,7 +26,7 @@ export function stripWords(model) {
 
 export function showProblems(parent, model, open) {
 	const wrong = model.upstreams.filter((upstream) => upstream.verdict.level !== "ok").sort((a, b) => b.rank - a.rank);
-	keyed(parent, wrong, (upstream) => upstream.name, (upstream) => {
+	keyed(parent, wrong, ({ name }) => name, (upstream) => {
 		const made = mark("", "li");
 		made.word.before(el("a", { href: "#upstreams", on: { click: (event) => { event.preventDefault(); open(upstream.name); } } }, upstream.name), " ");
 		return made;
@@ -85,7 +85,7 @@ function makeRequest() {
 }
 
 export function showRequests(parent, requests) {
-	keyed(parent, requests, (request) => request.key, makeRequest, (made, request) => {
+	keyed(parent, requests, ({ key }) => key, makeRequest, (made, request) => {
 		text(made.time, clock(request.wallMs, true));
 		text(made.what, `${request.method} ${request.path}`);
 		text(made.result, `${request.status || "no answer"}, ${request.outcome.replaceAll("_", " ")}`);

@@ -25,6 +25,7 @@ export class Override {
 	constructor(page) {
 		this.page = page;
 		this.token = "";
+		this.asked = {}; /* by the dialog that is open */
 		this.dialog = document.getElementById("override");
 		this.dialog.querySelector("form").addEventListener("submit", (event) => {
 			event.preventDefault();
@@ -35,9 +36,7 @@ export class Override {
 
 	open(name, wish) {
 		const { title, words } = WISHES.get(wish);
-		this.name = name;
-		this.wish = wish;
-		this.isDone = false;
+		this.asked = { name, wish };
 		text(part("title"), `${title}: ${name}`);
 		text(part("what"), `On all gateways. ${words}`);
 		text(part("error"), "");
@@ -49,6 +48,7 @@ export class Override {
 		part("token").value = this.token;
 		hide(part("fields"), false);
 		hide(part("do"), false);
+		part("do").disabled = false;
 		this.update();
 		this.dialog.showModal();
 		part("reason").focus();
@@ -56,43 +56,43 @@ export class Override {
 
 	/* The preview, or what became of it. */
 	update() {
-		const upstream = this.page.model.upstreams.find((one) => one.name === this.name);
+		const { asked, page: { model } } = this, upstream = model.upstreams.find((one) => one.name === asked.name);
 		if (upstream === undefined)
 			return;
-		if (!this.isDone)
-			text(part("preview"), preview(this.wish, upstream));
+		if (asked.stamp === undefined)
+			text(part("preview"), preview(asked.wish, upstream));
 		else
-			keyed(part("result"), this.page.model.resultsOf(this.name, this.stamp), ({ key }) => key, () => mark("", "li"),
+			keyed(part("result"), model.resultsOf(asked.name, asked.stamp), ({ key }) => key, () => mark("", "li"),
 				(made, { name, isGood, words }) => setMark(made, levelOf(isGood ? "ok" : "bad"), `${name}: ${words}`));
 	}
 
 	async send() {
-		const body = { updateState: this.wish, reason: part("reason").value.trim() };
-		if (this.wish !== "CLOSE")
-			body.for = part("for").value;
+		const { asked } = this, body = { updateState: asked.wish, reason: part("reason").value.trim(), for: asked.wish === "CLOSE" ? undefined : part("for").value };
 		this.token = part("token").value.trim();
-		const headers = { "Content-Type": "application/json" };
-		if (this.token !== "")
-			headers.Authorization = `Bearer ${this.token}`;
+		const headers = { "Content-Type": "application/json", ...(this.token && { Authorization: `Bearer ${this.token}` }) };
 		part("do").disabled = true;
 		text(part("error"), "");
+		let failure = "";
 		try {
-			const answer = await fetch(`/cluster/breakers/${encodeURIComponent(this.name)}`, { method: "POST", headers, body: JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(10000) });
+			const answer = await fetch(`/cluster/breakers/${encodeURIComponent(asked.name)}`, { method: "POST", headers, body: JSON.stringify(body), signal: AbortSignal.timeout(10000) });
 			const said = await answer.json().catch(() => ({}));
 			if (!answer.ok)
 				throw new Error(answer.status === 401 ? "This is not the token of admin.token_file; nothing was changed." : `Nothing was changed: ${clean(said.message) || `status ${answer.status}`}`);
-			this.isDone = true;
-			this.stamp = clean(said.stamp, 32);
-			text(part("preview"), "Done. By gateway:");
-			hide(part("fields"), true);
-			hide(part("do"), true);
-			this.update();
-			part("cancel").focus();
-			this.page.poll();
+			asked.stamp = clean(said.stamp, 32);
 		} catch (error) {
-			text(part("error"), error.name === "Error" ? error.message : "The gateway did not answer; look at the result before you try again.");
-		} finally {
-			part("do").disabled = false;
+			failure = error.name === "Error" ? error.message : "The gateway did not answer; look at the result before you try again.";
 		}
+		if (asked !== this.asked)
+			return; /* another dialog is open by now */
+		text(part("error"), failure);
+		part("do").disabled = false;
+		if (failure)
+			return;
+		text(part("preview"), "Done. By gateway:");
+		hide(part("fields"), true);
+		hide(part("do"), true);
+		this.update();
+		part("cancel").focus();
+		this.page.poll();
 	}
 }
