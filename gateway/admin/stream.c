@@ -25,6 +25,7 @@ enum { BACKLOG_MAX_BYTES = 256 * 1024, INPUT_MAX_BYTES = 4096, WRITE_TIMEOUT_S =
 struct streams {
 	struct event *timer;
 	struct history *history;
+	json_t *summed; /* an object, whose keys are the upstreams of the last sum; NULL: nobody watched it */
 	struct watcher {
 		struct evhttp_request *request; /* NULL: the place is free */
 		struct cluster *cluster; /* of all gateways; NULL: of this one */
@@ -56,8 +57,29 @@ static struct evbuffer *write_turn(json_t *messages)
 	return turn;
 }
 
+/* An upstream that no gateway has any more disappears from the dashboard. */
+static void add_deletions(struct streams *streams, json_t *sums)
+{
+	json_t *names = json_object(), *ignored;
+	const char *name;
+
+	for (size_t i = 0; i < json_array_size(sums); i++)
+		json_object_set_new(names, json_string_value(json_object_get(json_array_get(sums, i), "name")), json_null());
+	json_object_foreach(streams->summed, name, ignored)
+		if (json_object_get(names, name) == NULL)
+			json_array_append_new(sums, hystrix_deletion(name));
+	json_decref(streams->summed);
+	streams->summed = names;
+}
+
+static void forget_sum(struct streams *streams)
+{
+	json_decref(streams->summed);
+	streams->summed = NULL;
+}
+
 /* The lines for those who watch all gateways. NULL: nobody does, or memory is short. */
-static struct evbuffer *sum_turn(const struct streams *streams)
+static struct evbuffer *sum_turn(struct streams *streams)
 {
 	struct cluster *cluster = NULL;
 	json_t *own, *sums;
@@ -65,11 +87,14 @@ static struct evbuffer *sum_turn(const struct streams *streams)
 	for (size_t i = 0; i < STREAMS_MAX && cluster == NULL; i++)
 		if (streams->watchers[i].request != NULL)
 			cluster = streams->watchers[i].cluster;
-	if (cluster == NULL)
+	if (cluster == NULL) {
+		forget_sum(streams);
 		return NULL;
+	}
 	own = history_messages(streams->history);
 	sums = cluster_sum_messages(cluster, own);
 	json_decref(own);
+	add_deletions(streams, sums);
 	return write_turn(sums);
 }
 
@@ -212,5 +237,6 @@ void streams_free(struct streams *streams)
 		if (streams->watchers[i].request != NULL)
 			evhttp_connection_free(streams->watchers[i].connection);
 	event_free(streams->timer);
+	forget_sum(streams);
 	free(streams);
 }

@@ -712,17 +712,23 @@ def test_a_page_that_is_closed_while_it_waits_is_forgotten(cluster, impostor):
 
 # ---- the Hystrix dashboard ----------------------------------------------------------------------------------------------------------
 
-def read_stream(member, path, is_wanted):
-    """The first message of a stream that is as wanted."""
+@contextlib.contextmanager
+def watching(member, path):
+    """The messages of a stream, as they come."""
     with socket.create_connection((member.address, member.admin_port), timeout=10) as wire:
         wire.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        yield (json.loads(line[6:]) for line in wire.makefile("r", encoding="utf-8", newline="\n") if line.startswith("data: "))
+
+
+def read_stream(member, path, is_wanted):
+    """The first message of a stream that is as wanted."""
+    with watching(member, path) as stream:
         messages = []
-        for line in wire.makefile("r", encoding="utf-8", newline="\n"):
-            if line.startswith("data: "):
-                messages.append(json.loads(line[6:]))
-                if is_wanted(messages[-1]):
-                    return messages[-1]
-                assert len(messages) < 40, [(one["requestCount"], one["reportingHosts"], one["isCircuitBreakerOpen"]) for one in messages]
+        for message in stream:
+            messages.append(message)
+            if is_wanted(message):
+                return message
+            assert len(messages) < 40, [(one["requestCount"], one["reportingHosts"], one["isCircuitBreakerOpen"]) for one in messages]
     raise EOFError(messages)
 
 
@@ -750,6 +756,24 @@ def test_turbine_of_one_gateway_is_its_hystrix_stream(gateway, upstream, client)
     client(one).request()
     message = read_stream(one, "/turbine.stream", lambda message: message["requestCount"] == 1)
     assert message["reportingHosts"] == 1 and message["isCircuitBreakerOpen"] is False
+
+
+def test_turbine_deletes_an_upstream_that_no_gateway_has_any_more(cluster, upstream):
+    patient, ward = ({name: {"url": upstream().url}} for name in ("patient", "ward"))
+    made = cluster(2, upstreams={**patient, **ward})
+    one, two = made.members
+
+    with watching(one, "/turbine.stream") as messages:
+        def told(count=60):
+            """What the stream says next of ward; {}: nothing."""
+            return next((message for message in itertools.islice(messages, count) if message["name"] == "ward"), {})
+
+        until(lambda: told().get("reportingHosts") == 2, "both have it")
+        for member, key, value in ((one, "reportingHosts", 1), (two, "deleteData", "true")):
+            member.configure(patient, cluster={"peers": f"{NAME}:{made.port}"}, dns={"servers": [f"127.0.0.1:{made.dns.port}"]}, access_log="off")
+            member.reload()
+            until(lambda key=key, value=value: told().get(key) == value, f"{key}: {value}")
+        until(lambda: told(6) == {}, "it is told once")
 
 
 def test_turbine_takes_no_nonsense(cluster, impostor):
