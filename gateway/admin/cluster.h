@@ -18,7 +18,7 @@
  *                                     as in self.h; absent: it has never answered
  *       "ageMs": 120,                 of its last word; absent: this one, or it never answered
  *       "clockMs": -3500,             its clock less this one's, within 300 ms
- *       "error": "no answer: ...",    of the last question; absent: it answered
+ *       "error": "no answer: ...",    of the last question, or why it answers in the brief form alone; absent: it answered
  *       "isSilent": true,             it failed to answer twice in a row
  *       "isGone": true                DNS names it no more
  *     } ],

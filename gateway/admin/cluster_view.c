@@ -231,20 +231,15 @@ static json_t *describe_self(const struct making *making, const struct peer_answ
 	return one;
 }
 
-/* This gateway's own answer, as the others would hear it. NULL: out of memory. */
+/* This gateway's own answer, as the others would hear it, but for its size: it counts here even where it is too large for them.
+ * NULL: out of memory. */
 static json_t *hear_self(const struct cluster *cluster, struct peer_answer *answer)
 {
-	json_t *self = self_describe(cluster->view, cluster->history, &cluster->overrides, false), *root = NULL;
-	char *text = json_dumps(self, JSON_COMPACT);
-	const char *error;
+	json_t *self = self_describe(cluster->view, cluster->history, &cluster->overrides, false);
+	const char *ignored;
 
-	if (text == NULL || !peer_answer_read(text, strlen(text), clock_now_ms(), answer, &root, &error)) {
-		*answer = (struct peer_answer){ .override_count = 0 };
-		root = json_incref(self); /* it is longer than peers may be: it still counts here */
-	}
-	free(text);
-	json_decref(self);
-	return root;
+	peer_answer_take(self, clock_now_ms(), answer, &ignored);
+	return self;
 }
 
 /* ---- overrides --------------------------------------------------------------------------------------------------- */

@@ -102,6 +102,15 @@ static const char *read_root(const json_t *root, struct peer_answer *answer)
 	return NULL;
 }
 
+bool peer_answer_take(const json_t *root, uint64_t now_ms, struct peer_answer *answer, const char **error)
+{
+	*answer = (struct peer_answer){ .is_whole = json_is_array(json_object_get(root, "upstreams")) };
+	*error = read_root(root, answer);
+	if (*error == NULL && !read_overrides(json_object_get(root, "overrides"), now_ms, answer))
+		*error = "out of memory";
+	return *error == NULL;
+}
+
 bool peer_answer_read(const char *bytes, size_t length, uint64_t now_ms, struct peer_answer *answer, json_t **root,
                       const char **error)
 {
@@ -110,19 +119,13 @@ bool peer_answer_read(const char *bytes, size_t length, uint64_t now_ms, struct 
 	json_t *tree = is_bounded ? json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &ignored) : NULL;
 
 	*answer = (struct peer_answer){ .is_whole = false };
-	*error = NULL;
 	if (length > PEER_ANSWER_MAX)
 		*error = "the answer is larger than 1 MiB";
 	else if (!is_bounded)
 		*error = "the answer has more objects and lists than a gateway's";
 	else if (!json_is_object(tree))
 		*error = "the answer is no JSON object";
-	else
-		*error = read_root(tree, answer);
-	if (*error == NULL && !read_overrides(json_object_get(tree, "overrides"), now_ms, answer))
-		*error = "out of memory";
-	answer->is_whole = json_is_array(json_object_get(tree, "upstreams"));
-	if (*error == NULL && root != NULL)
+	else if (peer_answer_take(tree, now_ms, answer, error) && root != NULL)
 		*root = json_incref(tree);
 	json_decref(tree);
 	return *error == NULL;

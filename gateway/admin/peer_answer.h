@@ -34,6 +34,8 @@ struct peer_answer {
  * False: `error` says why, in static words, and nothing has to be freed. */
 bool peer_answer_read(const char *bytes, size_t length, uint64_t now_ms, struct peer_answer *answer, json_t **root,
                       const char **error);
+/* The same of a tree, however large. */
+bool peer_answer_take(const json_t *root, uint64_t now_ms, struct peer_answer *answer, const char **error);
 void peer_answer_free(struct peer_answer *answer);
 
 /* The parts of its tree, looked at and copied. `take` is given a new object each time, without what names it, which it takes

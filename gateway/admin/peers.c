@@ -55,10 +55,17 @@ static void drop_whole(struct peer *peer)
 	peer->whole_length = 0;
 }
 
+/* And why there is none. */
+static void forget_whole(struct peer *peer)
+{
+	drop_whole(peer);
+	peer->whole_failures = 0;
+}
+
 /* Without memory for it the page lacks what this peer says in detail. */
 static void keep_whole(struct peer *peer, const struct peer_link_result *result)
 {
-	drop_whole(peer);
+	forget_whole(peer);
 	peer->whole = malloc(result->length);
 	if (peer->whole == NULL)
 		return;
@@ -69,8 +76,12 @@ static void keep_whole(struct peer *peer, const struct peer_link_result *result)
 static void fail(struct peer *peer, const char *before, const char *reason)
 {
 	snprintf(peer->error, sizeof peer->error, "%s%s", before, reason);
+	peer->whole_failures += peer->asks_whole;
+	if (peer->whole_failures >= SILENT_FAILURES)
+		drop_whole(peer);
 	if (++peer->failures < SILENT_FAILURES || peer->is_silent)
 		return;
+	forget_whole(peer);
 	peer->is_silent = true;
 	peer->peers->events->on_change(peer->peers->context, peer, "is silent");
 }
@@ -86,15 +97,18 @@ static void take(struct peer *peer, const struct peer_link_result *result)
 		fail(peer, "", error);
 		return;
 	}
+	if (answer.is_whole)
+		keep_whole(peer, result);
+	else
+		answer.second = peer->answer.second; /* of the whole one that is kept */
 	peer_answer_free(&peer->answer);
 	peer->answer = answer;
 	peer->wall_offset_ms = answer.wall_ms - clock_wall_ms();
 	peer->heard_ms = now_ms;
 	peer->failures = 0;
-	peer->error[0] = '\0';
+	if (peer->whole_failures < SILENT_FAILURES) /* else it says why there is only the brief form */
+		peer->error[0] = '\0';
 	peer->is_self = strcmp(answer.instance, peers->events->instance(peers->context)) == 0;
-	if (answer.is_whole)
-		keep_whole(peer, result);
 	if (peer->is_silent)
 		peers->events->on_change(peers->context, peer, "answers again");
 	peer->is_silent = false;
@@ -139,13 +153,15 @@ static bool is_watched(const struct peers *peers)
 	return clock_now_ms() < peers->watched_until_ms;
 }
 
+/* After a failure for the brief form, since the whole one may be too much, and overrides have to be heard all the same. */
 static void ask(struct peer *peer)
 {
 	struct peers *peers = peer->peers;
-	const char *path = !is_watched(peers)                              ? "/cluster/self?brief"
-	                   : clock_now_ms() < peers->hystrix_until_ms ? "/cluster/self?hystrix"
-	                                                              : "/cluster/self";
+	const char *path = clock_now_ms() < peers->hystrix_until_ms ? "/cluster/self?hystrix" : "/cluster/self";
 
+	peer->asks_whole = is_watched(peers) && peer->failures == 0;
+	if (!peer->asks_whole)
+		path = "/cluster/self?brief";
 	if (peer_link_ask(peer->link, path, PEERS_LIMIT_MS))
 		peers->asking++;
 	else
@@ -218,7 +234,7 @@ static void begin_round(struct peers *peers)
 		struct peer *peer = peers->list[i];
 
 		if (!peers->round_is_whole)
-			drop_whole(peer);
+			forget_whole(peer);
 		peer->waits = true;
 	}
 	set_timer(peers);

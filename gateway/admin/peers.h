@@ -5,8 +5,10 @@
  * time, as a question takes memory while it is under way, with PEERS_LIMIT_MS for all of an answer. While nobody watches they
  * are asked for the brief form, and at most PEERS_EACH_SECOND of them a second, so that a large cluster costs each gateway no
  * more than a middling one: rounds of more peers begin later. A peer that comes, goes, hangs, refuses, or answers nonsense is
- * an entry with words, and costs one question a round. One that DNS names no more stays as an entry for PEERS_GONE_MS and is
- * not asked, as its address may be another's by then; one that had said that it is draining goes at once.
+ * an entry with words, and costs one question a round. One whose whole answer fails, perhaps as it is too large, is asked for
+ * the brief form in the next round, so that watching keeps no override from being heard. One that DNS names no more stays as
+ * an entry for PEERS_GONE_MS and is not asked, as its address may be another's by then; one that had said that it is draining
+ * goes at once.
  *
  * A peer that answers with our own instance is this gateway.
  */
@@ -32,8 +34,10 @@ struct peer {
 	uint64_t heard_ms;      /* its last good answer; 0: never */
 	uint64_t listed_ms;     /* when DNS named it last */
 	bool is_listed, is_self, is_silent;
+	bool asks_whole;        /* the last question was for the whole answer */
 	unsigned failures;      /* in a row */
-	char error[120];        /* of the last question; "": it was fine */
+	unsigned whole_failures; /* of questions for a whole answer, since the last one came */
+	char error[120];        /* of the last question, or why only brief ones are answered; "": it was fine */
 	struct peer_answer answer; /* the last good one, of either form */
 	uint64_t wall_offset_ms;   /* its clock less ours, as a number that may wrap around; within PEERS_LIMIT_MS */
 	char *whole;            /* text of the last whole answer; NULL: none, or nobody watches */

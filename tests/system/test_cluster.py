@@ -776,6 +776,28 @@ def test_turbine_deletes_an_upstream_that_no_gateway_has_any_more(cluster, upstr
         until(lambda: told(6) == {}, "it is told once")
 
 
+def test_watching_more_upstreams_than_an_answer_holds_stops_no_override(cluster):
+    """The stream makes a gateway ask for 2 KB of each upstream, and an answer has at most 1 MiB."""
+    made = cluster(2, upstreams={f"service-{i}": {"url": "http://127.0.0.1:9"} for i in range(600)})
+    one, two = made.members
+
+    def watched():
+        """What `one` says of `two`, while somebody watches its stream."""
+        read_stream(one, "/turbine.stream", lambda _: True)
+        return by_address(one.cluster("?seconds=1"))[two.address]
+
+    def is_incomplete():
+        told = watched()
+        return "larger than allowed" in told.get("error", "") and not told.get("isSilent")
+
+    until(is_incomplete, "it is too large")
+    for wish, state in (("FORCE_OPEN", "FORCED_OPEN"), ("CLOSE", "CLOSED")):
+        two.set("service-7", updateState=wish)
+        until(lambda state=state: watched() and one.state("service-7") == state, f"{wish} arrives")
+        until(is_incomplete, "it says why there is no more")
+    until(lambda: cell(one.cluster("?seconds=1"), two.address, "service-7"), "all of it, as only the page watches now")
+
+
 def test_turbine_takes_no_nonsense(cluster, impostor):
     made = cluster(1)
     impostor(made.addresses[1], made.port, respond(json.dumps({**SELF, "upstreams": [], "hystrix": [

@@ -72,6 +72,33 @@ static void test_what_is_refused(void **state)
 	free(large);
 }
 
+/* Each gateway shows its own, of whatever size. */
+static void test_a_tree_of_any_size(void **state)
+{
+	char *large = malloc(PEER_ANSWER_MAX + 1);
+	json_t *root = json_loads(HEAD ",\"name\":\"node\",\"second\":9}", 0, NULL);
+	struct peer_answer answer;
+	const char *error;
+
+	(void)state;
+	assert_true(large != NULL && root != NULL);
+	memset(large, 'x', PEER_ANSWER_MAX);
+	large[PEER_ANSWER_MAX] = '\0';
+	assert_int_equal(json_object_set_new(root, "x", json_string(large)), 0);
+	free(large);
+	large = json_dumps(root, JSON_COMPACT);
+	assert_string_equal(read_error(large), "the answer is larger than 1 MiB");
+	assert_true(peer_answer_take(root, 1000, &answer, &error));
+	assert_null(error);
+	assert_string_equal(answer.name, "node");
+	assert_int_equal(answer.second, 9);
+	peer_answer_free(&answer);
+	assert_false(peer_answer_take(NULL, 1000, &answer, &error));
+	assert_string_equal(answer.name, "");
+	json_decref(root);
+	free(large);
+}
+
 static size_t overrides_in(const char *list)
 {
 	char text[2048];
@@ -170,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_good_one),
 		cmocka_unit_test(test_what_is_refused),
+		cmocka_unit_test(test_a_tree_of_any_size),
 		cmocka_unit_test(test_overrides_that_make_no_sense_are_left_out),
 		cmocka_unit_test(test_only_what_is_known_is_passed_on),
 		cmocka_unit_test(test_trends_are_cut),
