@@ -1,7 +1,7 @@
 /*
  * Lines that no other file of this folder has read. A name that is nearly one of Spring's is a mistake that Spring ignores in
  * silence; a known name without a counterpart gets its reason; the rest of an application's file does not concern the
- * gateway.
+ * gateway. Then lists that lack an item, which Spring refuses.
  */
 #include <string.h>
 
@@ -196,7 +196,23 @@ static void visit(struct import *import, struct property *property)
 		visit(import, child);
 }
 
+/* The importer takes the items behind a gap; Spring's binder finds them left over and does not start.
+ * NOLINTNEXTLINE(misc-no-recursion) */
+static void judge_gaps(struct import *import, struct property *property)
+{
+	unsigned long long next = 0;
+
+	for (struct property *child = property->first; child != NULL; child = child->next) {
+		if (child->is_item && child->index > next)
+			verdict_different(import->arena, child, "Spring refuses the list, which has no [%llu]", next);
+		if (child->is_item)
+			next = child->index + 1;
+		judge_gaps(import, child);
+	}
+}
+
 void leftovers_judge(struct import *import)
 {
 	visit(import, import->root);
+	judge_gaps(import, import->root);
 }

@@ -1,4 +1,4 @@
-/* The tree. Lists are children in the order in which they were written; Spring's files number them so. */
+/* The tree. The items of a list are in the order of their numbers, wherever they were written: so Spring's binder takes them. */
 #include "gateway/import/property.h"
 
 #include <ctype.h>
@@ -130,15 +130,16 @@ bool property_is_list(const struct property *property)
 
 /* ---- making it --------------------------------------------------------------------------------------------------- */
 
-static void append(struct property *parent, struct property *child)
+/* Behind the others, but an item before the first item with a higher number. */
+static void insert(struct property *parent, struct property *child)
 {
+	struct property **at = &parent->first;
+
+	while (*at != NULL && !(child->is_item && (*at)->is_item && child->index < (*at)->index))
+		at = &(*at)->next;
 	child->parent = parent;
-	child->next = NULL;
-	if (parent->last != NULL)
-		parent->last->next = child;
-	else
-		parent->first = child;
-	parent->last = child;
+	child->next = *at;
+	*at = child;
 	parent->count++;
 }
 
@@ -158,7 +159,9 @@ struct property *property_child(struct arena *arena, struct property *parent, co
 		return child;
 	child = property_allocate(arena, sizeof(*child));
 	*child = (struct property){ .name = name, .file = file, .line = line, .is_item = is_index(name), .is_verbatim = is_verbatim };
-	append(parent, child);
+	if (child->is_item)
+		child->index = strtoull(name + 1, NULL, 10);
+	insert(parent, child);
 	return child;
 }
 
@@ -172,7 +175,7 @@ void property_merge(struct arena *arena, struct property *into, struct property 
 
 		next = child->next;
 		if (old == NULL) {
-			append(into, child);
+			insert(into, child);
 			continue;
 		}
 		if (property_is_list(child) || child->value != NULL) {
@@ -180,13 +183,13 @@ void property_merge(struct arena *arena, struct property *into, struct property 
 
 			*gone = *old;
 			gone->title = property_path(arena, old);
-			append(replaced, gone);
+			insert(replaced, gone);
 			verdict_below(arena, gone, VERDICT_REFUSED,
 			              property_format(arena, "%s:%zu has precedence", child->file, child->line));
 			old->value = child->value;
 			old->file = child->file;
 			old->line = child->line;
-			old->first = old->last = NULL;
+			old->first = NULL;
 			old->count = 0;
 		}
 		property_merge(arena, old, child, replaced);

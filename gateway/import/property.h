@@ -20,12 +20,13 @@ struct property {
 	const char *file;
 	size_t line;
 	bool is_item;     /* of a list */
+	unsigned long long index; /* the item's number */
 	bool is_verbatim; /* its name was in brackets, and has no other spelling */
 	enum verdict verdict;
 	const char *why;     /* of the verdict; NULL = it says all */
 	const char *warning; /* added to an `exact`, which turns it into `different`: a default was fixed, say */
 	const char *title;   /* what the verdict calls it; NULL = its whole name */
-	struct property *parent, *first, *last, *next;
+	struct property *parent, *first, *next;
 	bool is_unused;      /* only routes that are left out have read it; set when verdicts are told */
 	size_t count;
 	size_t number; /* in the order of the tree; set when verdicts are told */
@@ -36,8 +37,8 @@ void *property_allocate(struct arena *arena, size_t size);
 const char *property_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *property_copy(struct arena *arena, const char *text, size_t length);
 
-/* The child of this name, made if there is none. `name` is one step, without dots: "routes" or "[0]". `is_verbatim`: it was in
- * brackets, so that only the same bytes are the same name. */
+/* The child of this name, made if there is none: behind the others, but an item of a list in the order of the numbers. `name` is
+ * one step, without dots: "routes" or "[0]". `is_verbatim`: it was in brackets, so that only the same bytes are the same name. */
 struct property *property_child(struct arena *arena, struct property *parent, const char *name, bool is_verbatim,
                                 const char *file, size_t line);
 /* By a path with dots, from `from` on; NULL when `from` is NULL or there is none. */

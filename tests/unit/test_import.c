@@ -535,6 +535,53 @@ static void test_properties(void **state)
 	assert_made("b: \"\xc3\xbc\"\n");
 }
 
+/* Spring's binder counts from [0] on, whatever the order of the lines: sorted ones have [10] before [2]. */
+static void test_items_go_by_their_numbers(void **state)
+{
+	static const struct {
+		const char *name, *form;
+	} CASES[] = { { "a.properties", "spring.cloud.gateway.routes[%u].%s=%s\n" },
+		      { "a.yml", "spring.cloud.gateway.routes[%u].%s: %s\n" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		char text[2000], *to = text, *end = text + sizeof text;
+
+		for (unsigned sorted = 0; sorted < 11; sorted++) {
+			unsigned number = sorted < 2 ? sorted : sorted == 2 ? 10 : sorted - 1;
+			char uri[20], path[20];
+
+			snprintf(uri, sizeof uri, "http://s%u:80", number);
+			snprintf(path, sizeof path, "Path=/%u/**", number < 9 ? number : 9);
+			to += snprintf(to, (size_t)(end - to), CASES[i].form, number, "predicates[0]", path);
+			to += snprintf(to, (size_t)(end - to), CASES[i].form, number, "uri", uri);
+		}
+		to += snprintf(to, (size_t)(end - to), CASES[i].form, 0, "filters[1]", "PrefixPath=/v1");
+		snprintf(to, (size_t)(end - to), CASES[i].form, 0, "filters[0]", "StripPrefix=1");
+		assert_true(import_text(CASES[i].name, text, NULL));
+		assert_passes();
+		assert_made("\n    url: \"http://s9:80\"\n");
+		assert_null(strstr(made.yml, "\n    url: \"http://s10:80\"\n"));
+		assert_made("strip_prefix: /0\n      add_prefix: /v1\n");
+		assert_null(strstr(made.verdicts, "Spring refuses the list"));
+	}
+}
+
+static void test_gaps_in_lists(void **state)
+{
+	(void)state;
+	assert_true(import_text("a.properties",
+	                        "spring.cloud.gateway.routes[3].uri=http://y:80\n"
+	                        "spring.cloud.gateway.routes[3].predicates[1]=Path=/b/**\n"
+	                        "spring.cloud.gateway.routes[0].uri=http://x:80\n"
+	                        "spring.cloud.gateway.routes[0].predicates[0]=Path=/a/**\n",
+	                        NULL));
+	assert_passes();
+	assert_said("a.properties:1: different: spring.cloud.gateway.routes[3]: Spring refuses the list, which has no [1]\n");
+	assert_said("a.properties:2: different: Path=/b/**: Spring refuses the list, which has no [0]\n");
+	assert_said("a.properties:4: exact: Path=/a/**\n");
+}
+
 /* Spring takes "#---" for the end of a document, unless it is part of a comment of several lines. */
 static void test_documents_of_properties(void **state)
 {
@@ -708,6 +755,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_profiles, teardown),
 		cmocka_unit_test_teardown(test_routes_without_predicates, teardown),
 		cmocka_unit_test_teardown(test_properties, teardown),
+		cmocka_unit_test_teardown(test_items_go_by_their_numbers, teardown),
+		cmocka_unit_test_teardown(test_gaps_in_lists, teardown),
 		cmocka_unit_test_teardown(test_documents_of_properties, teardown),
 		cmocka_unit_test_teardown(test_blanks_at_the_end, teardown),
 		cmocka_unit_test_teardown(test_hosts, teardown),
