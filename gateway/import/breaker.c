@@ -29,10 +29,14 @@ static unsigned status_of(const char *text)
 static const char *statuses_of(struct import *import, const struct definition *filter)
 {
 	struct property *list = property_find(filter->args, "status-codes");
-	const char *texts[64], *joined = NULL;
+	const char *texts[DEFINITION_LIST_MAX], *joined = NULL;
 	bool seen[600] = { false };
-	size_t count = list != NULL ? definition_list(import, filter, 0, "status-codes", texts, 64) : 0;
+	size_t count = list != NULL ? definition_list(import, filter, 0, "status-codes", texts, DEFINITION_LIST_MAX) : 0;
 
+	if (count > DEFINITION_LIST_MAX) {
+		verdict_below(import->arena, list, VERDICT_REFUSED, "more statuses than the importer takes");
+		return NULL;
+	}
 	verdict_below(import->arena, list, VERDICT_EXACT, NULL);
 	for (size_t i = 0; i < count; i++) {
 		unsigned status = status_of(texts[i]);

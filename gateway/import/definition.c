@@ -83,9 +83,9 @@ static size_t add_all(struct import *import, const char *text, const char **text
 	struct definition parts = { 0 };
 
 	split(import, text, &parts);
-	for (size_t i = 0; i < parts.count && count < most; i++)
-		texts[count++] = parts.tokens[i];
-	return count;
+	for (size_t i = 0; i < parts.count && count + i < most; i++)
+		texts[count + i] = parts.tokens[i];
+	return count + parts.count;
 }
 
 size_t definition_list(struct import *import, const struct definition *definition, size_t place, const char *name,

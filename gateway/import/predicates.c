@@ -79,13 +79,17 @@ static bool read_segments(struct import *import, struct matches *matches, struct
 
 static void read_path(struct import *import, struct matches *matches, const struct definition *predicate)
 {
-	const char *patterns[64];
-	size_t count = definition_list(import, predicate, 0, "patterns", patterns, 64);
+	const char *patterns[MATCHES_PATHS_MAX];
+	size_t count = definition_list(import, predicate, 0, "patterns", patterns, MATCHES_PATHS_MAX);
 	struct property *at;
 	const char *one = count == 0 ? definition_argument(import, predicate, 0, "pattern", &at) : NULL;
-	const char *slash = definition_argument(import, predicate, 64, "matchTrailingSlash", &at);
+	const char *slash = definition_argument(import, predicate, SIZE_MAX, "matchTrailingSlash", &at);
 	bool takes_slash = slash == NULL || strcasecmp(slash, "false") != 0;
 
+	if (count > MATCHES_PATHS_MAX) {
+		refuse(import, matches, predicate->origin, "more paths than the importer takes");
+		return;
+	}
 	if (one != NULL)
 		patterns[count++] = one;
 	for (size_t i = 0; i < count; i++)
@@ -94,7 +98,7 @@ static void read_path(struct import *import, struct matches *matches, const stru
 	verdict_below(import->arena, predicate->args, VERDICT_EXACT, NULL);
 	if (count == 0)
 		refuse(import, matches, predicate->origin, "it has no pattern");
-	for (size_t i = 0; i < count && matches->path_count < 64; i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t length = strlen(patterns[i]);
 
 		/* Long forms have matchTrailingSlash as an argument, short ones as the last token. */
@@ -119,11 +123,15 @@ static void read_path(struct import *import, struct matches *matches, const stru
 
 static void read_methods(struct import *import, struct matches *matches, const struct definition *predicate)
 {
-	const char *methods[16], *text = "";
-	size_t count = definition_list(import, predicate, 0, "methods", methods, 16);
+	const char *methods[MATCHES_METHODS_MAX], *text = "";
+	size_t count = definition_list(import, predicate, 0, "methods", methods, MATCHES_METHODS_MAX);
 	struct property *at;
 	const char *one = count == 0 ? definition_argument(import, predicate, 0, "method", &at) : NULL;
 
+	if (count > MATCHES_METHODS_MAX) {
+		refuse(import, matches, predicate->origin, "more methods than the importer takes");
+		return;
+	}
 	if (one != NULL)
 		methods[count++] = one;
 	for (size_t i = 0; i < count; i++)
@@ -139,11 +147,18 @@ static void read_methods(struct import *import, struct matches *matches, const s
 
 static void read_hosts(struct import *import, struct matches *matches, const struct definition *predicate)
 {
-	const char *hosts[16];
-	size_t count = definition_list(import, predicate, 0, "patterns", hosts, 16);
+	const char *hosts[MATCHES_HOSTS_MAX];
+	size_t count = definition_list(import, predicate, 0, "patterns", hosts, MATCHES_HOSTS_MAX);
+	struct property *at;
+	const char *one = count == 0 ? definition_argument(import, predicate, 0, "pattern", &at) : NULL;
 
-	if (matches->host_count > 0) {
-		refuse(import, matches, predicate->origin, "a second Host predicate");
+	if (one != NULL)
+		hosts[count++] = one;
+	if (matches->host_count > 0 || count == 0 || count > MATCHES_HOSTS_MAX) {
+		refuse(import, matches, predicate->origin,
+		       matches->host_count > 0 ? "a second Host predicate"
+		       : count == 0            ? "it names no host"
+		                               : "more hosts than the importer takes");
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -191,7 +206,6 @@ static void read_other(struct import *import, struct matches *matches, const str
 		if (property_is_named(predicate->name, UNKNOWN[i].name))
 			why = UNKNOWN[i].why;
 	refuse(import, matches, predicate->origin, why);
-	verdict_below(import->arena, predicate->args, VERDICT_REFUSED, why);
 }
 
 static void read_one(struct import *import, struct matches *matches, const struct definition *predicate)
@@ -206,6 +220,8 @@ static void read_one(struct import *import, struct matches *matches, const struc
 		read_hosts(import, matches, predicate);
 	else
 		read_other(import, matches, predicate);
+	if (predicate->origin->verdict == VERDICT_REFUSED)
+		verdict_below(import->arena, predicate->args, VERDICT_REFUSED, predicate->origin->why);
 }
 
 void predicates_read(struct import *import, struct property *route, struct matches *matches)

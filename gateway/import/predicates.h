@@ -4,11 +4,13 @@
 
 #include "gateway/import/draft.h"
 
+enum { MATCHES_PATHS_MAX = 64, MATCHES_HOSTS_MAX = 16, MATCHES_METHODS_MAX = 16 };
+
 /* Paths times hosts. */
 struct matches {
-	const char *paths[64], *hosts[16], *methods;
-	bool is_exact[64];
-	bool takes_slash[64]; /* ... and the same with a slash behind it */
+	const char *paths[MATCHES_PATHS_MAX], *hosts[MATCHES_HOSTS_MAX], *methods;
+	bool is_exact[MATCHES_PATHS_MAX];
+	bool takes_slash[MATCHES_PATHS_MAX]; /* ... and the same with a slash behind it */
 	size_t path_count, host_count;
 	const char *why_refused;
 };

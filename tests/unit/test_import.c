@@ -245,7 +245,8 @@ static void test_unknown_predicates_refuse_the_route(void **state)
 	static const char *const PREDICATES[] = { "Query=green",           "Cookie=a, b",
 		                                      "Header=X-A, b",         "After=2017-01-20T17:42:47.789Z",
 		                                      "RemoteAddr=10.0.0.0/8", "Weight=group, 8",
-		                                      "Host=**.example.org",   "Tenant=x" };
+		                                      "Host=**.example.org",   "Tenant=x",
+		                                      "Host=" };
 	char text[500];
 
 	(void)state;
@@ -629,6 +630,49 @@ static void test_blanks_at_the_end(void **state)
 	assert_made("- path: /a\n");
 }
 
+/* `most` values fit; one more refuses the line, and the route where it is a predicate. */
+static void test_lists_that_are_too_long(void **state)
+{
+	static const struct {
+		const char *before, *value, *after, *made, *refused; /* made: with `most` values; refused: the line with one more */
+		unsigned most;
+	} CASES[] = {
+		{ "  predicates: ['Path=/a/**', 'Host=t0.example", ",t%u.example", "']\n", "host: \"t15.example\"\n",
+		  "more hosts than the importer takes", 16 },
+		{ "  predicates:\n  - Path=/a/**\n  - name: Host\n    args:\n      patterns: [t0.example", ", t%u.example", "]\n",
+		  "host: \"t15.example\"\n", "more hosts than the importer takes", 16 },
+		{ "  predicates: ['Path=/p0/**", ",/p%u/**", "']\n", "- path: /p63\n", "more paths than the importer takes", 64 },
+		{ "  predicates:\n  - name: Path\n    args:\n      patterns: [/p0/**", ", /p%u/**", "]\n", "- path: /p63\n",
+		  "more paths than the importer takes", 64 },
+		{ "  predicates:\n  - name: Path\n    args:\n      patterns: '${all:/p0/**", ",/p%u/**", "}'\n", "- path: /p63\n",
+		  "more paths than the importer takes", 64 },
+		{ "  predicates: ['Path=/a/**', 'Method=M0", ",M%u", "']\n", "M14, M15]\n", "more methods than the importer takes", 16 },
+		{ "  predicates: ['Path=/a/**']\n  filters:\n  - name: CircuitBreaker\n    args:\n      statusCodes: ['500'", ", '5%02u'",
+		  "]\n", "562, 563]\n", "more statuses than the importer takes", 64 },
+	};
+	char text[2000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++)
+		for (unsigned count = CASES[i].most; count <= CASES[i].most + 1; count++) {
+			char *to = text, *end = text + sizeof text;
+
+			to += snprintf(to, sizeof text, "spring.cloud.gateway.routes:\n- id: r\n  uri: http://x:80\n%s", CASES[i].before);
+			for (unsigned value = 1; value < count; value++)
+				to += snprintf(to, (size_t)(end - to), CASES[i].value, value);
+			snprintf(to, (size_t)(end - to), "%s", CASES[i].after);
+			assert_true(import_text("a.yml", text, NULL));
+			assert_passes();
+			if (count == CASES[i].most)
+				assert_made(CASES[i].made);
+			else
+				assert_said(CASES[i].refused);
+			assert_null(strstr(made.verdicts, "no counterpart"));
+			if ((strstr(made.verdicts, "0 refused") != NULL) != (count == CASES[i].most))
+				fail_msg("%s\n%s", text, made.verdicts);
+		}
+}
+
 static void test_hosts(void **state)
 {
 	(void)state;
@@ -641,6 +685,13 @@ static void test_hosts(void **state)
 	assert_passes();
 	assert_made("url: \"${X:-http://unset.invalid:80}\"");
 	assert_null(strstr(made.yml, "\"Host\""));
+	/* As Spring Cloud Gateway 2.1 writes it. */
+	assert_true(import_text("a.yml",
+	                        "spring.cloud.gateway.routes:\n- uri: http://x:80\n  predicates:\n"
+	                        "  - {name: Host, args: {pattern: a.example}}\n",
+	                        NULL));
+	assert_passes();
+	assert_made("host: \"a.example\"\n");
 }
 
 static void test_values(void **state)
@@ -759,6 +810,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_gaps_in_lists, teardown),
 		cmocka_unit_test_teardown(test_documents_of_properties, teardown),
 		cmocka_unit_test_teardown(test_blanks_at_the_end, teardown),
+		cmocka_unit_test_teardown(test_lists_that_are_too_long, teardown),
 		cmocka_unit_test_teardown(test_hosts, teardown),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_placeholders),
