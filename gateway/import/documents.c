@@ -364,6 +364,10 @@ bool documents_read(struct arena *arena, const struct import_file *files, size_t
 	if (reading.is_broken)
 		return false;
 	profiles_begin(&active, profiles, reading.documents, reading.document_count);
+	if (active.is_cut) {
+		fprintf(errors, "gateway: more than %d profiles are active\n", PROFILES_MAX);
+		return false;
+	}
 	for (size_t i = 0; i < reading.document_count; i++) {
 		const char *condition = profiles_condition(arena, reading.documents[i]), *of_file = reading.profiles[i];
 

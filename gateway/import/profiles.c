@@ -21,6 +21,14 @@ static const char *joined(struct arena *arena, struct property *property)
 	return text;
 }
 
+static bool is_active(const struct profiles *profiles, const char *name, size_t length)
+{
+	for (size_t i = 0; i < profiles->count; i++)
+		if (strlen(profiles->names[i]) == length && memcmp(profiles->names[i], name, length) == 0)
+			return true;
+	return false;
+}
+
 static void add_names(struct profiles *profiles, const char *text)
 {
 	while (text != NULL && *text != '\0') {
@@ -28,18 +36,13 @@ static void add_names(struct profiles *profiles, const char *text)
 
 		text += strspn(text, ", \t");
 		length = strcspn(text, ", \t");
-		if (length > 0 && profiles->count < PROFILES_MAX)
-			profiles->names[profiles->count++] = property_copy(profiles->arena, text, length);
+		if (length > 0 && !is_active(profiles, text, length)) {
+			profiles->is_cut = profiles->is_cut || profiles->count == PROFILES_MAX;
+			if (!profiles->is_cut)
+				profiles->names[profiles->count++] = property_copy(profiles->arena, text, length);
+		}
 		text += length;
 	}
-}
-
-static bool is_active(const struct profiles *profiles, const char *name, size_t length)
-{
-	for (size_t i = 0; i < profiles->count; i++)
-		if (strlen(profiles->names[i]) == length && memcmp(profiles->names[i], name, length) == 0)
-			return true;
-	return false;
 }
 
 /* A group's name stands for its members. */

@@ -11,6 +11,7 @@ struct profiles {
 	const char *names[PROFILES_MAX];
 	size_t count;
 	bool is_default; /* nobody said which */
+	bool is_cut;     /* there are more than PROFILES_MAX, so conditions can't be judged */
 };
 
 /* `named`: with commas between; NULL or "" = what the documents that hold without a condition say

@@ -499,6 +499,23 @@ static void test_profiles(void **state)
 	assert_said("the document of profile \"a & !b\"");
 }
 
+static void test_too_many_profiles(void **state)
+{
+	(void)state;
+	for (unsigned most = 64; most <= 65; most++) {
+		char text[2000], *to = text + sprintf(text, "server.port: 1\nspring.profiles.active: p1, p1");
+
+		for (unsigned i = 2; i <= most; i++)
+			to += sprintf(to, ", p%u", i);
+		sprintf(to, "\n---\nspring.config.activate.on-profile: '!p%u'\nserver.port: 2\n", most);
+		assert_int_equal(import_text("a.yml", text, NULL), most == 64);
+		if (most == 64)
+			assert_made("listen: 1\n");
+		else
+			assert_said("gateway: more than 64 profiles are active\n");
+	}
+}
+
 /* A route without a predicate would take everything. */
 static void test_routes_without_predicates(void **state)
 {
@@ -804,6 +821,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_time_limits, teardown),
 		cmocka_unit_test_teardown(test_files_that_are_no_yaml, teardown),
 		cmocka_unit_test_teardown(test_profiles, teardown),
+		cmocka_unit_test_teardown(test_too_many_profiles, teardown),
 		cmocka_unit_test_teardown(test_routes_without_predicates, teardown),
 		cmocka_unit_test_teardown(test_properties, teardown),
 		cmocka_unit_test_teardown(test_items_go_by_their_numbers, teardown),
