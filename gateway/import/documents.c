@@ -134,8 +134,13 @@ static void add_node(struct reading *reading, struct property *at, const struct 
 	char name[32];
 	size_t index = 0;
 
-	if (at == NULL || reading->is_broken || depth_of(at) > DOCUMENTS_DEPTH_MAX)
+	if (at == NULL || reading->is_broken)
 		return;
+	if (depth_of(at) > DOCUMENTS_DEPTH_MAX) {
+		complain(reading, node->line, 0, "a key of too many parts");
+		reading->is_broken = true;
+		return;
+	}
 	if (is_merged && (at->value != NULL || at->first != NULL))
 		return;
 	if (node->kind == YAML_SCALAR) {

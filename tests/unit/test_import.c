@@ -516,6 +516,19 @@ static void test_too_many_profiles(void **state)
 	}
 }
 
+/* Parts of keys and levels count together. */
+static void test_keys_that_are_too_deep(void **state)
+{
+	char text[2000], *to = text;
+
+	(void)state;
+	for (int depth = 0; depth < 25; depth++)
+		to += sprintf(to, "%*sa.b:\n", depth, "");
+	sprintf(to, "%*sc: 1\n", 25, "");
+	assert_false(import_text("a.yml", text, NULL));
+	assert_said("a.yml:26: error: a key of too many parts\n");
+}
+
 /* A route without a predicate would take everything. */
 static void test_routes_without_predicates(void **state)
 {
@@ -822,6 +835,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_files_that_are_no_yaml, teardown),
 		cmocka_unit_test_teardown(test_profiles, teardown),
 		cmocka_unit_test_teardown(test_too_many_profiles, teardown),
+		cmocka_unit_test_teardown(test_keys_that_are_too_deep, teardown),
 		cmocka_unit_test_teardown(test_routes_without_predicates, teardown),
 		cmocka_unit_test_teardown(test_properties, teardown),
 		cmocka_unit_test_teardown(test_items_go_by_their_numbers, teardown),
