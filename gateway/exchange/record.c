@@ -226,7 +226,7 @@ static enum replaced replaced_of(const struct exchange *exchange)
 }
 
 /* Counts the tries at the present upstream. Returns the status that it is counted under. */
-static unsigned count_tries(struct exchange *exchange, unsigned status, enum outcome outcome)
+static inline unsigned count_tries(struct exchange *exchange, unsigned status, enum outcome outcome)
 {
 	unsigned tries = exchange->attempt.count - exchange->attempt.earlier;
 
