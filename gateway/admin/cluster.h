@@ -19,7 +19,7 @@
  *       "ageMs": 120,                 of its last word; absent: this one, or it never answered
  *       "clockMs": -3500,             its clock less this one's, within 300 ms
  *       "error": "no answer: ...",    of the last question, or why it answers in the brief form alone; absent: it answered
- *       "isSilent": true,             it failed to answer twice in a row
+ *       "isSilent": true,             it failed twice in a row to answer, or to say more than the brief form has
  *       "isGone": true                DNS names it no more
  *     } ],
  *     "breakers": [ { "name": "patient", "cells": [ {...}, null ] } ],

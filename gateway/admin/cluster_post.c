@@ -47,7 +47,7 @@ static json_t *describe_peer(const struct peer *peer, const struct waiting *wait
 	const char *result = result_of(peer, waiting->breaker, waiting->stamp);
 
 	if (result == NULL)
-		result = peer->error[0] == '\0' ? "has not said yet" : peer->error;
+		result = peer->failures == 0 ? "has not said yet" : peer->error;
 	return json_pack("{s:s, s:s, s:s}", "address", peer->text, "name", peer->answer.name, "result", result);
 }
 

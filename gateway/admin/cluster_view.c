@@ -215,7 +215,7 @@ static json_t *describe_peer(const struct peer *peer)
 		json_object_set_new(one, "clockMs", json_integer((json_int_t)peer->wall_offset_ms));
 	}
 	put_text(one, "error", peer->error);
-	put_truth(one, "isSilent", peer->is_silent);
+	put_truth(one, "isSilent", peer->is_silent || peer_lacks_whole(peer));
 	put_truth(one, "isGone", !peer->is_listed);
 	return one;
 }

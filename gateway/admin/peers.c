@@ -11,8 +11,6 @@
 #include "gateway/base/random.h"
 #include "gateway/net/timer.h"
 
-enum { SILENT_FAILURES = 2 };
-
 struct peers {
 	struct event_base *base;
 	const struct peers_events *events;
@@ -77,9 +75,9 @@ static void fail(struct peer *peer, const char *before, const char *reason)
 {
 	snprintf(peer->error, sizeof peer->error, "%s%s", before, reason);
 	peer->whole_failures += peer->asks_whole;
-	if (peer->whole_failures >= SILENT_FAILURES)
+	if (peer_lacks_whole(peer))
 		drop_whole(peer);
-	if (++peer->failures < SILENT_FAILURES || peer->is_silent)
+	if (++peer->failures < PEERS_SILENT_FAILURES || peer->is_silent)
 		return;
 	forget_whole(peer);
 	peer->is_silent = true;
@@ -106,7 +104,7 @@ static void take(struct peer *peer, const struct peer_link_result *result)
 	peer->wall_offset_ms = answer.wall_ms - clock_wall_ms();
 	peer->heard_ms = now_ms;
 	peer->failures = 0;
-	if (peer->whole_failures < SILENT_FAILURES) /* else it says why there is only the brief form */
+	if (!peer_lacks_whole(peer)) /* else it says why there is only the brief form */
 		peer->error[0] = '\0';
 	peer->is_self = strcmp(answer.instance, peers->events->instance(peers->context)) == 0;
 	if (peer->is_silent)

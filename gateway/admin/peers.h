@@ -33,7 +33,7 @@ struct peer {
 	bool waits;             /* for its turn to be asked */
 	uint64_t heard_ms;      /* its last good answer; 0: never */
 	uint64_t listed_ms;     /* when DNS named it last */
-	bool is_listed, is_self, is_silent;
+	bool is_listed, is_self, is_silent; /* silent: overrides from it are not heard */
 	bool asks_whole;        /* the last question was for the whole answer */
 	unsigned failures;      /* in a row */
 	unsigned whole_failures; /* of questions for a whole answer, since the last one came */
@@ -43,6 +43,14 @@ struct peer {
 	char *whole;            /* text of the last whole answer; NULL: none, or nobody watches */
 	size_t whole_length;
 };
+
+enum { PEERS_SILENT_FAILURES = 2 }; /* so many in a row make it silent */
+
+/* Is nothing known of its breakers and endpoints, although it may answer? */
+static inline bool peer_lacks_whole(const struct peer *peer)
+{
+	return peer->whole_failures >= PEERS_SILENT_FAILURES;
+}
 
 struct peers_events {
 	const char *(*instance)(void *context); /* ours */

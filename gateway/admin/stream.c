@@ -57,7 +57,7 @@ static struct evbuffer *write_turn(json_t *messages)
 	return turn;
 }
 
-/* An upstream that no gateway has any more disappears from the dashboard. */
+/* An upstream that no gateway tells of any more disappears from the dashboard; it comes back with the next that does. */
 static void add_deletions(struct streams *streams, json_t *sums)
 {
 	json_t *names = json_object(), *ignored;

@@ -247,12 +247,11 @@ void guard_hurry(struct guard *guard)
 	judge_all(guard);
 }
 
-/* Guests whose time is over wait no more; those that came later do. */
+/* Guests whose time is over wait no more; those that came later do. All others are judged. */
 static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
 	struct guard *guard = context;
 	uint64_t now_ms = clock_now_ms(), next_ms = UINT64_MAX;
-	size_t waited = guard->waiting;
 
 	(void)fd, (void)what;
 	for (size_t i = 0; i < guard->count; i++) {
@@ -268,8 +267,6 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
 	}
 	if (guard->waiting > 0)
 		timer_set(&guard->deadline, next_ms - now_ms);
-	if (guard->waiting == waited)
-		return;
 	judge_all(guard);
 	guard->on_changed(guard->context);
 }

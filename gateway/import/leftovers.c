@@ -196,7 +196,8 @@ static void visit(struct import *import, struct property *property)
 		visit(import, child);
 }
 
-/* The importer takes the items behind a gap; Spring's binder finds them left over and does not start.
+/* The importer takes the items behind a gap; Spring's binder finds them left over and does not start. Elsewhere numbers may be the
+ * keys of a map.
  * NOLINTNEXTLINE(misc-no-recursion) */
 static void judge_gaps(struct import *import, struct property *property)
 {
@@ -214,5 +215,8 @@ static void judge_gaps(struct import *import, struct property *property)
 void leftovers_judge(struct import *import)
 {
 	visit(import, import->root);
-	judge_gaps(import, import->root);
+	if (import->gateway != NULL)
+		judge_gaps(import, import->gateway);
+	if (import->old_gateway != NULL)
+		judge_gaps(import, import->old_gateway);
 }
