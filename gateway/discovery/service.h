@@ -22,11 +22,12 @@ struct service {
 	const struct upstream_settings *settings, *prepared_settings; /* NULL: not in use; not being prepared */
 	struct checks checks; /* of `known` */
 	struct event publication; /* of what they found */
-	uint64_t doubted_ms; /* when the service last looked for lost connections */
-	_Atomic uint64_t opened_ms; /* when its breaker last opened from closed; 0: never */
-	_Atomic bool has_opened_slow; /* for slow calls, which endpoints don't count */
 	bool is_current;  /* the configuration in use names it */
 	bool is_prepared; /* the configuration that is being prepared names it */
+	uint64_t doubted_ms; /* when the service last looked for lost connections */
+	/* Workers write these. They stand apart: gcc reads the two above, and what is next to them, at once. */
+	_Atomic uint64_t opened_ms; /* when its breaker last opened from closed; 0: never */
+	_Atomic bool has_opened_slow; /* for slow calls, which endpoints don't count */
 };
 
 struct discovery {
