@@ -119,26 +119,25 @@ enum filter_verdict filter_answer(struct filter_run *run, enum outcome outcome, 
 
 enum filter_verdict filter_wait(struct filter_run *run, uint64_t most_ms)
 {
-	run->is_waiting = true;
 	deadline_set(&run->origin.worker->io.deadlines, &run->deadline, worker_now_ms(run->origin.worker) + most_ms);
 	return FILTER_WAIT;
 }
 
-static void end_waiting(struct filter_run *run)
-{
-	run->is_waiting = false;
-	deadline_clear(&run->deadline);
-}
-
 void filter_resume(struct filter_run *run)
 {
-	end_waiting(run);
+	deadline_clear(&run->deadline);
 	run->origin.on_ready(run->origin.owner);
+}
+
+/* After filter_wait(), until its end. */
+static bool is_waiting(const struct filter_run *run)
+{
+	return run->deadline.at_ms != 0;
 }
 
 static void give_up(struct filter_run *run, const struct filter *filter, bool is_late)
 {
-	end_waiting(run);
+	deadline_clear(&run->deadline);
 	filter->type->on_give_up(run, filter, is_late);
 }
 
@@ -266,7 +265,7 @@ struct filter_run *filter_begin(struct worker *worker, const struct filter_list 
 	run->list = list;
 	run->reply.has_body = false;
 	run->waiting = NULL;
-	run->is_waiting = run->is_short = run->changes_request = run->changes_response = false;
+	run->is_short = run->changes_request = run->changes_response = false;
 	run->response_base = UINT32_MAX;
 	run->response.lines = (struct slice){ NULL, 0 };
 	run->response.bytes = 0;
@@ -283,7 +282,7 @@ static enum filter_verdict judge(struct filter_run *run, const struct filter *fi
 {
 	if (!run->is_short)
 		return verdict;
-	if (run->is_waiting)
+	if (is_waiting(run))
 		give_up(run, filter, false);
 	return filter_answer(run, OUTCOME_OUT_OF_MEMORY, NULL);
 }
@@ -374,7 +373,7 @@ bool filter_pieces(struct filter_run *run, struct pieces *pieces)
 
 static void end_wait(struct filter_run *run)
 {
-	if (run->is_waiting)
+	if (is_waiting(run))
 		give_up(run, run->waiting, false);
 	deadline_remove(&run->origin.worker->io.deadlines, &run->deadline);
 }

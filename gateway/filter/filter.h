@@ -139,7 +139,7 @@ struct filter_run {
 	size_t room;       /* of its states */
 	const struct filter *waiting; /* the last that has said WAIT or ANSWER; NULL: none */
 	struct deadline deadline;     /* of filter_wait() */
-	bool is_waiting, is_short, changes_request, changes_response;
+	bool is_short, changes_request, changes_response;
 	uint32_t takers; /* bits of the filters in the list that take the response's body */
 	unsigned response_base; /* the first changes of the response, which on_response did not make */
 	struct changes request, response;
