@@ -181,8 +181,7 @@ json_t *hystrix_message(const struct hystrix_history *history, const struct upst
 	                            UPSTREAM_HYSTRIX_GROUP, "threadPool", UPSTREAM_HYSTRIX_GROUP, "currentTime",
 	                            (json_int_t)clock_wall_ms(), "reportingHosts", 1);
 
-	set_truth(message, "isCircuitBreakerOpen",
-	          state == BREAKER_OPEN || state == BREAKER_HALF_OPEN || state == BREAKER_FORCED_OPEN);
+	set_truth(message, "isCircuitBreakerOpen", breaker_state_refuses(state));
 	set_number(message, "currentConcurrentExecutionCount", history->ring[(history->turns - 1) % HYSTRIX_RING].in_flight);
 	set_number(message, "rollingMaxConcurrentExecutionCount", rolling.in_flight);
 	set_rolling(message, &rolling.counts);

@@ -119,7 +119,7 @@ static void put_breaker(json_t *one, const struct upstream_settings *settings, u
 	const struct breaker_settings *breaker = &settings->breaker;
 	struct breaker_view seen = breaker_look(settings->upstream->breaker, breaker, now_ms);
 	uint64_t since_ms = settings->upstream->changed_ms, refuses_ms = settings->upstream->refuses_ms;
-	bool refuses = seen.state == BREAKER_OPEN || seen.state == BREAKER_HALF_OPEN || seen.state == BREAKER_FORCED_OPEN;
+	bool refuses = breaker_state_refuses(seen.state);
 
 	put_text(one, "state", breaker->enabled ? breaker_state_name(seen.state) : "off");
 	if (!breaker->enabled)

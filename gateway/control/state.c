@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "breaker/look.h"
 #include "breaker/names.h"
 #include "gateway/base/cgroup.h"
 #include "gateway/base/log.h"
@@ -82,11 +83,6 @@ static void send_opened(struct control *control, struct upstream *upstream)
 			upstream_release(upstream);
 }
 
-static bool refuses(enum breaker_state state)
-{
-	return state == BREAKER_OPEN || state == BREAKER_HALF_OPEN || state == BREAKER_FORCED_OPEN;
-}
-
 static bool only_observes(const struct control *control, const struct upstream *upstream)
 {
 	for (size_t i = 0; control->config != NULL && i < control->config->upstream_count; i++)
@@ -98,7 +94,7 @@ static bool only_observes(const struct control *control, const struct upstream *
 /* "closed -> open", or "would go closed -> open, but only observes". An operator's disabling works in every mode. */
 static void write_change(char *text, size_t size, const struct breaker_transition *transition, bool only_observes)
 {
-	bool is_wish = only_observes && (refuses(transition->from) || refuses(transition->to));
+	bool is_wish = only_observes && (breaker_state_refuses(transition->from) || breaker_state_refuses(transition->to));
 
 	snprintf(text, size, "%s%s -> %s%s", is_wish ? "would go " : "", breaker_state_name(transition->from),
 	         breaker_state_name(transition->to), is_wish ? ", but only observes" : "");
@@ -118,7 +114,7 @@ void control_transition(struct control *control, struct upstream *upstream, cons
 	if (transition->to == BREAKER_OPEN || transition->to == BREAKER_FORCED_OPEN)
 		send_opened(control, upstream);
 	upstream->changed_ms = transition->at_ms;
-	if (!refuses(transition->from))
+	if (!breaker_state_refuses(transition->from))
 		upstream->refuses_ms = transition->at_ms;
 	event_log_add_transition(&control->events, upstream->name, transition, is_observer);
 	timeline_add(&control->timeline, TIMELINE_TRANSITION, upstream->name, "%s", text);

@@ -71,8 +71,7 @@ static double slow_rate(const struct look *look)
 /* Half-open counts as open, as with Hystrix: its dashboards and alerts mean "not closed". */
 static double is_open(const struct look *look)
 {
-	return look->breaker.state == BREAKER_OPEN || look->breaker.state == BREAKER_HALF_OPEN ||
-	       look->breaker.state == BREAKER_FORCED_OPEN;
+	return breaker_state_refuses(look->breaker.state);
 }
 
 static double in_flight(const struct look *look)
