@@ -64,20 +64,12 @@ void event_log_add_call(struct event_log *log, const char *upstream, const struc
 	     (struct admin_event){ .upstream = calls->upstream, .type = call->event, .call = *call });
 }
 
-static bool is_configured(const struct config *config, const char *upstream)
-{
-	for (size_t i = 0; i < config->upstream_count; i++)
-		if (strcmp(config->upstreams[i].name, upstream) == 0)
-			return true;
-	return false;
-}
-
 void event_log_keep(struct event_log *log, const struct config *config)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < log->call_count; i++) {
-		if (is_configured(config, log->calls[i].upstream))
+		if (config_find_upstream(config, log->calls[i].upstream) != NULL)
 			log->calls[kept++] = log->calls[i];
 		else
 			free_calls(&log->calls[i]);

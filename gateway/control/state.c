@@ -85,10 +85,10 @@ static void send_opened(struct control *control, struct upstream *upstream)
 
 static bool only_observes(const struct control *control, const struct upstream *upstream)
 {
-	for (size_t i = 0; control->config != NULL && i < control->config->upstream_count; i++)
-		if (strcmp(control->config->upstreams[i].name, upstream->name) == 0)
-			return control->config->upstreams[i].breaker.observe;
-	return false;
+	const struct config *config = control->config;
+	const struct upstream_settings *settings = config == NULL ? NULL : config_find_upstream(config, upstream->name);
+
+	return settings != NULL && settings->breaker.observe;
 }
 
 /* "closed -> open", or "would go closed -> open, but only observes". An operator's disabling works in every mode. */

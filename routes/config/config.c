@@ -202,6 +202,14 @@ bool config_trusts(const struct config *config, const struct address *peer)
 	return false;
 }
 
+const struct upstream_settings *config_find_upstream(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->upstream_count; i++)
+		if (strcmp(config->upstreams[i].name, name) == 0)
+			return &config->upstreams[i];
+	return NULL;
+}
+
 /* ---- its life ---------------------------------------------------------------------------------------------------- */
 
 struct config *config_reference(struct config *config)

@@ -21,6 +21,8 @@ struct config *config_read_anyway(const char *file, struct complaints *complaint
 struct config *config_parse(const char *file, const char *text, size_t length, struct complaints *complaints);
 /* Is this peer believed in what it says of its own clients (trusted_proxies)? */
 bool config_trusts(const struct config *config, const struct address *peer);
+/* NULL: there is no upstream of this name. */
+const struct upstream_settings *config_find_upstream(const struct config *config, const char *name);
 
 struct config *config_reference(struct config *config);
 void config_release(struct config *config);
