@@ -190,7 +190,7 @@ struct store *store_use(const struct store_settings *settings, char *error, size
 {
 	struct store *store = stores.first;
 
-	if (!redis_load(error, size))
+	if (!redis_reader_load(error, size))
 		return NULL;
 	while (store != NULL && !is_like(store, settings))
 		store = store->next;

@@ -8,7 +8,6 @@
 
 #include "gateway/base/container.h"
 #include "gateway/net/redis_command.h"
-#include "gateway/net/redis_reader.h"
 #include "gateway/net/socket.h"
 #include "gateway/net/stream.h"
 
@@ -18,8 +17,6 @@ enum {
 	PAUSE_LEAST_MS = 50, PAUSE_MOST_MS = 2000,
 	REPLY_BYTES_MAX = 64 * 1024, SHA_LENGTH = 40, WHY_MAX = 160,
 };
-
-_Static_assert((int)REDIS_NUMBERS <= (int)REDIS_READER_ELEMENTS, "the reader takes what the script returns");
 
 struct redis_call {
 	struct ring ring;
@@ -303,11 +300,6 @@ static void begin_connecting(struct redis *redis)
 }
 
 /* ---- for callers --------------------------------------------------------------------------------------------- */
-
-bool redis_load(char *error, size_t size)
-{
-	return redis_reader_load(error, size);
-}
 
 /* May a call begin now? The first call waits for the connection. If the connection was lost, no call waits. */
 static bool may_call(struct redis *redis)

@@ -8,8 +8,7 @@
  *     +---- a pause, longer each time ------+----- any error, no answer in time ---+
  *
  * If a server is late with one answer, the gateway asks it nothing more until that answer has come; meanwhile the
- * callers decide for themselves, without waiting. hiredis is loaded when a configuration first needs it. All functions
- * but redis_load() are for the thread of `io`.
+ * callers decide for themselves, without waiting. redis_reader_load() comes first. All functions are for the thread of `io`.
  */
 #ifndef GATEWAY_NET_REDIS_H
 #define GATEWAY_NET_REDIS_H
@@ -19,13 +18,14 @@
 #include <stdint.h>
 
 #include "gateway/base/slice.h"
+#include "gateway/net/redis_reader.h"
 #include "routes/address.h"
 
 struct io;
 struct redis;
 struct redis_call;
 
-enum { REDIS_NUMBERS = 3, REDIS_ARGUMENTS = 2 };
+enum { REDIS_NUMBERS = REDIS_READER_ELEMENTS, REDIS_ARGUMENTS = 2 };
 
 struct redis_settings {
 	const char *user, *password; /* NULL: none */
@@ -41,9 +41,6 @@ struct redis_settings {
 
 /* `numbers` NULL: there is no answer, and none will come. Never called before redis_call() has returned. */
 typedef void redis_on_answer(void *context, const int64_t numbers[REDIS_NUMBERS]);
-
-/* The control thread. False with `error`: hiredis is not installed. */
-bool redis_load(char *error, size_t size);
 
 /* NULL: out of memory. The settings must outlive it. */
 struct redis *redis_new(struct io *io, const struct redis_settings *settings);
